@@ -1,0 +1,1 @@
+"""Prepaid credits for AI APIs."""
