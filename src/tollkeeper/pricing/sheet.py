@@ -1,0 +1,77 @@
+"""A price version worked out for one tier and one mark-up, so that rating only looks up."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final, NamedTuple
+
+from tollkeeper.base.money import divide_half_up
+from tollkeeper.pricing import units
+from tollkeeper.pricing.markup import PPM, Markup
+from tollkeeper.pricing.model import STANDARD_TIERS, PriceVersion, Rate, Rates, resolve_rate
+from tollkeeper.pricing.units import Quantity
+
+
+class Row(NamedTuple):
+    """`numerator / denominator` is the exact charge in nanos for one unit, mark-up included."""
+
+    sku: str
+    per: int
+    list_nanos: int
+    price_nanos: int
+    numerator: int
+    denominator: int
+
+
+class Sheet(NamedTuple):
+    """`rows[i]` holds between the cliffs `thresholds[i - 1]` and `thresholds[i]`."""
+
+    thresholds: tuple[int, ...]
+    rows: tuple[dict[str, Row], ...]
+
+    def rows_at(self, input_tokens: Quantity) -> dict[str, Row]:
+        return self.rows[bisect_left(self.thresholds, input_tokens)]
+
+
+NO_PRICES: Final = Sheet((), ({},))
+
+
+def sheet_for(version: PriceVersion, service_tier: str | None, markup: Markup) -> Sheet:
+    tier = None if service_tier in STANDARD_TIERS else service_tier
+    key = (tier, markup.ppm)
+    sheet = version.sheets.get(key)
+    if sheet is None:
+        rates = version.rates_for(tier)
+        if rates is None:
+            return NO_PRICES
+        sheet = version.sheets[key] = _work_out(version, rates, markup.ppm)
+    return sheet
+
+
+def _work_out(version: PriceVersion, rates: Rates, ppm: int) -> Sheet:
+    thresholds = sorted({start for rate in rates.values() for start, _ in rate.above})
+    return Sheet(
+        tuple(thresholds),
+        tuple(
+            {unit: _row(version, unit, rate, beyond, ppm) for unit, rate in _priced(rates)}
+            for beyond in (0, *(start + 1 for start in thresholds))
+        ),
+    )
+
+
+def _priced(rates: Rates) -> list[tuple[str, Rate]]:
+    names = sorted({*units.KNOWN, *rates}, key=units.rank)
+    return [(unit, rate) for unit in names if (rate := resolve_rate(rates, unit)) is not None]
+
+
+def _row(version: PriceVersion, unit: str, rate: Rate, input_tokens: int, ppm: int) -> Row:
+    price = rate.price_at(input_tokens)
+    marked_up = price * (PPM + ppm)
+    return Row(
+        sku=version.sku(unit, rate.per),
+        per=rate.per,
+        list_nanos=price,
+        price_nanos=divide_half_up(marked_up, PPM),
+        numerator=marked_up if ppm else price,
+        denominator=rate.per * PPM if ppm else rate.per,
+    )
