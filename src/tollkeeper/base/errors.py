@@ -5,7 +5,7 @@ TollkeeperError
 
 An error's docstring is its title; `detail` is the sentence for this case; `members` are extra
 JSON members with what the client needs to go on. `retryable` says whether the same request can
-succeed without anybody doing anything. Rooms raise these; `base.http` and the gateway render
+succeed without anybody doing anything. Rooms raise these; `tollkeeper.http` and the gateway render
 them. Nothing here knows HTTP beyond the number.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from typing import Final
@@ -10,6 +11,8 @@ from uuid import UUID, uuid5
 
 # Any fixed value serves; it only keeps our name-based ids apart from other people's.
 _NAMESPACE: Final = UUID("01934f5e-7a40-7cc0-8e1b-746f6c6c6b65")
+# UUID(hex=…) would also take braces, hyphens, underscores and capitals.
+_DIGITS: Final = re.compile(r"[0-9a-f]{32}")
 _COUNTER_BITS: Final = 42
 _RANDOM_BITS: Final = 32
 
@@ -43,6 +46,6 @@ def show_id(prefix: str, value: UUID) -> str:
 def read_id(prefix: str, text: str) -> UUID:
     """Read `org_0193…` back. Raises ValueError when the prefix or the digits are wrong."""
     head, _, digits = text.partition("_")
-    if head != prefix or len(digits) != 32:  # noqa: PLR2004 (the digits of a UUID)
+    if head != prefix or _DIGITS.fullmatch(digits) is None:
         raise ValueError(f"{text!r} is not an id of the form {prefix}_ and 32 hexadecimal digits")
     return UUID(hex=digits)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import NewType
+from typing import ClassVar, NewType, Self
 
 Nanos = NewType("Nanos", int)
 
@@ -12,17 +11,76 @@ NANOS_PER_UNIT = 1_000_000_000
 # A wallet is a 64-bit integer; a quarter of its range leaves room for sums of a few such amounts.
 MAX_NANOS = 2**61
 
+_LONGEST_REASON = 120
 _PLAIN = re.compile(r"(?P<sign>-?)(?P<whole>\d{1,12})(?:\.(?P<fraction>\d{1,9}))?")
 
 
-@dataclass(frozen=True, slots=True)
 class Money:
     """An amount on its way out: encoders write it as a plain decimal JSON number."""
 
-    nanos: int
+    # Not a dataclass: msgspec would write one as an object and never ask the encoder's hook.
+    __slots__ = ("nanos",)
+
+    def __init__(self, nanos: int) -> None:
+        self.nanos = nanos
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Money) and other.nanos == self.nanos
+
+    def __hash__(self) -> int:
+        return hash(self.nanos)
+
+    def __repr__(self) -> str:
+        return f"Money({self})"
 
     def __str__(self) -> str:
         return format_nanos(self.nanos)
+
+
+class NumberText(str):
+    """The digits of a JSON or TOML number exactly as they were written."""
+
+    __slots__ = ()
+
+
+class MoneyIn(int):
+    """An amount on its way in: a whole number of nanos, read exactly from a plain decimal.
+
+    To msgspec it is a type of its own, read by `MoneyIn.read` from the decoder's hook. On the
+    way out it would be written as nanos, so answers hold `Money`.
+    """
+
+    allowed: ClassVar[str] = "an amount such as 12.50, with at most 9 decimals"
+    minimum: ClassVar[int | None] = None
+
+    @classmethod
+    def read(cls, number: object) -> Self:
+        """Read an int or a NumberText. Raises ValueError with a sentence for the customer."""
+        if isinstance(number, bool) or not isinstance(number, int | NumberText):
+            raise ValueError(f"must be {cls.allowed}")  # noqa: TRY004 (msgspec reports ValueError)
+        try:
+            nanos = parse_nanos(str(number))
+        except ValueError as fault:
+            # A number of a thousand digits is not said back.
+            reason = f": {fault}" if len(str(fault)) < _LONGEST_REASON else ""
+            raise ValueError(f"must be {cls.allowed}{reason}") from None
+        if cls.minimum is not None and nanos < cls.minimum:
+            raise ValueError(f"must be {cls.allowed}")
+        return cls(nanos)
+
+
+class PositiveMoneyIn(MoneyIn):
+    """An amount above zero."""
+
+    allowed = "an amount above 0 such as 12.50, with at most 9 decimals"
+    minimum = 1
+
+
+class NonNegativeMoneyIn(MoneyIn):
+    """An amount of zero or more."""
+
+    allowed = "an amount of 0 or more such as 12.50, with at most 9 decimals"
+    minimum = 0
 
 
 def parse_nanos(text: str) -> Nanos:

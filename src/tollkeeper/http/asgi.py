@@ -1,0 +1,163 @@
+"""What a plain ASGI handler needs, and nothing that costs time on the hot path.
+
+A hot handler is `async def handle(scope, receive, send) -> None`. What stood for `{id}` in its
+path is `scope["path_params"]["id"]`. It may raise TollkeeperError: `Front` renders it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+
+from tollkeeper.base.errors import PayloadTooLarge
+from tollkeeper.base.ids import show_id, uuid7
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+_SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_JSON: Final = (b"content-type", b"application/json")
+# A content-length with more digits than this is a lie whatever the limit is.
+_LONGEST_LENGTH: Final = 15
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request was complete"""
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Return the first header of that lower-case name."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return None
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Read the whole body.
+
+    Raises PayloadTooLarge as soon as the declared or the received length passes `limit` bytes,
+    ClientGone when the client leaves before the end.
+    """
+    declared = header(scope, b"content-length")
+    if declared is not None and declared.isdecimal():
+        _check_length(limit + 1 if len(declared) > _LONGEST_LENGTH else int(declared), limit)
+    chunks: list[bytes] = []
+    length = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk = message.get("body", b"")
+        length += len(chunk)
+        _check_length(length, limit)
+        if not message.get("more_body", False):
+            return chunk if not chunks else b"".join([*chunks, chunk])
+        chunks.append(chunk)
+
+
+def _check_length(length: int, limit: int) -> None:
+    if length > limit:
+        raise PayloadTooLarge(f"The body may have at most {limit} bytes", limit=limit)
+
+
+async def wait_until_gone(receive: Receive) -> None:
+    """Return when the client leaves. Only after the body was read to its end."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def respond_json(send: Send, status: int, body: bytes, headers: Headers = []) -> None:  # noqa: B006 (never changed; a None would cost a branch on every answer)
+    await respond(send, status, body, [_JSON, *headers])
+
+
+async def respond(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    start = {"type": "http.response.start", "status": status, "headers": [*headers, length]}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+async def start_stream(send: Send, status: int, headers: Headers) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def send_chunk(send: Send, chunk: bytes) -> None:
+    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+async def end_stream(send: Send) -> None:
+    await send({"type": "http.response.body", "body": b""})
+
+
+def request_id_of(scope: Scope) -> str:
+    """Return the id of this request: the client's own when it is sane, else a new one."""
+    known: str | None = scope.get("request_id")
+    if known is None:
+        given = header(scope, b"x-request-id")
+        sane = given is not None and _SANE_REQUEST_ID.fullmatch(given) is not None
+        known = given if given is not None and sane else show_id("req", uuid7())
+        scope["request_id"] = known
+    return known
+
+
+class HotRoutes:
+    """Finds the plain ASGI handler of a method and path that has at most one `{id}`."""
+
+    def __init__(self, routes: Iterable[tuple[str, str, App]]) -> None:
+        self._exact: dict[str, dict[str, App]] = {}
+        self._with_id: dict[tuple[int, str], dict[str, App]] = {}
+        self._id_places: set[int] = set()
+        for method, path, handler in routes:
+            self._add(method, path, handler)
+
+    def _add(self, method: str, path: str, handler: App) -> None:
+        segments = path.split("/")
+        if "{id}" in segments:
+            place = segments.index("{id}")
+            self._id_places.add(place)
+            handlers = self._with_id.setdefault((place, path), {})
+        else:
+            handlers = self._exact.setdefault(path, {})
+        if method in handlers:
+            raise ValueError(f"{method} {path} has two handlers")
+        handlers[method] = handler
+
+    def find(self, scope: Scope) -> App | None:
+        """Return the handler, having noted the path's template and id in the scope."""
+        path: str = scope["path"]
+        handlers = self._exact.get(path)
+        if handlers is not None:
+            handler = handlers.get(scope["method"])
+            if handler is not None:
+                scope["path_template"] = path
+            return handler
+        return self._find_with_id(scope, path) if self._id_places else None
+
+    def _find_with_id(self, scope: Scope, path: str) -> App | None:
+        segments = path.split("/")
+        for place in self._id_places:
+            if place >= len(segments) or not segments[place]:
+                continue
+            template = "/".join([*segments[:place], "{id}", *segments[place + 1 :]])
+            handler = self._with_id.get((place, template), {}).get(scope["method"])
+            if handler is not None:
+                scope["path_template"] = template
+                scope["path_params"] = {"id": segments[place]}
+                return handler
+        return None
+
+    def methods_at(self, path: str) -> set[str]:
+        """Return the methods that have a hot handler at this path."""
+        found = set(self._exact.get(path, ()))
+        segments = path.split("/")
+        for place in self._id_places:
+            if place < len(segments) and segments[place]:
+                template = "/".join([*segments[:place], "{id}", *segments[place + 1 :]])
+                found |= self._with_id.get((place, template), {}).keys()
+        return found

@@ -1,0 +1,101 @@
+"""JSON in and out: money as exact plain decimals, times as RFC 3339, every fault at once."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from tollkeeper.base.check import Faults, faults_in
+from tollkeeper.base.errors import InvalidRequest, NotFound
+from tollkeeper.base.ids import read_id
+from tollkeeper.base.money import (
+    Money,
+    MoneyIn,
+    NonNegativeMoneyIn,
+    NumberText,
+    PositiveMoneyIn,
+    format_nanos,
+)
+
+__all__ = [
+    "JsonReader",
+    "Money",
+    "MoneyIn",
+    "NonNegativeMoneyIn",
+    "PositiveMoneyIn",
+    "encode_json",
+    "invalid",
+    "read_custom",
+    "read_path_id",
+    "write_custom",
+]
+
+T = TypeVar("T")
+
+
+def write_custom(value: object) -> Any:
+    """Encoder hook: what msgspec does not know how to write."""
+    if isinstance(value, Money):
+        return msgspec.Raw(format_nanos(value.nanos).encode())
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def read_custom(type_: type, value: object) -> Any:
+    """Decoder hook: what msgspec does not know how to read."""
+    if issubclass(type_, MoneyIn):
+        return type_.read(value)
+    # Not a TypeError: msgspec would report our mistake as the customer's.
+    raise RuntimeError(f"{type_.__name__} is not read from JSON")
+
+
+encode_json: Final = msgspec.json.Encoder(enc_hook=write_custom).encode
+_decode_any: Final = msgspec.json.Decoder(float_hook=NumberText).decode
+
+
+class JsonReader(Generic[T]):
+    """Reads bodies of one type, strictly. Make one per type, once.
+
+    Raises InvalidRequest with every fault of the body, not only the first.
+    """
+
+    def __init__(self, type_: type[T]) -> None:
+        self._type = type_
+        self._decode = msgspec.json.Decoder(
+            type_, dec_hook=read_custom, float_hook=NumberText
+        ).decode
+
+    def __call__(self, body: bytes) -> T:
+        try:
+            return self._decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise invalid(self.faults_of(body)) from None
+
+    def faults_of(self, body: bytes) -> Faults:
+        """Return every fault of the body; none when it is valid."""
+        if not body:
+            return {"": ["A JSON body is required"]}
+        try:
+            value = _decode_any(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+            return {"": [str(fault)]}
+        except RecursionError:
+            return {"": ["JSON is nested too deeply"]}
+        return faults_in(value, self._type, read_custom)
+
+
+def invalid(faults: Faults) -> InvalidRequest:
+    """Make the one error that carries all these faults."""
+    named = [
+        f"{path or 'body'}: {sentence}" for path, found in faults.items() for sentence in found
+    ]
+    return InvalidRequest("; ".join(named[:3]) + ("; …" if len(named) > 3 else ""), faults)  # noqa: PLR2004 (a sentence, not a page)
+
+
+def read_path_id(prefix: str, text: str) -> UUID:
+    """Read an id from a path. Raises NotFound: an id that cannot exist names nothing."""
+    try:
+        return read_id(prefix, text)
+    except ValueError as fault:
+        raise NotFound(str(fault)) from None
