@@ -42,6 +42,9 @@ CREATE TABLE wallet (
     CONSTRAINT wallet_limits_not_negative CHECK (overdraft >= 0 AND overrun >= 0)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 2000);
 
+-- Not among the columns that calls change, so that their updates stay within the page.
+CREATE INDEX wallet_expiry_due ON wallet (next_expiry_at) WHERE next_expiry_at IS NOT NULL;
+
 -- A reservation placed before a call. Settling deletes the row (the usage record stays and says
 -- what was held); voided and expired rows stay for a while, so that a late report finds them.
 CREATE TABLE hold (
@@ -85,8 +88,6 @@ CREATE TABLE entry (
     actor         text,
     reason        text,
     CONSTRAINT entry_pkey PRIMARY KEY (org_id, wallet_id, seq),
-    CONSTRAINT entry_once_per_source UNIQUE (org_id, source),
-    CONSTRAINT entry_reversed_once UNIQUE (org_id, wallet_id, reverses_seq),
     CONSTRAINT entry_seq_positive CHECK (seq > 0),
     CONSTRAINT entry_amount_not_zero CHECK (amount <> 0),
     CONSTRAINT entry_kind_known CHECK (kind IN (
@@ -98,6 +99,10 @@ CREATE TABLE entry (
     ))
 );
 
+-- Partial, so that consumption, which has neither, does not pay for them.
+CREATE UNIQUE INDEX entry_once_per_source ON entry (org_id, source) WHERE source IS NOT NULL;
+CREATE UNIQUE INDEX entry_reversed_once ON entry (org_id, wallet_id, reverses_seq)
+    WHERE reverses_seq IS NOT NULL;
 -- Credit movements other than consumption are few; lists and lots read only these.
 CREATE INDEX entry_movements ON entry (org_id, wallet_id, seq) WHERE kind <> 'consumption';
 
@@ -113,15 +118,12 @@ CREATE TABLE lot (
     arrived_at timestamptz NOT NULL,
     expires_at timestamptz,
     label      text,
-    -- Set when nothing of it can expire any more. Derived; spares looking at old lots.
-    closed_at  timestamptz,
     CONSTRAINT lot_pkey PRIMARY KEY (org_id, lot_id),
     CONSTRAINT lot_amount_positive CHECK (amount > 0),
     CONSTRAINT lot_kind_known CHECK (kind IN ('purchased', 'promotional', 'allowance'))
 );
 
 CREATE INDEX lot_of_wallet ON lot (org_id, wallet_id, entry_seq);
-CREATE INDEX lot_due ON lot (expires_at) WHERE closed_at IS NULL AND expires_at IS NOT NULL;
 
 -- One call, charged once: what it cost and where it stands in the wallet's chain. The columns
 -- below the line are the words of whoever metered the call; the ledger only keeps them.
@@ -165,9 +167,7 @@ CREATE INDEX usage_record_thread ON usage_record (org_id, thread_id, seq)
 CREATE INDEX usage_record_failed ON usage_record (org_id, wallet_id, seq)
     WHERE status >= 400;
 
--- Entries and usage records are written once: the application may not change them.
-GRANT SELECT, INSERT ON entry, usage_record TO tollkeeper_app;
+-- Entries, lots and usage records are written once: the application may not change them.
+GRANT SELECT, INSERT ON entry, lot, usage_record TO tollkeeper_app;
 GRANT SELECT, INSERT, UPDATE ON wallet TO tollkeeper_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hold TO tollkeeper_app;
-GRANT SELECT, INSERT ON lot TO tollkeeper_app;
-GRANT UPDATE (closed_at) ON lot TO tollkeeper_app;

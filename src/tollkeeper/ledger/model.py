@@ -1,0 +1,275 @@
+"""The nouns of the ledger. Two minutes here give the whole vocabulary.
+
+Amounts are nanos of the wallet's currency. Instants are aware datetimes in UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from msgspec import Raw, Struct
+
+from tollkeeper.base.errors import TollkeeperError
+
+
+class EntryKind(StrEnum):
+    """Why the balance moved."""
+
+    PURCHASE = "purchase"
+    AUTO_TOP_UP = "auto_top_up"
+    GRANT = "grant"
+    CONSUMPTION = "consumption"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+    EXPIRY = "expiry"
+    ADJUSTMENT = "adjustment"
+
+
+class Account(StrEnum):
+    """Where the other half of an entry stands. The values are columns of `wallet`."""
+
+    CASH = "cash"
+    PROMOTIONAL = "promotional"
+    REVENUE = "revenue"
+    BREAKAGE = "breakage"
+    REFUNDS = "refunds"
+    DISPUTES = "disputes"
+    ADJUSTMENTS = "adjustments"
+
+
+ACCOUNT_OF = {
+    EntryKind.PURCHASE: Account.CASH,
+    EntryKind.AUTO_TOP_UP: Account.CASH,
+    EntryKind.GRANT: Account.PROMOTIONAL,
+    EntryKind.CONSUMPTION: Account.REVENUE,
+    EntryKind.REFUND: Account.REFUNDS,
+    EntryKind.DISPUTE: Account.DISPUTES,
+    EntryKind.EXPIRY: Account.BREAKAGE,
+    EntryKind.ADJUSTMENT: Account.ADJUSTMENTS,
+}
+
+
+class LotKind(StrEnum):
+    PURCHASED = "purchased"
+    PROMOTIONAL = "promotional"
+    ALLOWANCE = "allowance"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wallet:
+    org_id: UUID
+    wallet_id: UUID
+    livemode: bool
+    currency: str
+    posted: int
+    held: int
+    overdraft: int
+    overrun: int
+    added: int  # bought or topped up, ever
+    spent: int  # consumed, ever
+    frozen_reason: str | None
+    next_expiry_at: datetime | None
+
+    @property
+    def available(self) -> int:
+        return self.posted - self.held
+
+    @property
+    def spendable(self) -> int:
+        """What a new hold may take."""
+        return self.available + self.overdraft
+
+
+class NewHold(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A reservation to place. `hold_id` is the id that the call's usage record will have."""
+
+    org_id: UUID
+    wallet_id: UUID
+    hold_id: UUID
+    amount: int
+    expires_at: datetime
+    project_id: UUID | None = None
+    key_id: UUID | None = None
+    context: Raw | None = None  # JSON, given back by `find_hold`
+
+
+class HoldOutcome(StrEnum):
+    """What became of a wish to hold, in the order of checking."""
+
+    WALLET_UNKNOWN = "wallet_unknown"
+    ALREADY_CHARGED = "already_charged"
+    EXISTS = "exists"
+    EXISTS_WITH_OTHER_AMOUNT = "exists_with_other_amount"
+    FROZEN = "frozen"
+    INSUFFICIENT = "insufficient"
+    PLACED = "placed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldResult:
+    outcome: HoldOutcome
+    spendable: int  # before this hold; what an `insufficient` one could have asked for
+
+
+class EndOutcome(StrEnum):
+    """What became of a wish to void, in the order of checking."""
+
+    SETTLED = "settled"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+class NewCharge(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A call to be charged; settles `hold_id` if there is one.
+
+    `usage_id` is what makes it happen once: the same id is the same call, and one with another
+    `fingerprint` is refused. The fields from `started_at` on are kept, not understood.
+    """
+
+    org_id: UUID
+    wallet_id: UUID
+    usage_id: UUID
+    amount: int
+    lines: int
+    started_at: datetime
+    status: int
+    source: str
+    detail: Raw
+    hold_id: UUID | None = None
+    fingerprint: int | None = None
+    duration_ms: int | None = None
+    project_id: UUID | None = None
+    key_id: UUID | None = None
+    request_id: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    operation: str | None = None
+    thread_id: str | None = None
+
+
+class ChargeOutcome(StrEnum):
+    """What became of a charge, in the order of checking."""
+
+    WALLET_UNKNOWN = "wallet_unknown"
+    EXISTS = "exists"
+    EXISTS_WITH_OTHER_FINGERPRINT = "exists_with_other_fingerprint"
+    FROZEN = "frozen"
+    INSUFFICIENT = "insufficient"
+    POSTED = "posted"
+    POSTED_LATE = "posted_late"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeResult:
+    """`amount` and `balance_after` are those of the first charge when the outcome is `exists`."""
+
+    outcome: ChargeOutcome
+    amount: int
+    balance_after: int
+    spendable: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    org_id: UUID
+    wallet_id: UUID
+    seq: int
+    entry_id: UUID
+    kind: EntryKind
+    account: Account
+    amount: int
+    balance_after: int
+    posted_at: datetime
+    lot_id: UUID | None
+    source: str | None
+    reverses_seq: int | None
+    actor: str | None
+    reason: str | None
+
+
+class NewLot(Struct, frozen=True, kw_only=True):
+    """How arriving credit is to be spent: lower `priority` first; see `lots.drawing_order`."""
+
+    kind: LotKind
+    priority: int = 100
+    expires_at: datetime | None = None
+    label: str | None = None
+
+
+class Posting(Struct, frozen=True, kw_only=True):
+    """An entry to write that is not consumption.
+
+    A credit brings its `lot`; a debit may name the `lot_id` it is taken from. `source` is the
+    outside cause: posting the same source again gives the first entry back.
+    """
+
+    org_id: UUID
+    wallet_id: UUID
+    entry_id: UUID
+    kind: EntryKind
+    amount: int
+    lot: NewLot | None = None
+    lot_id: UUID | None = None
+    source: str | None = None
+    actor: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenHold:
+    """A hold as it stands: `state` is open, voided or expired."""
+
+    org_id: UUID
+    hold_id: UUID
+    wallet_id: UUID
+    amount: int
+    state: str
+    project_id: UUID | None
+    key_id: UUID | None
+    placed_at: datetime
+    expires_at: datetime
+    context: Raw | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    lot_id: UUID
+    entry_seq: int
+    kind: LotKind
+    amount: int
+    priority: int
+    arrived_at: datetime
+    expires_at: datetime | None
+    label: str | None
+
+
+class InsufficientCredits(TollkeeperError):
+    """Insufficient credits"""
+
+    code = "insufficient_credits"
+    status = 402
+
+
+class WalletFrozen(TollkeeperError):
+    """Spending from this balance is frozen"""
+
+    code = "wallet_frozen"
+    status = 402
+
+
+class SourceReused(TollkeeperError):
+    """This cause has already posted another entry"""
+
+    code = "source_reused"
+    status = 422
+
+
+class AlreadyReversed(TollkeeperError):
+    """This entry has been reversed before"""
+
+    code = "already_reversed"
+    status = 422

@@ -1,0 +1,487 @@
+"""The ledger's SQL. Only the hot statements stand apart, in `statements.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+import msgspec
+from psycopg import errors
+from psycopg.rows import class_row, kwargs_row
+
+from tollkeeper.base.errors import NotFound
+from tollkeeper.db import Connection
+from tollkeeper.ledger import statements
+from tollkeeper.ledger.model import (
+    ACCOUNT_OF,
+    Account,
+    AlreadyReversed,
+    EndOutcome,
+    Entry,
+    EntryKind,
+    Lot,
+    LotKind,
+    NewCharge,
+    NewHold,
+    OpenHold,
+    Posting,
+    SourceReused,
+    Wallet,
+)
+
+_encode = msgspec.json.Encoder().encode
+
+# Both mean that another process was faster; the same statement then sees what that one wrote.
+_RACES: Final = (errors.UniqueViolation, errors.DeadlockDetected, errors.SerializationFailure)
+_MAX_RACES: Final = 20
+
+_WALLET: Final[LiteralString] = """
+SELECT org_id, wallet_id, livemode, currency, posted, held, overdraft, overrun,
+       -cash AS added, revenue AS spent, frozen_reason, next_expiry_at
+FROM wallet
+"""
+FIND_WALLET: Final[LiteralString] = (
+    _WALLET + "WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s"
+)
+LOCK_WALLET: Final[LiteralString] = FIND_WALLET + " FOR UPDATE"
+WALLETS_OF_ORG: Final[LiteralString] = (
+    _WALLET + "WHERE org_id = %(org_id)s ORDER BY livemode DESC, currency"
+)
+OPEN_WALLET: Final[LiteralString] = """
+INSERT INTO wallet (org_id, wallet_id, livemode, currency, overdraft, newest_at, opened_at)
+VALUES (%(org_id)s, %(wallet_id)s, %(livemode)s, %(currency)s, %(overdraft)s, %(now)s, %(now)s)
+ON CONFLICT (org_id, livemode, currency) DO NOTHING
+"""
+SET_OVERDRAFT: Final[LiteralString] = """
+UPDATE wallet
+SET overdraft = %(overdraft)s, overrun = greatest(0, -(posted - held + %(overdraft)s))
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+"""
+SET_FROZEN: Final[LiteralString] = """
+UPDATE wallet SET frozen_reason = %(reason)s
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+"""
+SET_NEXT_EXPIRY: Final[LiteralString] = """
+UPDATE wallet SET next_expiry_at = %(at)s
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+"""
+BRING_EXPIRY_FORWARD: Final[LiteralString] = """
+UPDATE wallet SET next_expiry_at = least(next_expiry_at, %(at)s)
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+"""
+EXPIRY_DUE: Final[LiteralString] = """
+SELECT org_id, wallet_id FROM wallet
+WHERE next_expiry_at <= %(now)s
+ORDER BY next_expiry_at
+LIMIT %(limit)s
+"""
+
+FIND_HOLD: Final[LiteralString] = """
+SELECT org_id, hold_id, wallet_id, amount, state, project_id, key_id, placed_at, expires_at,
+       context::text AS context
+FROM hold
+WHERE org_id = %(org_id)s AND hold_id = %(hold_id)s
+"""
+DUE_HOLDS: Final[LiteralString] = """
+SELECT org_id, wallet_id, hold_id FROM hold
+WHERE state = 'open' AND expires_at <= %(now)s
+ORDER BY expires_at
+LIMIT %(limit)s
+"""
+FORGET_ENDED_HOLDS: Final[LiteralString] = """
+DELETE FROM hold WHERE state <> 'open' AND ended_at < %(before)s
+"""
+
+_ENTRY: Final[LiteralString] = """
+SELECT org_id, wallet_id, seq, entry_id, kind, account, amount, balance_after, posted_at,
+       lot_id, source, reverses_seq, actor, reason
+FROM entry
+"""
+ENTRY_BY_SOURCE: Final[LiteralString] = _ENTRY + "WHERE org_id = %(org_id)s AND source = %(source)s"
+ENTRY_BY_SEQ: Final[LiteralString] = (
+    _ENTRY + "WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND seq = %(seq)s"
+)
+MOVEMENTS: Final[LiteralString] = (
+    _ENTRY
+    + """
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND kind <> 'consumption'
+ORDER BY seq
+"""
+)
+# `above` and `below` bound the sequence; either may be NULL.
+ENTRIES_UP: Final[LiteralString] = (
+    _ENTRY
+    + """
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+  AND seq > coalesce(%(above)s, 0) AND seq < coalesce(%(below)s, 9223372036854775807)
+  AND (%(kinds)s::text[] IS NULL OR kind = ANY(%(kinds)s))
+ORDER BY seq
+LIMIT %(limit)s
+"""
+)
+ENTRIES_DOWN: Final[LiteralString] = (
+    _ENTRY
+    + """
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+  AND seq > coalesce(%(above)s, 0) AND seq < coalesce(%(below)s, 9223372036854775807)
+  AND (%(kinds)s::text[] IS NULL OR kind = ANY(%(kinds)s))
+ORDER BY seq DESC
+LIMIT %(limit)s
+"""
+)
+INSERT_ENTRY: Final[LiteralString] = """
+INSERT INTO entry (org_id, wallet_id, seq, entry_id, kind, account, amount, balance_after,
+                   posted_at, lot_id, source, reverses_seq, actor, reason)
+SELECT org_id, wallet_id, entry_seq + 1, %(entry_id)s, %(kind)s, %(account)s, %(amount)s,
+       posted + %(amount)s, greatest(newest_at, %(now)s), %(lot_id)s, %(source)s,
+       %(reverses_seq)s, %(actor)s, %(reason)s
+FROM wallet
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+RETURNING seq, balance_after, posted_at
+"""
+MOVE_WALLET: Final[LiteralString] = """
+UPDATE wallet SET
+    posted = posted + %(amount)s,
+    cash        = cash        - CASE %(account)s WHEN 'cash'        THEN %(amount)s ELSE 0 END,
+    promotional = promotional - CASE %(account)s WHEN 'promotional' THEN %(amount)s ELSE 0 END,
+    revenue     = revenue     - CASE %(account)s WHEN 'revenue'     THEN %(amount)s ELSE 0 END,
+    breakage    = breakage    - CASE %(account)s WHEN 'breakage'    THEN %(amount)s ELSE 0 END,
+    refunds     = refunds     - CASE %(account)s WHEN 'refunds'     THEN %(amount)s ELSE 0 END,
+    disputes    = disputes    - CASE %(account)s WHEN 'disputes'    THEN %(amount)s ELSE 0 END,
+    adjustments = adjustments - CASE %(account)s WHEN 'adjustments' THEN %(amount)s ELSE 0 END,
+    overrun = greatest(0, -(posted + %(amount)s - held + overdraft)),
+    entry_seq = entry_seq + 1,
+    newest_at = greatest(newest_at, %(now)s)
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+"""
+INSERT_LOT: Final[LiteralString] = """
+INSERT INTO lot (org_id, lot_id, wallet_id, entry_seq, kind, amount, priority, arrived_at,
+                 expires_at, label)
+VALUES (%(org_id)s, %(lot_id)s, %(wallet_id)s, %(entry_seq)s, %(kind)s, %(amount)s,
+        %(priority)s, %(arrived_at)s, %(expires_at)s, %(label)s)
+"""
+LOTS: Final[LiteralString] = """
+SELECT lot_id, entry_seq, kind, amount, priority, arrived_at, expires_at, label
+FROM lot
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+ORDER BY entry_seq
+"""
+
+
+async def prepare(connection: Connection) -> None:
+    """Make a connection fit for the hot statements, which are planned once and for all sizes."""
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    await connection.execute("SET jit = off")
+
+
+async def hold(
+    connection: Connection, items: Sequence[NewHold], now: datetime
+) -> list[tuple[str, int]]:
+    """Rows of (outcome, spendable before), in order."""
+    return await _run(connection, statements.HOLD, {"items": _json(items), "now": now})
+
+
+async def charge(
+    connection: Connection, items: Sequence[NewCharge], now: datetime, *, must_fit: bool
+) -> list[tuple[str, int, int, int]]:
+    """Rows of (outcome, amount, balance after, spendable after the batch), in order."""
+    parameters = {"items": _json(items), "now": now, "must_fit": must_fit}
+    return await _run(connection, statements.CHARGE, parameters)
+
+
+async def end_holds(
+    connection: Connection,
+    holds: Sequence[tuple[UUID, UUID, UUID]],
+    now: datetime,
+    *,
+    expire: bool,
+) -> list[EndOutcome]:
+    items = [
+        {"org_id": org_id, "wallet_id": wallet_id, "hold_id": hold_id}
+        for org_id, wallet_id, hold_id in holds
+    ]
+    parameters = {"items": _json(items), "now": now, "expire": expire}
+    rows = await _run(connection, statements.END_HOLDS, parameters)
+    return [EndOutcome(outcome) for (outcome,) in rows]
+
+
+async def due_holds(
+    connection: Connection, now: datetime, limit: int
+) -> list[tuple[UUID, UUID, UUID]]:
+    cursor = await connection.execute(DUE_HOLDS, {"now": now, "limit": limit})
+    return await cursor.fetchall()
+
+
+async def forget_ended_holds(connection: Connection, before: datetime) -> int:
+    """Remove voided and expired holds that ended before. A settled one is gone already."""
+    cursor = await connection.execute(FORGET_ENDED_HOLDS, {"before": before})
+    return cursor.rowcount
+
+
+async def find_hold(connection: Connection, org_id: UUID, hold_id: UUID) -> OpenHold | None:
+    async with connection.cursor(row_factory=kwargs_row(_read_hold)) as cursor:
+        await cursor.execute(FIND_HOLD, {"org_id": org_id, "hold_id": hold_id})
+        return await cursor.fetchone()
+
+
+async def open_wallet(
+    tx: Connection,
+    *,
+    org_id: UUID,
+    wallet_id: UUID,
+    livemode: bool,
+    currency: str,
+    now: datetime,
+    overdraft: int = 0,
+) -> Wallet:
+    """Open a wallet, or give the one that the organization has in this currency."""
+    await tx.execute(
+        OPEN_WALLET,
+        {
+            "org_id": org_id,
+            "wallet_id": wallet_id,
+            "livemode": livemode,
+            "currency": currency,
+            "overdraft": overdraft,
+            "now": now,
+        },
+    )
+    wallets = await wallets_of(tx, org_id)
+    return next(w for w in wallets if (w.livemode, w.currency) == (livemode, currency))
+
+
+async def find_wallet(connection: Connection, org_id: UUID, wallet_id: UUID) -> Wallet:
+    """Raises NotFound."""
+    return await _wallet(connection, FIND_WALLET, org_id, wallet_id)
+
+
+async def lock_wallet(tx: Connection, org_id: UUID, wallet_id: UUID) -> Wallet:
+    """Read a wallet and keep others from changing it until the transaction ends."""
+    return await _wallet(tx, LOCK_WALLET, org_id, wallet_id)
+
+
+async def wallets_of(connection: Connection, org_id: UUID) -> list[Wallet]:
+    async with connection.cursor(row_factory=class_row(Wallet)) as cursor:
+        await cursor.execute(WALLETS_OF_ORG, {"org_id": org_id})
+        return await cursor.fetchall()
+
+
+async def set_overdraft(tx: Connection, org_id: UUID, wallet_id: UUID, overdraft: int) -> None:
+    parameters = {"org_id": org_id, "wallet_id": wallet_id, "overdraft": overdraft}
+    await tx.execute(SET_OVERDRAFT, parameters)
+
+
+async def freeze(tx: Connection, org_id: UUID, wallet_id: UUID, reason: str) -> None:
+    """Refuse new holds and charges; what is running still settles."""
+    parameters = {"org_id": org_id, "wallet_id": wallet_id, "reason": reason}
+    await tx.execute(SET_FROZEN, parameters)
+
+
+async def unfreeze(tx: Connection, org_id: UUID, wallet_id: UUID) -> None:
+    await tx.execute(SET_FROZEN, {"org_id": org_id, "wallet_id": wallet_id, "reason": None})
+
+
+async def set_next_expiry(
+    tx: Connection, org_id: UUID, wallet_id: UUID, at: datetime | None
+) -> None:
+    await tx.execute(SET_NEXT_EXPIRY, {"org_id": org_id, "wallet_id": wallet_id, "at": at})
+
+
+async def wallets_with_expiry_due(
+    connection: Connection, now: datetime, limit: int
+) -> list[tuple[UUID, UUID]]:
+    cursor = await connection.execute(EXPIRY_DUE, {"now": now, "limit": limit})
+    return await cursor.fetchall()
+
+
+async def post(
+    tx: Connection,
+    posting: Posting,
+    now: datetime,
+    *,
+    account: Account | None = None,
+    reverses_seq: int | None = None,
+) -> Entry:
+    """Write one entry and move the wallet with it.
+
+    Raises NotFound for an unknown wallet and SourceReused when `source` has posted an entry of
+    another amount or kind; the same posting again gives the first entry back.
+    """
+    await lock_wallet(tx, posting.org_id, posting.wallet_id)
+    if posting.source is not None:
+        first = await entry_by_source(tx, posting.org_id, posting.source)
+        if first is not None:
+            return _same(first, posting)
+    lot_id = posting.lot_id if posting.lot is None else posting.entry_id
+    account = account or ACCOUNT_OF[posting.kind]
+    parameters: dict[str, Any] = {
+        **msgspec.structs.asdict(posting),
+        "account": account,
+        "lot_id": lot_id,
+        "reverses_seq": reverses_seq,
+        "now": now,
+    }
+    cursor = await tx.execute(INSERT_ENTRY, parameters)
+    (row,) = await cursor.fetchall()
+    seq, balance_after, posted_at = row
+    await tx.execute(MOVE_WALLET, parameters)
+    if posting.lot is not None:
+        await _add_lot(tx, posting, seq, posted_at)
+    return Entry(
+        org_id=posting.org_id,
+        wallet_id=posting.wallet_id,
+        seq=seq,
+        entry_id=posting.entry_id,
+        kind=posting.kind,
+        account=account,
+        amount=posting.amount,
+        balance_after=balance_after,
+        posted_at=posted_at,
+        lot_id=lot_id,
+        source=posting.source,
+        reverses_seq=reverses_seq,
+        actor=posting.actor,
+        reason=posting.reason,
+    )
+
+
+async def reverse(
+    tx: Connection, entry: Entry, *, entry_id: UUID, actor: str, reason: str, now: datetime
+) -> Entry:
+    """Write the entry that undoes this one, as it was booked. Raises AlreadyReversed."""
+    posting = Posting(
+        org_id=entry.org_id,
+        wallet_id=entry.wallet_id,
+        entry_id=entry_id,
+        kind=EntryKind.ADJUSTMENT,
+        amount=-entry.amount,
+        lot_id=entry.lot_id,
+        actor=actor,
+        reason=reason,
+    )
+    try:
+        async with tx.transaction():
+            return await post(tx, posting, now, account=entry.account, reverses_seq=entry.seq)
+    except errors.UniqueViolation as error:
+        raise AlreadyReversed(f"Entry {entry.seq} of this wallet has been reversed") from error
+
+
+async def entry_by_source(connection: Connection, org_id: UUID, source: str) -> Entry | None:
+    found = await _entries(connection, ENTRY_BY_SOURCE, {"org_id": org_id, "source": source})
+    return found[0] if found else None
+
+
+async def find_entry(connection: Connection, org_id: UUID, wallet_id: UUID, seq: int) -> Entry:
+    """Raises NotFound."""
+    parameters = {"org_id": org_id, "wallet_id": wallet_id, "seq": seq}
+    found = await _entries(connection, ENTRY_BY_SEQ, parameters)
+    if not found:
+        raise NotFound(f"This wallet has no entry {seq}")
+    return found[0]
+
+
+async def movements(connection: Connection, org_id: UUID, wallet_id: UUID) -> list[Entry]:
+    """All entries but consumption, by sequence."""
+    return await _entries(connection, MOVEMENTS, {"org_id": org_id, "wallet_id": wallet_id})
+
+
+async def entries(
+    connection: Connection,
+    org_id: UUID,
+    wallet_id: UUID,
+    *,
+    limit: int,
+    above: int | None = None,
+    below: int | None = None,
+    kinds: Sequence[EntryKind] | None = None,
+    descending: bool = True,
+) -> list[Entry]:
+    """One page of a wallet's entries, bounded by sequence on either side (exclusive)."""
+    parameters = {
+        "org_id": org_id,
+        "wallet_id": wallet_id,
+        "above": above,
+        "below": below,
+        "kinds": None if kinds is None else list(kinds),
+        "limit": limit,
+    }
+    return await _entries(connection, ENTRIES_DOWN if descending else ENTRIES_UP, parameters)
+
+
+async def lots(connection: Connection, org_id: UUID, wallet_id: UUID) -> list[Lot]:
+    async with connection.cursor(row_factory=kwargs_row(_read_lot)) as cursor:
+        await cursor.execute(LOTS, {"org_id": org_id, "wallet_id": wallet_id})
+        return await cursor.fetchall()
+
+
+def _same(first: Entry, posting: Posting) -> Entry:
+    asked = (posting.wallet_id, posting.kind, posting.amount)
+    if asked != (first.wallet_id, first.kind, first.amount):
+        raise SourceReused(f"{posting.source} has already posted entry {first.seq}")
+    return first
+
+
+async def _add_lot(tx: Connection, posting: Posting, seq: int, arrived_at: datetime) -> None:
+    assert posting.lot is not None  # noqa: S101 (the caller has looked)
+    parameters: dict[str, Any] = {
+        **msgspec.structs.asdict(posting.lot),
+        "org_id": posting.org_id,
+        "wallet_id": posting.wallet_id,
+        "lot_id": posting.entry_id,
+        "entry_seq": seq,
+        "amount": posting.amount,
+        "arrived_at": arrived_at,
+    }
+    await tx.execute(INSERT_LOT, parameters)
+    if posting.lot.expires_at is not None:
+        at = {"at": posting.lot.expires_at}
+        await tx.execute(BRING_EXPIRY_FORWARD, parameters | at)
+
+
+async def _wallet(
+    connection: Connection, statement: LiteralString, org_id: UUID, wallet_id: UUID
+) -> Wallet:
+    async with connection.cursor(row_factory=class_row(Wallet)) as cursor:
+        await cursor.execute(statement, {"org_id": org_id, "wallet_id": wallet_id})
+        wallet = await cursor.fetchone()
+    if wallet is None:
+        raise NotFound("There is no such wallet")
+    return wallet
+
+
+async def _entries(
+    connection: Connection, statement: LiteralString, parameters: dict[str, Any]
+) -> list[Entry]:
+    async with connection.cursor(row_factory=kwargs_row(_read_entry)) as cursor:
+        await cursor.execute(statement, parameters)
+        return await cursor.fetchall()
+
+
+def _read_entry(*, kind: str, account: str, **columns: Any) -> Entry:
+    return Entry(kind=EntryKind(kind), account=Account(account), **columns)
+
+
+def _read_lot(*, kind: str, **columns: Any) -> Lot:
+    return Lot(kind=LotKind(kind), **columns)
+
+
+def _read_hold(*, context: str | None, **columns: Any) -> OpenHold:
+    raw = None if context is None else msgspec.Raw(context.encode())
+    return OpenHold(context=raw, **columns)
+
+
+async def _run(connection: Connection, statement: LiteralString, parameters: Any) -> list[Any]:
+    for race in range(_MAX_RACES):
+        try:
+            cursor = await connection.execute(statement, parameters, prepare=True)
+            return await cursor.fetchall()
+        except _RACES:
+            if race == _MAX_RACES - 1:
+                raise
+    raise AssertionError
+
+
+def _json(items: Sequence[object]) -> str:
+    return _encode(items).decode()
