@@ -57,8 +57,8 @@ def draw(lots: Iterable[Lot], movements: Iterable[Entry], posted: int) -> Drawn:
 
 
 def _apply(drawn: Drawn, entry: Entry, lots: dict[UUID, Lot]) -> None:
-    if entry.lot_id == entry.entry_id and entry.lot_id in lots:
-        _arrive(drawn, lots[entry.lot_id])
+    if entry.lot_id == entry.entry_id and entry.entry_id in lots:
+        _arrive(drawn, lots[entry.entry_id])
     elif entry.amount > 0:
         _give_back(drawn, entry.amount, entry.lot_id)
     elif entry.lot_id is None:
