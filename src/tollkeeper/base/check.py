@@ -47,7 +47,7 @@ class _Walk:
         if len(self.found) >= _MOST_FAULTS:
             return
         before = len(self.found)
-        self._descend(value, _only_member(type_), path)
+        self._descend(value, only_member(type_), path)
         if len(self.found) > before:
             return
         try:
@@ -59,7 +59,7 @@ class _Walk:
         self.found.setdefault(path, []).append(sentence)
 
     def _descend(self, value: object, type_: Any, path: str) -> None:
-        shape = _bare(inspect.type_info(type_))
+        shape = bare(inspect.type_info(type_))
         if isinstance(shape, inspect.StructType) and isinstance(value, Mapping):
             self._check_struct(cast("Mapping[str, object]", value), shape, path)
         elif isinstance(shape, inspect.ListType) and isinstance(value, list):
@@ -93,7 +93,7 @@ def describe(type_: Any) -> str:
 
 
 def _describe(shape: inspect.Type) -> str:
-    match _bare(shape):
+    match bare(shape):
         case inspect.IntType() | inspect.FloatType() as number:
             return _describe_number(number)
         case inspect.StrType() as text:
@@ -167,7 +167,7 @@ def _describe_text(text: inspect.StrType, example: object) -> str:
 
 
 def _sentence(fault: msgspec.ValidationError, value: object, type_: Any) -> str:
-    shape = _bare(inspect.type_info(_only_member(type_)))
+    shape = bare(inspect.type_info(only_member(type_)))
     own_words = isinstance(fault.__cause__, (ValueError, TypeError))
     if own_words and isinstance(shape, (inspect.CustomType, inspect.StructType)):
         return _PLACE.sub("", str(fault))
@@ -176,7 +176,7 @@ def _sentence(fault: msgspec.ValidationError, value: object, type_: Any) -> str:
     return f"must be {describe(type_)}"
 
 
-def _bare(shape: inspect.Type) -> inspect.Type:
+def bare(shape: inspect.Type) -> inspect.Type:
     while isinstance(shape, inspect.Metadata):
         shape = shape.type
     return shape
@@ -190,14 +190,14 @@ def _example_of(shape: inspect.Type) -> object:
     return None
 
 
-def _only_member(type_: Any) -> Any:
+def only_member(type_: Any) -> Any:
     """Strip Annotated, and `| None` where one other member remains."""
     while True:
         if get_origin(type_) is Annotated:
             type_ = get_args(type_)[0]
             continue
         members = [member for member in get_args(type_) if member is not type(None)]
-        shape = _bare(inspect.type_info(type_))
+        shape = bare(inspect.type_info(type_))
         if isinstance(shape, inspect.UnionType) and len(members) == 1:
             type_ = members[0]
             continue
