@@ -9,12 +9,20 @@ from tollkeeper.pricing.errors import (
     ModelNotPriced,
     PriceVersionConflict,
 )
+from tollkeeper.pricing.keeper import BookKeeper
 from tollkeeper.pricing.markup import NO_MARKUP, OWN, Markup, Markups
 from tollkeeper.pricing.model import STANDARD_TIERS, PriceVersion, Rate
 from tollkeeper.pricing.price_file import read_price_file
 from tollkeeper.pricing.price_writer import write_price_file
 from tollkeeper.pricing.rating import Line, Rating, check_priced, rate
 from tollkeeper.pricing.record import explain, from_record, recompute, to_record
+from tollkeeper.pricing.store import (
+    MarkupChange,
+    find_altered,
+    load_book,
+    publish,
+    publish_markup,
+)
 from tollkeeper.pricing.units import Quantity, Usage
 
 __all__ = [
@@ -23,10 +31,12 @@ __all__ = [
     "OWN",
     "STANDARD_TIERS",
     "Book",
+    "BookKeeper",
     "InvalidPrices",
     "InvalidUsage",
     "Line",
     "Markup",
+    "MarkupChange",
     "Markups",
     "ModelNotPriced",
     "PriceVersion",
@@ -39,7 +49,11 @@ __all__ = [
     "catalogue_dir",
     "check_priced",
     "explain",
+    "find_altered",
     "from_record",
+    "load_book",
+    "publish",
+    "publish_markup",
     "rate",
     "read_catalogue",
     "read_price_file",

@@ -1,4 +1,4 @@
-"""Price versions and ratings as plain JSON, and the id that follows from what a price says."""
+"""A price version as plain JSON, and the id that follows from what it says."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC
 from typing import Any, Final
 from uuid import UUID
 
@@ -45,28 +45,6 @@ def to_content(version: PriceVersion) -> dict[str, Any]:
         "note": version.note,
         "ended": version.ended,
     }
-
-
-def from_content(content: Mapping[str, Any], *, version_id: UUID = NO_ID) -> PriceVersion:
-    checked_on = content["checked_on"]
-    return PriceVersion(
-        id=version_id,
-        provider=content["provider"],
-        model=content["model"],
-        effective_from=datetime.fromisoformat(content["effective_from"]),
-        rates=rates_from_json(content["rates"]),
-        service_tiers={
-            tier: rates_from_json(rates) for tier, rates in content["service_tiers"].items()
-        },
-        aliases=tuple(content["aliases"]),
-        context=content["context"],
-        max_input_tokens=content["max_input_tokens"],
-        max_output_tokens=content["max_output_tokens"],
-        source=content["source"],
-        checked_on=date.fromisoformat(checked_on) if checked_on else None,
-        note=content["note"],
-        ended=content["ended"],
-    )
 
 
 def rates_to_json(rates: Rates) -> dict[str, Any]:
