@@ -1,0 +1,119 @@
+"""Upper bounds of input tokens, and why they hold.
+
+Text: every token of a byte-level tokenizer (OpenAI, Anthropic, Llama, Mistral, Qwen, DeepSeek) or
+of one with byte fallback (Gemini) stands for at least one byte of UTF-8, and JSON never writes
+text shorter than its UTF-8. So a body has at most as many text tokens as bytes. What is not in
+the body is framing: special tokens around messages and tools (`PER_MESSAGE`, `PER_TOOL`, several
+times what OpenAI's and Anthropic's references say), tool prompts of the provider's own
+(`PROVIDER_PROMPT`; Anthropic documents at most 530, and 735 for a tool of its own), and schemas,
+which templates print with spaces and may repeat (`SCHEMA_FACTOR`).
+
+Images: by the model's documented maximum, or its whole window where we know none.
+Audio: the thriftiest codec these endpoints take (MP3, 8 kbit/s) spends 1,000 bytes on a second
+and the greediest documented tokenizer (Gemini's) 32 tokens: 31 bytes for a token; we count one
+for every 8. Files, URLs of documents and stored ids: the window; a small file can hold much text.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PER_MESSAGE: Final = 16
+PER_TOOL: Final = 800
+PER_REQUEST: Final = 64
+PROVIDER_PROMPT: Final = 800
+SCHEMA_FACTOR: Final = 2
+BYTES_PER_AUDIO_TOKEN: Final = 8
+BYTES_PER_ESTIMATED_TOKEN: Final = 4
+
+# The most one image can cost, by the beginning of the model's name; the first that fits counts.
+# OpenAI, "Images and vision", calculating costs: base + 8 tiles (2,048 by 768 pixels at most), or
+# 1,536 patches times the model's factor; later models take up to 10,000 patches at full detail.
+# Anthropic, "Vision": 4,784 tokens at the highest resolution.
+_IMAGE_TOKENS: Final = (
+    ("gpt-4o-mini", 2_833 + 8 * 5_667),
+    ("gpt-4o", 85 + 8 * 170),
+    ("gpt-4.1-mini", 2_489),
+    ("gpt-4.1-nano", 3_779),
+    ("gpt-4.1", 85 + 8 * 170),
+    ("gpt-4.5", 85 + 8 * 170),
+    ("gpt-4-turbo", 85 + 8 * 170),
+    ("o4-mini", 2_642),
+    ("o1", 75 + 8 * 150),
+    ("o3", 75 + 8 * 150),
+    ("gpt-5", 24_600),
+    ("claude", 4_784),
+    ("sandbox", 1_000),
+)
+
+
+def image_tokens(model: str) -> int | None:
+    """Bound what one image costs this model in input tokens. None: only its window does."""
+    name = model.rpartition("/")[2].lower()
+    for prefix, tokens in _IMAGE_TOKENS:
+        if name.startswith(prefix):
+            return tokens
+    return None
+
+
+def audio_tokens(data: str) -> int:
+    """Bound the tokens of audio in base64."""
+    return base64_bytes(data) // BYTES_PER_AUDIO_TOKEN + PER_MESSAGE
+
+
+def base64_bytes(data: str) -> int:
+    return len(data) * 3 // 4
+
+
+def estimated_tokens(text_bytes: int) -> int:
+    """Estimate tokens from bytes of text, for answers whose provider gave no count."""
+    return -(-text_bytes // BYTES_PER_ESTIMATED_TOKEN)
+
+
+class InputBound:
+    """Adds up what the parts of a request can cost; one unbounded part unbounds it all."""
+
+    def __init__(self, model: str, text_bytes: int) -> None:
+        self._model = model
+        self._tokens = text_bytes + PER_REQUEST
+        self._media = 0
+        self._inline = 0
+        self._text_bytes = text_bytes
+        self.bounded = True
+        self.audio = False
+        self.images = 0
+
+    def frame(self, messages: int, tools: int, schema_bytes: int) -> None:
+        self._tokens += messages * PER_MESSAGE + schema_bytes * (SCHEMA_FACTOR - 1)
+        if tools:
+            self._tokens += tools * PER_TOOL + PROVIDER_PROMPT
+
+    def image(self, inline: str | None) -> None:
+        """Count one image; `inline` is its data where the body carries it (and not as text)."""
+        self.images += 1
+        self._leave_out(len(inline) if inline is not None else 0)
+        tokens = image_tokens(self._model)
+        if tokens is None:
+            self.bounded = False
+        else:
+            self._media += tokens
+
+    def sound(self, data: str) -> None:
+        self.audio = True
+        self._leave_out(len(data))
+        self._media += audio_tokens(data)
+
+    def unbounded(self, inline: str | None = None) -> None:
+        self.bounded = False
+        self._leave_out(len(inline) if inline is not None else 0)
+
+    @property
+    def tokens(self) -> int | None:
+        return self._tokens - self._inline + self._media if self.bounded else None
+
+    @property
+    def estimate(self) -> int:
+        return estimated_tokens(self._text_bytes - self._inline) + min(self._media, 1_000)
+
+    def _leave_out(self, inline: int) -> None:
+        self._inline += inline

@@ -1,0 +1,249 @@
+"""OpenAI chat completions (API reference: "Chat", "Create chat completion")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, cast
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from tollkeeper.base.errors import TollkeeperError
+from tollkeeper.gateway import sse
+from tollkeeper.gateway.dialects import faults, reading
+from tollkeeper.gateway.dialects.bounds import InputBound, estimated_tokens
+from tollkeeper.gateway.dialects.chat_shapes import Completion, shown_usage, usage_of
+from tollkeeper.gateway.dialects.chat_stream import ChatMeter
+from tollkeeper.gateway.dialects.costs import put_cost
+from tollkeeper.gateway.dialects.metering import ANY, count_texts, encoded
+from tollkeeper.gateway.dialects.model import ABSENT, JSON, Answer, Ask, Change, Cost, Fields
+from tollkeeper.gateway.dialects.usage import upstream_cost
+from tollkeeper.pricing.units import MODALITIES
+
+MAX_CHOICES: Final = 128
+_Tokens = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+_Parts = list[dict[str, Any]]
+
+_TEXT_PARTS: Final = frozenset({"text", "refusal", "thinking", "reasoning"})
+_CAPS: Final = ("max_completion_tokens", "max_tokens")
+# Fields that would have another model answer, at another price, than the one that is held for.
+_REFUSED: Final = ("models", "fallbacks", "plugins", "route")
+_OURS: Final = frozenset(
+    {"model", "messages", "stream", "stream_options", "n", "tools", "functions", "prediction"}
+    | {"service_tier", "modalities", "web_search_options", "response_format", *_CAPS, *_REFUSED}
+)
+
+
+class _Message(Struct):
+    role: str
+    content: str | _Parts | None = None
+    audio: Raw = ABSENT
+
+
+class _StreamOptions(Struct):
+    include_usage: bool | None = None
+
+
+class _Body(Struct):
+    model: str
+    messages: Annotated[list[_Message], Meta(min_length=1)]
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_completion_tokens: _Tokens | None = None
+    max_tokens: _Tokens | None = None
+    n: Annotated[int, Meta(ge=1, le=MAX_CHOICES)] | None = None
+    tools: list[Raw] | None = None
+    functions: list[Raw] | None = None
+    modalities: list[str] | None = None
+    service_tier: str | None = None
+    user: Any = None
+    safety_identifier: Any = None
+    metadata: Any = None
+
+
+_BODY: Final = msgspec.json.Decoder(_Body)
+_OPTIONS: Final = msgspec.json.Decoder(dict[str, Raw])
+_COMPLETION: Final = msgspec.json.Decoder(Completion)
+
+
+class Chat:
+    """`POST /chat/completions`. `usage` and `cost` come in the body or in the last chunk."""
+
+    name = "chat"
+    path = "/chat/completions"
+
+    def read(self, body: bytes, content_type: str = JSON) -> Ask:
+        del content_type  # Only JSON is spoken here, and saying so is the body's business.
+        fields = reading.split(body)
+        asked = reading.shape(_BODY, body)
+        _check(fields, asked)
+        bound = _bound(fields, asked, body)
+        searches = _searches(fields, asked.model)
+        prediction = reading.size(fields.get("prediction"))
+        caps = [cap for cap in (asked.max_completion_tokens, asked.max_tokens) if cap]
+        return Ask(
+            model=asked.model,
+            fields=fields,
+            stream=bool(asked.stream),
+            max_output_tokens=max(caps, default=None),
+            choices=asked.n or 1,
+            extra_output_tokens=prediction,
+            input_tokens=None if searches else bound.tokens,
+            input_estimate=bound.estimate,
+            units=_units(asked, audio=bound.audio, searches=bool(searches)),
+            modalities=_modalities(asked, audio=bound.audio),
+            counted={"web_search": searches} if searches else {},
+            wants_usage=bool(asked.stream_options and asked.stream_options.include_usage),
+            service_tier=asked.service_tier,
+            end_user=reading.label(asked.user) or reading.label(asked.safety_identifier),
+            metadata=reading.labels(asked.metadata),
+            preview=_preview(asked.messages),
+        )
+
+    def upstream_body(self, ask: Ask, change: Change) -> bytes:
+        fields: Fields = {**ask.fields, "model": encoded(change.model)}
+        if change.output_cap is not None:
+            given = [name for name in _CAPS if reading.is_given(fields.get(name))]
+            for name in given or [change.cap_field]:
+                fields[name] = encoded(change.output_cap)
+        if ask.stream and change.ask_usage:
+            options = fields.get("stream_options")
+            kept = _OPTIONS.decode(options) if reading.is_given(options) and options else {}
+            fields["stream_options"] = encoded({**kept, "include_usage": True})
+        return msgspec.json.encode(fields)
+
+    def read_answer(self, ask: Ask, body: bytes, content_type: str = JSON) -> Answer:
+        del content_type  # A success that is not JSON is unreadable, whatever it says it is.
+        fields = reading.answer_fields(body)
+        try:
+            found = _COMPLETION.decode(body)
+        except (ValueError, RecursionError) as why:
+            raise reading.UnreadableAnswer("The provider's answer is no completion") from why
+        usage, oddities, raw = usage_of(found.usage, found.x_groq)
+        produced = bool(found.choices)
+        if raw is None:
+            usage = self._estimate(ask, fields) if produced else {}
+        elif "web_search" not in usage and ask.counted.get("web_search") and produced:
+            usage["web_search"] = ask.counted["web_search"]
+        error = None
+        if reading.is_given(found.error):
+            error = faults.error_from(ANY.decode(found.error))
+        return Answer(
+            usage=usage,
+            reported=raw is not None,
+            source="estimated" if raw is None else "provider",
+            produced=produced,
+            model=found.model,
+            service_tier=found.service_tier,
+            id=found.id,
+            finish_reason=found.choices[0].finish_reason if found.choices else None,
+            raw_usage=raw,
+            oddities=oddities,
+            upstream_cost=None if raw is None else upstream_cost(raw),
+            error=error,
+            fields=fields,
+        )
+
+    def with_cost(self, answer: Answer, cost: Cost) -> bytes | None:
+        usage = answer.raw_usage or encoded(shown_usage(answer.usage))
+        return msgspec.json.encode(put_cost(answer.fields, cost, Raw(bytes(usage))))
+
+    def meter(self, ask: Ask) -> ChatMeter:
+        return ChatMeter(ask)
+
+    def error_body(self, error: TollkeeperError, request_id: str | None = None) -> bytes:
+        del request_id  # OpenAI's clients read it from the header x-request-id.
+        return faults.openai_body(error)
+
+    def stream_error(self, error: TollkeeperError, request_id: str | None = None) -> bytes:
+        return sse.event(self.error_body(error, request_id))
+
+    def upstream_error(
+        self, status: int, body: bytes, secrets: tuple[str, ...] = ()
+    ) -> tuple[int, bytes]:
+        return faults.openai_upstream(status, body, secrets)
+
+    def _estimate(self, ask: Ask, fields: Fields) -> dict[str, int]:
+        written = estimated_tokens(count_texts(ANY.decode(fields.get("choices", b"[]"))))
+        most = ask.output_bound(None)
+        usage = {"input": ask.input_estimate, "output": min(written, most or written)}
+        return {**usage, **ask.counted}
+
+
+def _check(fields: Fields, asked: _Body) -> None:
+    reading.check_model(asked.model)
+    reading.check_spelling(fields, _OURS)
+    for name in _REFUSED:
+        if reading.is_given(fields.get(name)):
+            raise reading.fault(name, "is not taken here: the call must have one model, one price")
+
+
+def _bound(fields: Fields, asked: _Body, body: bytes) -> InputBound:
+    bound = InputBound(asked.model, reading.text_bytes(body))
+    schemas = sum(
+        reading.size(fields.get(name)) for name in ("tools", "functions", "response_format")
+    )
+    tools = len(asked.tools or ()) + len(asked.functions or ())
+    bound.frame(len(asked.messages), tools, schemas)
+    for message in asked.messages:
+        if reading.is_given(message.audio):
+            bound.unbounded()  # The audio of an earlier answer, by its id.
+        if isinstance(message.content, list):
+            for part in message.content:
+                _count_part(bound, part)
+    return bound
+
+
+def _count_part(bound: InputBound, part: Mapping[str, Any]) -> None:
+    image, sound = part.get("image_url"), _inside(part.get("input_audio"), "data")
+    if image is not None:
+        url = image if isinstance(image, str) else _inside(image, "url")
+        bound.image(url if url is not None and url.startswith("data:") else None)
+    elif sound is not None:
+        bound.sound(sound)
+    elif part.get("type", "text") not in _TEXT_PARTS or not part.keys().isdisjoint(_FILES):
+        bound.unbounded()
+
+
+_FILES: Final = frozenset({"file", "video_url", "document_url", "input_audio", "source"})
+
+
+def _inside(value: Any, name: str) -> str | None:
+    inner: Any = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
+    return inner if isinstance(inner, str) else None
+
+
+def _searches(fields: Fields, model: str) -> int:
+    """Search models look something up once for each call, whether they are told to or not."""
+    asked = fields.get("web_search_options")
+    given = asked is not None and bytes(asked) not in (b"null", b"false")
+    return 1 if given or "-search-" in model else 0
+
+
+def _modalities(asked: _Body, *, audio: bool) -> frozenset[str]:
+    written = {name for name in asked.modalities or () if name in MODALITIES}
+    return frozenset({"text", *written, *(("audio",) if audio else ())})
+
+
+def _units(asked: _Body, *, audio: bool, searches: bool) -> frozenset[str]:
+    units = {"input", "output"}
+    units |= {f"output_{name}" for name in asked.modalities or () if name in ("audio", "image")}
+    if audio:
+        units.add("input_audio")
+    if searches:
+        units.add("web_search")
+    return frozenset(units)
+
+
+def _preview(messages: list[_Message]) -> str:
+    for message in reversed(messages):
+        if message.role == "user":
+            return reading.clean(_text_of(message.content))
+    return ""
+
+
+def _text_of(content: str | _Parts | None) -> str:
+    if isinstance(content, list):
+        texts = [part.get("text") for part in content]
+        return "\n".join(text for text in texts if isinstance(text, str))
+    return content or ""

@@ -1,0 +1,73 @@
+"""The shapes of chat completions that their reader and their stream meter share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tollkeeper.gateway.dialects.costs import has_object
+from tollkeeper.gateway.dialects.model import ABSENT
+from tollkeeper.gateway.dialects.usage import chat_usage
+from tollkeeper.pricing.units import INPUT_TOKENS, OUTPUT_TOKENS
+
+
+class Groq(Struct):
+    """Groq puts a stream's usage here (API reference: "Chat", `x_groq`)."""
+
+    usage: Raw = ABSENT
+    error: str | None = None
+
+
+class Choice(Struct):
+    finish_reason: str | None = None
+
+
+class Completion(Struct):
+    choices: list[Choice] | None = None
+    id: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    usage: Raw = ABSENT
+    error: Raw = ABSENT
+    x_groq: Groq | None = None
+
+
+def usage_of(
+    usage: Raw, groq: Groq | None = None
+) -> tuple[dict[str, int], tuple[str, ...], bytes | None]:
+    """Give buckets, oddities and the usage object itself; null and absent are None."""
+    if not has_object(usage) and groq is not None:
+        usage = groq.usage
+    if not has_object(usage):
+        return {}, (), None
+    buckets, oddities = chat_usage(usage)
+    return buckets, oddities, bytes(usage)
+
+
+def shown_usage(usage: Mapping[str, int]) -> dict[str, Any]:
+    """Write buckets as a usage object, where the provider wrote none."""
+    prompt = sum(count for unit, count in usage.items() if unit in INPUT_TOKENS)
+    completion = sum(count for unit, count in usage.items() if unit in OUTPUT_TOKENS)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+
+
+def chunk_like(first: bytes | None, model: str) -> dict[str, Raw]:
+    """Make a chunk without choices that belongs to the stream `first` is from."""
+    fields: dict[str, Raw] = (
+        {} if first is None else msgspec.json.decode(first, type=dict[str, Raw])
+    )
+    made = {
+        "id": Raw(b'"chatcmpl"'),
+        "object": Raw(b'"chat.completion.chunk"'),
+        "created": Raw(b"0"),
+        "model": Raw(msgspec.json.encode(model)),
+    }
+    made |= {name: fields[name] for name in made if name in fields}
+    return {**made, "choices": Raw(b"[]")}

@@ -1,0 +1,265 @@
+"""Meters a stream of chat completion chunks.
+
+The chunk that finishes the last choice, what comes after it, the usage chunk and `[DONE]` wait
+for the cost. A client that asked for usage gets it where the provider put it. One that did not
+ask gets cost and usage in the finishing chunk and no chunk without choices, which would surprise
+it; only where no chunk finished is one made to carry the cost.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tollkeeper.base.errors import TollkeeperError
+from tollkeeper.gateway.dialects import faults
+from tollkeeper.gateway.dialects.bounds import base64_bytes
+from tollkeeper.gateway.dialects.chat_shapes import Groq, chunk_like, shown_usage, usage_of
+from tollkeeper.gateway.dialects.costs import has_object, put_cost
+from tollkeeper.gateway.dialects.metering import ANY, BaseMeter, count_texts, encoded
+from tollkeeper.gateway.dialects.model import ABSENT, Answer, Ask, Cost
+from tollkeeper.gateway.dialects.reading import is_given
+from tollkeeper.gateway.dialects.usage import upstream_cost
+from tollkeeper.pricing.units import OUTPUT_TOKENS
+
+DONE: Final = b"data: [DONE]\n\n"
+# OpenAI, "Audio": 24 kHz PCM16, one output token for each 50 ms.
+_BYTES_PER_AUDIO_TOKEN: Final = 2_400
+
+
+class _Function(Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(Struct):
+    function: _Function | None = None
+
+
+class _Audio(Struct):
+    data: str | None = None
+    transcript: str | None = None
+
+
+class _Delta(Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
+    audio: _Audio | None = None
+
+
+class _Choice(Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _LooseChoice(Struct):
+    delta: Raw = ABSENT
+    finish_reason: str | None = None
+
+
+class _Ends(Struct):
+    id: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    usage: Raw = ABSENT
+    error: Raw = ABSENT
+    x_groq: Groq | None = None
+
+
+class _Chunk(_Ends):
+    choices: list[_Choice] | None = None
+
+
+class _LooseChunk(_Ends):
+    choices: list[_LooseChoice] | None = None
+
+
+_CHUNK: Final = msgspec.json.Decoder(_Chunk)
+_LOOSE: Final = msgspec.json.Decoder(_LooseChunk)
+_SPLIT: Final = msgspec.json.Decoder(dict[str, Raw])
+
+
+class ChatMeter(BaseMeter):
+    def __init__(self, ask: Ask) -> None:
+        super().__init__(ask)
+        self._first: bytes | None = None
+        self._held: list[bytes] = []  # the finishing chunk, and what came after it
+        self._carrier = b""  # the finishing chunk's data
+        self._usage_chunk: bytes | None = None
+        self._usage: dict[str, int] = {}
+        self._raw_usage: bytes | None = None
+        self._usage_is_final = False
+        self._finished = 0
+        self._audio_bytes = 0
+        self._id: str | None = None
+        self._model: str | None = None
+        self._tier: str | None = None
+        self._finish_reason: str | None = None
+
+    def answer(self) -> Answer:
+        reported = self._raw_usage is not None
+        usage = dict(self._usage) if reported else self._estimate()
+        whole = reported and (self._usage_is_final or self.complete)
+        if reported and not whole:
+            usage = self._at_least_seen(usage)
+        searches = self._ask.counted.get("web_search")
+        if searches and self.produced:
+            usage.setdefault("web_search", searches)
+        return Answer(
+            usage=usage,
+            reported=reported,
+            source=self._source(reported=whole),
+            produced=self.produced,
+            model=self._model,
+            service_tier=self._tier,
+            id=self._id,
+            finish_reason=self._finish_reason,
+            raw_usage=self._raw_usage,
+            oddities=tuple(dict.fromkeys(self._oddities)),
+            upstream_cost=None if self._raw_usage is None else upstream_cost(self._raw_usage),
+            error=self.error,
+        )
+
+    def finish(self, cost: Cost, error: TollkeeperError | None = None) -> bytes:
+        out = self._ending(cost)
+        self._held.clear()
+        if error is not None:
+            out.append(b"data: " + faults.openai_body(error) + b"\n\n")
+        elif self.error is not None:
+            out.append(b"data: " + faults.openai_shown(self.error) + b"\n\n")
+        elif self.complete:
+            out.append(DONE)
+        return b"".join(out)
+
+    def _take(self, block: bytes, data: bytes) -> bytes:
+        if data == b"[DONE]":
+            self.ended = self.complete = True
+            return b""
+        chunk = self._decode(data)
+        if chunk is None:
+            return self._let_go(block)
+        if self._first is None:
+            self._first = data
+        self._note(chunk)
+        if is_given(chunk.error):
+            return self._fail(faults.error_from(ANY.decode(chunk.error)))
+        if not chunk.choices:
+            return self._take_without_choices(block, data, chunk)
+        finished = sum(choice.finish_reason is not None for choice in chunk.choices)
+        if not finished:
+            return self._let_go(block)
+        self._finished += finished
+        self.complete = self._finished >= self._ask.choices
+        self._usage_is_final = self.complete and has_object(chunk.usage)
+        before = self._let_go(b"")
+        self._held, self._carrier = [block], data
+        return before
+
+    def _take_without_choices(self, block: bytes, data: bytes, chunk: _Ends) -> bytes:
+        if has_object(chunk.usage):
+            self._usage_chunk = data
+            self._usage_is_final = True
+            return b""
+        if self._held:
+            self._held.append(block)
+            return b""
+        return block
+
+    def _decode(self, data: bytes) -> _Chunk | _LooseChunk | None:
+        try:
+            chunk = _CHUNK.decode(data)
+        except msgspec.ValidationError:
+            return self._decode_loosely(data)
+        except (ValueError, RecursionError):
+            self._oddities.append("a chunk is not JSON")
+            return None
+        for choice in chunk.choices or ():
+            if choice.delta is not None:
+                self._count_delta(choice.delta)
+        return chunk
+
+    def _decode_loosely(self, data: bytes) -> _LooseChunk | None:
+        """Read a chunk whose deltas are of a shape we do not know; all text in them counts."""
+        try:
+            chunk = _LOOSE.decode(data)
+        except (ValueError, RecursionError):
+            self._oddities.append("a chunk has an unknown shape")
+            return None
+        for choice in chunk.choices or ():
+            if is_given(choice.delta):
+                self._text_bytes += count_texts(ANY.decode(choice.delta))
+                self.produced = True
+        return chunk
+
+    def _count_delta(self, delta: _Delta) -> None:
+        self._count(delta.content)
+        self._count(delta.reasoning_content or delta.reasoning)
+        self._count(delta.refusal)
+        for call in delta.tool_calls or ():
+            if call.function is not None:
+                self._count(call.function.name)
+                self._count(call.function.arguments)
+        if delta.function_call is not None:
+            self._count(delta.function_call.name)
+            self._count(delta.function_call.arguments)
+        if delta.audio is not None:
+            self._count(delta.audio.transcript)
+            if delta.audio.data:
+                self.produced = True
+                self._audio_bytes += base64_bytes(delta.audio.data)
+
+    def _note(self, chunk: _Chunk | _LooseChunk) -> None:
+        self._id = chunk.id or self._id
+        self._model = chunk.model or self._model
+        self._tier = chunk.service_tier or self._tier
+        for choice in chunk.choices or ():
+            self._finish_reason = choice.finish_reason or self._finish_reason
+        usage, oddities, raw = usage_of(chunk.usage, chunk.x_groq)
+        if raw is not None:
+            self._usage, self._raw_usage = usage, raw
+            self._oddities.extend(oddities)
+
+    def _let_go(self, block: bytes) -> bytes:
+        if not self._held:
+            return block
+        passed = b"".join(self._held) + block
+        self._held = []
+        return passed
+
+    def _ending(self, cost: Cost) -> list[bytes]:
+        usage = Raw(self._raw_usage or encoded(shown_usage(self.answer().usage)))
+        carrier = _SPLIT.decode(self._carrier) if self._held else {}
+        apart = self._ask.wants_usage and not has_object(carrier.get("usage"))
+        if self._held and not apart:
+            return [_chunk(put_cost(carrier, cost, usage)), *self._held[1:]]
+        if not self._held and not self.produced and self._raw_usage is None:
+            return []
+        if self._usage_chunk is not None:
+            fields = _SPLIT.decode(self._usage_chunk)
+        else:
+            fields = chunk_like(self._first, self._ask.model)
+        return [*self._held, _chunk(put_cost(fields, cost, usage))]
+
+    def _at_least_seen(self, usage: dict[str, int]) -> dict[str, int]:
+        """Counts that were reported on the way: what was written since is not in them."""
+        written = sum(count for unit, count in usage.items() if unit in OUTPUT_TOKENS)
+        missing = self._estimated_output() - written
+        return usage | {"output": usage.get("output", 0) + missing} if missing > 0 else usage
+
+    def _estimate(self) -> dict[str, int]:
+        if not self.produced:
+            return {}
+        usage = {"input": self._estimated_input(), "output": self._estimated_output()}
+        if self._audio_bytes:
+            usage["output_audio"] = -(-self._audio_bytes // _BYTES_PER_AUDIO_TOKEN)
+        return {unit: count for unit, count in usage.items() if count}
+
+
+def _chunk(fields: dict[str, Raw]) -> bytes:
+    return b"data: " + msgspec.json.encode(fields) + b"\n\n"

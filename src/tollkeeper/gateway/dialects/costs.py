@@ -1,0 +1,48 @@
+"""The cost in a body: exact decimals, under OpenRouter's names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from tollkeeper.base.money import format_nanos
+from tollkeeper.gateway.dialects.model import Cost, Fields
+
+# What other gateways and providers charged our operator: replaced or left out, because a
+# customer who sums it with our cost pays twice in his books.
+UPSTREAM_MONEY: Final = ("cost", "cost_details", "cost_in_usd_ticks", "estimated_cost", "is_byok")
+
+_SPLIT: Final = msgspec.json.Decoder(dict[str, Raw])
+
+
+def money(nanos: int) -> Raw:
+    return Raw(format_nanos(nanos).encode())
+
+
+def put_cost(fields: Fields, cost: Cost, usage: Raw) -> Fields:
+    """Set `cost` and `usage.cost`, `usage.cost_details` in an answer taken apart."""
+    inside = {
+        name: value for name, value in _SPLIT.decode(usage).items() if name not in UPSTREAM_MONEY
+    }
+    inside["cost"] = money(cost.nanos)
+    inside["cost_details"] = details(cost)
+    return {**fields, "usage": Raw(msgspec.json.encode(inside)), "cost": money(cost.nanos)}
+
+
+def details(cost: Cost) -> Raw:
+    upstream = cost.upstream_nanos
+    return Raw(
+        msgspec.json.encode(
+            {
+                "upstream_inference_cost": None if upstream is None else money(upstream),
+                "upstream_inference_prompt_cost": money(cost.input_nanos),
+                "upstream_inference_completions_cost": money(cost.output_nanos),
+            }
+        )
+    )
+
+
+def has_object(raw: Raw | None) -> bool:
+    return raw is not None and memoryview(raw).nbytes > 0 and bytes(memoryview(raw)[:1]) == b"{"

@@ -1,0 +1,125 @@
+"""What all stream meters share: events in, bytes out, one withheld ending."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import Raw
+
+from tollkeeper.base.errors import TollkeeperError
+from tollkeeper.gateway import sse
+from tollkeeper.gateway.dialects.bounds import estimated_tokens
+from tollkeeper.gateway.dialects.model import Ask, Source, UpstreamError
+
+ANY: Final = msgspec.json.Decoder()
+
+
+class BaseMeter:
+    """Splits events and keeps count of the text they carry. `_take` is each dialect's own."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.ended = False
+        self.complete = False
+        self.produced = False
+        self.error: UpstreamError | None = None
+        self._ask = ask
+        self._splitter = sse.Splitter()
+        self._text_bytes = 0
+        self._oddities: list[str] = []
+
+    def feed(self, chunk: bytes) -> bytes:
+        if self.ended:
+            return b""
+        try:
+            blocks = self._splitter.feed(chunk)
+        except sse.EventTooLarge as why:
+            return self._broken(str(why))
+        out: list[bytes] = []
+        for block in blocks:
+            data = sse.data_of(block)
+            out.append(block if data is None else self._take(block, data))
+            if self.ended:
+                break
+        return b"".join(out)
+
+    def end(self) -> bytes:
+        rest = self._splitter.rest()
+        data = None if self.ended else sse.data_of(rest)
+        if data is None or not _is_whole(data):
+            return b""
+        return self._take(rest.rstrip(b"\r\n") + b"\n\n", data)
+
+    def _take(self, block: bytes, data: bytes) -> bytes:
+        """Take one event; give what of it, and of what was held before it, passes on now."""
+        raise AssertionError(block, data)
+
+    def _count(self, text: str | None) -> None:
+        if text:
+            self.produced = True
+            self._text_bytes += len(text) if text.isascii() else len(text.encode())
+
+    def _fail(self, error: UpstreamError) -> bytes:
+        self.error = error
+        self.ended = True
+        return b""
+
+    def _broken(self, said: str) -> bytes:
+        return self._fail(UpstreamError(message=said, type="api_error", code="upstream_broken"))
+
+    def _source(self, *, reported: bool) -> Source:
+        if reported:
+            return "provider"
+        return "estimated" if self.complete else "partial"
+
+    def _estimated_output(self) -> int:
+        """Estimate what was written: from its bytes, within what was allowed."""
+        tokens = estimated_tokens(self._text_bytes)
+        most = self._ask.output_bound(None)
+        return tokens if most is None else min(tokens, most)
+
+    def _estimated_input(self) -> int:
+        bound = self._ask.input_tokens
+        return self._ask.input_estimate if bound is None else min(self._ask.input_estimate, bound)
+
+
+class StreamBroken(TollkeeperError):
+    """The provider broke off in the middle of its answer"""
+
+    code = "upstream_broken"
+    status = 502
+    retryable = True
+
+
+# Members that say what a part is, not what the model wrote.
+_LABELS: Final = frozenset({"role", "type", "id", "call_id", "index", "finish_reason", "object"})
+
+
+def count_texts(value: Any) -> int:
+    """Count the UTF-8 bytes of all text in a value of unknown shape."""
+    pending: list[Any] = [value]
+    total = 0
+    while pending:
+        one = pending.pop()
+        if isinstance(one, str):
+            total += len(one.encode())
+        elif isinstance(one, dict):
+            members = cast("dict[str, Any]", one).items()
+            pending.extend(inner for name, inner in members if name not in _LABELS)
+        elif isinstance(one, list):
+            pending.extend(cast("list[Any]", one))
+    return total
+
+
+def encoded(value: object) -> Raw:
+    return Raw(msgspec.json.encode(value))
+
+
+def _is_whole(data: bytes) -> bool:
+    if data == b"[DONE]":
+        return True
+    try:
+        ANY.decode(data)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,232 @@
+"""Provider usage objects → disjoint buckets, named as in `pricing.units`.
+
+Sources: the usage schemas of OpenAI's chat completions, responses, embeddings, images and audio
+references; Anthropic's messages reference; and where compatible providers differ, theirs:
+DeepSeek (`prompt_cache_hit_tokens`), Groq (`x_groq`), xAI and Google (reasoning outside of
+`completion_tokens`, seen only in `total_tokens`), Perplexity (`num_search_queries`), OpenRouter.
+"""
+
+from __future__ import annotations
+
+from math import ceil, isfinite
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import Raw
+
+Usage = dict[str, int]
+
+_MAX_COUNT: Final = 10**15
+
+
+class Counts:
+    """Reads counts out of a usage object and remembers what was odd about them."""
+
+    def __init__(self, fields: dict[str, Any], oddities: list[str]) -> None:
+        self.fields = fields
+        self.oddities = oddities
+
+    def inside(self, *names: str) -> Counts:
+        """Give the counts of the first member of these names that is an object."""
+        for name in names:
+            value = self.fields.get(name)
+            if isinstance(value, dict):
+                return Counts(cast("dict[str, Any]", value), self.oddities)
+        return Counts({}, self.oddities)
+
+    def get(self, *names: str) -> int:
+        """Give the first of these counts that is there; absent is 0."""
+        for name in names:
+            value = self.fields.get(name)
+            if value is None:
+                continue
+            if isinstance(value, float) and isfinite(value):
+                value = ceil(value)
+            if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT:
+                return value
+            self.oddities.append(f"{name} is no count")
+        return 0
+
+    def text(self, name: str) -> str | None:
+        value = self.fields.get(name)
+        return value if isinstance(value, str) else None
+
+    def take(self, total: int, name: str, part: int) -> tuple[int, int]:
+        """Move `part` out of `total`; no more than there is. Gives what is left, and the part."""
+        if part > total:
+            self.oddities.append(f"{name} exceeds what it is part of")
+        part = min(part, total)
+        return total - part, part
+
+
+def chat_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
+    """Read the usage of OpenAI's chat completions and of the servers that are like it."""
+    counts = _read(raw)
+    read = counts.inside("prompt_tokens_details")
+    wrote = counts.inside("completion_tokens_details")
+    cached = read.get("cached_tokens") or counts.get(
+        "prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cached_prompt_text_tokens"
+    )
+    usage = _input_buckets(
+        counts, counts.get("prompt_tokens"), read, cached=cached, audio=read.get("audio_tokens")
+    )
+    prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
+    reasoning = wrote.get("reasoning_tokens") or counts.get("reasoning_tokens")
+    # xAI and Google leave reasoning out of completion_tokens, and only the total tells.
+    beside = max(0, counts.get("total_tokens") - prompt - completion)
+    if beside and beside != reasoning:
+        counts.oddities.append("total_tokens exceeds its parts")
+    inner = max(0, reasoning - beside)
+    rest, inner = counts.take(completion, "reasoning_tokens", inner)
+    rest, audio = counts.take(rest, "completion audio_tokens", wrote.get("audio_tokens"))
+    rest, image = counts.take(rest, "completion image_tokens", wrote.get("image_tokens"))
+    usage |= {
+        "output": rest,
+        "reasoning": inner + beside,
+        "output_audio": audio,
+        "output_image": image,
+        "web_search": _searches(counts),
+    }
+    return _kept(usage), tuple(counts.oddities)
+
+
+def responses_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
+    """Read the usage of OpenAI's responses. Tool calls are counted from the output items."""
+    counts = _read(raw)
+    read = counts.inside("input_tokens_details")
+    wrote = counts.inside("output_tokens_details")
+    usage = _input_buckets(
+        counts,
+        counts.get("input_tokens"),
+        read,
+        cached=read.get("cached_tokens"),
+        audio=read.get("audio_tokens"),
+    )
+    rest, reasoning = counts.take(
+        counts.get("output_tokens"), "reasoning_tokens", wrote.get("reasoning_tokens")
+    )
+    rest, audio = counts.take(rest, "output audio_tokens", wrote.get("audio_tokens"))
+    usage |= {"output": rest, "reasoning": reasoning, "output_audio": audio}
+    return _kept(usage), tuple(counts.oddities)
+
+
+def messages_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
+    """Read the usage of Anthropic's messages, whose input counts do not overlap.
+
+    Where the 5-minute and 1-hour split falls short of the total, the rest is at the default
+    (5 minutes); compaction steps are not in the totals and are added.
+    """
+    counts = _read(raw)
+    usage = _messages_buckets(counts)
+    steps: Any = counts.fields.get("iterations")
+    for step in cast("list[Any]", steps) if isinstance(steps, list) else []:
+        inner = Counts({"step": step}, counts.oddities).inside("step")
+        if inner.text("type") not in ("message", None):
+            for unit, count in _messages_buckets(inner).items():
+                usage[unit] += count
+    return _kept(usage), tuple(counts.oddities)
+
+
+def _messages_buckets(counts: Counts) -> Usage:
+    written = counts.get("cache_creation_input_tokens")
+    split = counts.inside("cache_creation")
+    short, long = split.get("ephemeral_5m_input_tokens"), split.get("ephemeral_1h_input_tokens")
+    if short + long > written > 0:
+        counts.oddities.append("cache_creation exceeds cache_creation_input_tokens")
+    rest, thinking = counts.take(
+        counts.get("output_tokens"),
+        "thinking_tokens",
+        counts.inside("output_tokens_details").get("thinking_tokens"),
+    )
+    return {
+        "input": counts.get("input_tokens"),
+        "cache_read": counts.get("cache_read_input_tokens"),
+        "cache_write": short + max(0, written - short - long),
+        "cache_write_1h": long,
+        "output": rest,
+        "reasoning": thinking,
+        "web_search": counts.inside("server_tool_use").get("web_search_requests"),
+    }
+
+
+def embeddings_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
+    counts = _read(raw)
+    return _kept({"input": counts.get("prompt_tokens", "total_tokens")}), tuple(counts.oddities)
+
+
+def images_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
+    """Read the usage of OpenAI's images. Without a breakdown, what is written is `output`."""
+    counts = _read(raw)
+    read = counts.inside("input_tokens_details")
+    wrote = counts.inside("output_tokens_details")
+    cached = read.inside("cached_tokens_details")
+    total, image = counts.take(counts.get("input_tokens"), "image_tokens", read.get("image_tokens"))
+    image, cached_image = counts.take(image, "cached image_tokens", cached.get("image_tokens"))
+    text_cached = cached.get("text_tokens") or max(0, read.get("cached_tokens") - cached_image)
+    text, cached_text = counts.take(total, "cached_tokens", text_cached)
+    rest, drawn = counts.take(
+        counts.get("output_tokens"), "output image_tokens", wrote.get("image_tokens")
+    )
+    usage = {
+        "input": text,
+        "cache_read": cached_text,
+        "input_image": image,
+        "cache_read_image": cached_image,
+        "output": rest,
+        "output_image": drawn,
+    }
+    return _kept(usage), tuple(counts.oddities)
+
+
+def audio_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
+    """Read the usage of OpenAI's transcriptions (tokens or seconds) and of streamed speech."""
+    counts = _read(raw)
+    if counts.text("type") == "duration":
+        return _kept({"audio_second": counts.get("seconds")}), tuple(counts.oddities)
+    read = counts.inside("input_token_details", "input_tokens_details")
+    text, audio = counts.take(counts.get("input_tokens"), "audio_tokens", read.get("audio_tokens"))
+    usage = {"input": text, "input_audio": audio, "output": counts.get("output_tokens")}
+    return _kept(usage), tuple(counts.oddities)
+
+
+def upstream_cost(raw: Raw | bytes) -> str | None:
+    """Give the cost that OpenRouter and others report, as they wrote it."""
+    counts = _read(raw)
+    value: Any = counts.fields.get("cost")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return msgspec.json.encode(value).decode()
+    return None
+
+
+def _read(raw: Raw | bytes) -> Counts:
+    whole: Any = msgspec.json.decode(raw)
+    return Counts({"usage": whole}, []).inside("usage")
+
+
+def _input_buckets(
+    counts: Counts, total: int, details: Counts, *, cached: int, audio: int
+) -> Usage:
+    left, cached = counts.take(total, "cached_tokens", cached)
+    left, audio = counts.take(left, "audio_tokens", audio)
+    left, written = counts.take(left, "cache_write_tokens", details.get("cache_write_tokens"))
+    _, long = counts.take(
+        written,
+        "ttl_12h_tokens",
+        details.inside("cache_write_tokens_details").get("ttl_12h_tokens"),
+    )
+    return {
+        "input": left,
+        "cache_read": cached,
+        "cache_write": written - long,
+        "cache_write_12h": long,
+        "input_audio": audio,
+    }
+
+
+def _searches(counts: Counts) -> int:
+    server = counts.inside("server_tool_use", "server_tool_use_details")
+    return server.get("web_search_requests") or counts.get("num_search_queries")
+
+
+def _kept(usage: Usage) -> Usage:
+    return {unit: count for unit, count in usage.items() if count}
