@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -43,15 +46,24 @@ class Run:
 def sweep_dead_runs() -> None:
     """Stop the servers and remove the directories of runs that ended, or were killed."""
     for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        if directory.stat().st_uid != os.getuid():
+            continue
         try:
             with (directory / "run.lock").open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                for cluster in directory.rglob("pgdata"):
-                    with EmbeddedServer(cluster.parent, durable=False):
-                        pass
+                for pid_file in directory.rglob("postmaster.pid"):
+                    stop_server(int(pid_file.read_text().split()[0]), directory)
                 shutil.rmtree(directory, ignore_errors=True)
         except (FileNotFoundError, BlockingIOError):
             continue
+
+
+def stop_server(pid: int, directory: Path) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        if any(str(directory) in word for word in process.cmdline()):
+            process.send_signal(signal.SIGQUIT)
+            process.wait(timeout=30)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -80,11 +92,12 @@ def run_directory(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def reachable_dir(run_directory: Path) -> Path:
+def reachable_dir(run_directory: Path) -> Iterator[Path]:
     """An empty directory where an embedded server can live, also when root runs the tests."""
     directory = run_directory / uuid4().hex[:8]
     directory.mkdir(mode=0o711)
-    return directory
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ _OBSTACLE_SECONDS: Final = 30
 _RETRY_SECONDS: Final = 0.1
 _LARGEST_LOG: Final = 10_000_000
 # What the leftovers of a killed server make a new one say, until they are gone.
-_OBSTACLES: Final = ('lock file "postmaster.pid" already exists', "shared memory block")
+_OBSTACLES: Final = ("already exists", "shared memory block")
 # pg_isready: accepts connections; refuses them, because it starts or stops.
 _READY, _REFUSING = 0, 1
 # For root whose data directory no other user can reach, such as /root/tollkeeper.
@@ -64,9 +64,10 @@ _SYSTEM_HOME: Final = Path("/var/lib/tollkeeper")
 
 @dataclass(frozen=True, slots=True)
 class Postmaster:
-    """What a server writes into its postmaster.pid."""
+    """What a server writes into its postmaster.pid, line by line; a starting one wrote less."""
 
     pid: int
+    data_directory: str
     port: int
     socket_directory: str
     listens_on: str
@@ -76,12 +77,12 @@ class Postmaster:
         # A killed process may stay a zombie for long, and its number may pass to another.
         try:
             if sys.platform == "linux":
-                return b"postgres" in Path(f"/proc/{self.pid}/cmdline").read_bytes()
+                words = Path(f"/proc/{self.pid}/cmdline").read_bytes().split(b"\0")
+                ours = os.fsencode(self.data_directory) in words
+                return ours and Path(os.fsdecode(words[0])).name == "postgres"
             os.kill(self.pid, 0)
         except (FileNotFoundError, ProcessLookupError):
             return False
-        except PermissionError:
-            return True
         return True
 
 
@@ -98,7 +99,7 @@ class Cluster:
     @property
     def password(self) -> str:
         try:
-            return self._password_file.read_text("ascii")
+            return self._password_file.read_text("utf-8")
         except FileNotFoundError as error:
             raise EmbeddedServerError(
                 f"{self._password_file} is gone, and with it the way into the database beside"
@@ -178,10 +179,12 @@ class Cluster:
         """Read who runs the cluster, or ran it last if it was killed."""
         try:
             lines = (self.pgdata / "postmaster.pid").read_text("utf-8").splitlines()
-            pid, _, _, port, socket_directory, listens_on = lines[:6]
-            return Postmaster(int(pid), int(port), socket_directory, listens_on)
-        except (FileNotFoundError, ValueError):
+        except FileNotFoundError:
             return None
+        pid, data_directory, _, port, socket_directory, listens_on = [*lines, *[""] * 6][:6]
+        return Postmaster(
+            int(pid or 0), data_directory, int(port or 0), socket_directory, listens_on
+        )
 
     def run(self) -> Postmaster:
         """Return the running server, started if need be, and wait until it answers."""
@@ -214,7 +217,8 @@ class Cluster:
 
     @property
     def _log(self) -> Path:
-        return self.pgdata / "server.log"
+        # By its real place: the way that leads through a symbolic link may be closed to the server.
+        return self.pgdata.resolve() / "server.log"
 
     def _choose_home(self) -> Path:
         if self._account.is_me or can_enter(self._account, self._data_dir):
@@ -255,6 +259,8 @@ class Cluster:
     def _state(self, server: Postmaster | None) -> int | None:
         if server is None or not server.is_alive:
             return None
+        if not server.socket_directory:
+            return _REFUSING
         place = [f"--host={server.socket_directory}", f"--port={server.port}"]
         return run_as(self._account, [self._binaries / "pg_isready", *place]).returncode
 
@@ -264,6 +270,9 @@ class Cluster:
             # PostgreSQL itself would take a zombie, or a stranger with that number, for the
             # server. It still finds backends that outlived theirs, by their shared memory.
             (self.pgdata / "postmaster.pid").unlink(missing_ok=True)
+            if server.socket_directory:
+                lock = Path(server.socket_directory) / f".s.PGSQL.{server.port}.lock"
+                lock.unlink(missing_ok=True)
         size = self._log.stat().st_size if self._log.exists() else 0
         if size > _LARGEST_LOG:
             self._log.replace(self._log.with_suffix(".log.old"))
@@ -296,7 +305,7 @@ class Cluster:
 def _write_secret(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
 
 
