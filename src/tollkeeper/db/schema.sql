@@ -1,0 +1,382 @@
+-- The whole schema as migrations make it, for reading; a test compares the two.
+
+-- Which migrations this database has had. The runner keeps it.
+CREATE TABLE schema_migration (
+    name       text        NOT NULL,
+    sha256     text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT schema_migration_pkey PRIMARY KEY (name)
+);
+
+GRANT SELECT ON schema_migration TO tollkeeper_app;
+
+-- The ledger: wallets, holds, entries, lots, and the usage records that consumption is made of.
+-- org_id leads every key, so that the tables can be spread by organization as they are.
+
+-- One organization's balance in one currency, live or test. The row a call locks.
+--
+-- posted is what is owned, held what running calls reserve. The seven columns after them are the
+-- counter-accounts of double entry, kept per wallet so that no row is shared by all:
+-- each entry moves posted one way and one of them the other, so together they are always zero.
+CREATE TABLE wallet (
+    org_id        uuid        NOT NULL,
+    wallet_id     uuid        NOT NULL,
+    livemode      boolean     NOT NULL,
+    currency      text        NOT NULL,
+    posted        bigint      NOT NULL DEFAULT 0,
+    held          bigint      NOT NULL DEFAULT 0,
+    cash          bigint      NOT NULL DEFAULT 0,
+    promotional   bigint      NOT NULL DEFAULT 0,
+    revenue       bigint      NOT NULL DEFAULT 0,
+    breakage      bigint      NOT NULL DEFAULT 0,
+    refunds       bigint      NOT NULL DEFAULT 0,
+    disputes      bigint      NOT NULL DEFAULT 0,
+    adjustments   bigint      NOT NULL DEFAULT 0,
+    overdraft     bigint      NOT NULL DEFAULT 0,
+    -- How far settled cost has gone past the overdraft. Only what must always post (a settlement,
+    -- past usage, a clawback) raises it; a hold never does, and that is the hard stop below.
+    overrun       bigint      NOT NULL DEFAULT 0,
+    entry_seq     bigint      NOT NULL DEFAULT 0,
+    usage_seq     bigint      NOT NULL DEFAULT 0,
+    line_seq      bigint      NOT NULL DEFAULT 0,
+    -- The time of the newest entry or usage record: times never run backwards within a wallet.
+    newest_at     timestamptz NOT NULL,
+    next_expiry_at timestamptz,
+    frozen_reason text,
+    opened_at     timestamptz NOT NULL,
+    CONSTRAINT wallet_pkey PRIMARY KEY (org_id, wallet_id),
+    CONSTRAINT wallet_one_per_currency UNIQUE (org_id, livemode, currency),
+    CONSTRAINT wallet_books_balance CHECK (
+        posted + cash + promotional + revenue + breakage + refunds + disputes + adjustments = 0
+    ),
+    CONSTRAINT wallet_hard_stop CHECK (posted - held + overdraft + overrun >= 0),
+    CONSTRAINT wallet_held_not_negative CHECK (held >= 0),
+    CONSTRAINT wallet_limits_not_negative CHECK (overdraft >= 0 AND overrun >= 0)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 2000);
+
+-- Not among the columns that calls change, so that their updates stay within the page.
+CREATE INDEX wallet_expiry_due ON wallet (next_expiry_at) WHERE next_expiry_at IS NOT NULL;
+
+-- A reservation placed before a call. Settling deletes the row (the usage record stays and says
+-- what was held); voided and expired rows stay for a while, so that a late report finds them.
+CREATE TABLE hold (
+    org_id     uuid        NOT NULL,
+    hold_id    uuid        NOT NULL,
+    wallet_id  uuid        NOT NULL,
+    amount     bigint      NOT NULL,
+    state      text        NOT NULL,
+    project_id uuid,
+    key_id     uuid,
+    placed_at  timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    ended_at   timestamptz,
+    -- What the placer wants back at settlement: the prices of the moment, the operation.
+    context    jsonb,
+    CONSTRAINT hold_pkey PRIMARY KEY (org_id, hold_id),
+    CONSTRAINT hold_amount_not_negative CHECK (amount >= 0),
+    CONSTRAINT hold_state_known CHECK (state IN ('open', 'voided', 'expired')),
+    CONSTRAINT hold_ends_once CHECK ((state = 'open') = (ended_at IS NULL))
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 2000);
+
+CREATE INDEX hold_due ON hold (expires_at) WHERE state = 'open';
+CREATE INDEX hold_ended ON hold (ended_at) WHERE state <> 'open';
+
+-- One immutable line of the ledger, with the balance after it. `account` is the counter-account.
+CREATE TABLE entry (
+    org_id        uuid        NOT NULL,
+    wallet_id     uuid        NOT NULL,
+    seq           bigint      NOT NULL,
+    entry_id      uuid        NOT NULL,
+    kind          text        NOT NULL,
+    account       text        NOT NULL,
+    amount        bigint      NOT NULL,
+    balance_after bigint      NOT NULL,
+    posted_at     timestamptz NOT NULL,
+    -- The lot that a credit makes or that a debit is taken from; NULL draws in the one order.
+    lot_id        uuid,
+    -- The outside cause, such as a payment's id: one cause, one entry, for ever.
+    source        text,
+    reverses_seq  bigint,
+    actor         text,
+    reason        text,
+    CONSTRAINT entry_pkey PRIMARY KEY (org_id, wallet_id, seq),
+    CONSTRAINT entry_seq_positive CHECK (seq > 0),
+    CONSTRAINT entry_amount_not_zero CHECK (amount <> 0),
+    CONSTRAINT entry_kind_known CHECK (kind IN (
+        'purchase', 'auto_top_up', 'grant', 'consumption',
+        'refund', 'dispute', 'expiry', 'adjustment'
+    )),
+    CONSTRAINT entry_account_known CHECK (account IN (
+        'cash', 'promotional', 'revenue', 'breakage', 'refunds', 'disputes', 'adjustments'
+    ))
+);
+
+-- Partial, so that consumption, which has neither, does not pay for them.
+CREATE UNIQUE INDEX entry_once_per_source ON entry (org_id, source) WHERE source IS NOT NULL;
+CREATE UNIQUE INDEX entry_reversed_once ON entry (org_id, wallet_id, reverses_seq)
+    WHERE reverses_seq IS NOT NULL;
+-- Credit movements other than consumption are few; lists and lots read only these.
+CREATE INDEX entry_movements ON entry (org_id, wallet_id, seq) WHERE kind <> 'consumption';
+
+-- Credit that arrived together. Its id is the id of the entry that brought it.
+CREATE TABLE lot (
+    org_id     uuid        NOT NULL,
+    lot_id     uuid        NOT NULL,
+    wallet_id  uuid        NOT NULL,
+    entry_seq  bigint      NOT NULL,
+    kind       text        NOT NULL,
+    amount     bigint      NOT NULL,
+    priority   smallint    NOT NULL,
+    arrived_at timestamptz NOT NULL,
+    expires_at timestamptz,
+    label      text,
+    CONSTRAINT lot_pkey PRIMARY KEY (org_id, lot_id),
+    CONSTRAINT lot_amount_positive CHECK (amount > 0),
+    CONSTRAINT lot_kind_known CHECK (kind IN ('purchased', 'promotional', 'allowance'))
+);
+
+CREATE INDEX lot_of_wallet ON lot (org_id, wallet_id, entry_seq);
+
+-- One call, charged once: what it cost and where it stands in the wallet's chain. The columns
+-- below the line are the words of whoever metered the call; the ledger only keeps them.
+CREATE TABLE usage_record (
+    org_id        uuid        NOT NULL,
+    wallet_id     uuid        NOT NULL,
+    seq           bigint      NOT NULL,
+    usage_id      uuid        NOT NULL,
+    entry_seq     bigint,
+    amount        bigint      NOT NULL,
+    balance_after bigint      NOT NULL,
+    held          bigint,
+    late          boolean     NOT NULL,
+    lines         smallint    NOT NULL,
+    line_seq      bigint      NOT NULL,
+    recorded_at   timestamptz NOT NULL,
+    -- ──────────────────────────────────────────────────────────────────────────────────────────
+    started_at    timestamptz NOT NULL,
+    duration_ms   integer,
+    project_id    uuid,
+    key_id        uuid,
+    request_id    text,
+    fingerprint   bigint,
+    status        smallint    NOT NULL,
+    source        text        NOT NULL,
+    provider      text,
+    model         text,
+    operation     text,
+    thread_id     text,
+    detail        jsonb       NOT NULL,
+    CONSTRAINT usage_record_pkey PRIMARY KEY (org_id, wallet_id, seq),
+    CONSTRAINT usage_record_once UNIQUE (org_id, usage_id),
+    CONSTRAINT usage_record_amount_not_negative CHECK (amount >= 0),
+    CONSTRAINT usage_record_source_known CHECK (
+        source IN ('provider', 'partial', 'estimated', 'reported', 'none')
+    )
+);
+
+CREATE INDEX usage_record_thread ON usage_record (org_id, thread_id, seq)
+    WHERE thread_id IS NOT NULL;
+CREATE INDEX usage_record_failed ON usage_record (org_id, wallet_id, seq)
+    WHERE status >= 400;
+
+-- Entries, lots and usage records are written once: the application may not change them.
+GRANT SELECT, INSERT ON entry, lot, usage_record TO tollkeeper_app;
+GRANT SELECT, INSERT, UPDATE ON wallet TO tollkeeper_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON hold TO tollkeeper_app;
+
+-- Who owns credit and who may spend it; what operators did; and what the endpoints remember.
+
+CREATE TABLE organization (
+    org_id     uuid        NOT NULL,
+    name       text        NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT organization_pkey PRIMARY KEY (org_id),
+    CONSTRAINT organization_name_length CHECK (length(name) BETWEEN 1 AND 200)
+);
+
+-- A part of an organization; all of them share its balance. An archived project keeps its row,
+-- because usage names it for ever, and gives its name back.
+CREATE TABLE project (
+    org_id      uuid        NOT NULL,
+    project_id  uuid        NOT NULL,
+    name        text        NOT NULL,
+    created_at  timestamptz NOT NULL,
+    archived_at timestamptz,
+    CONSTRAINT project_pkey PRIMARY KEY (org_id, project_id),
+    CONSTRAINT project_of_organization FOREIGN KEY (org_id) REFERENCES organization (org_id),
+    CONSTRAINT project_name_length CHECK (length(name) BETWEEN 1 AND 200)
+);
+
+CREATE UNIQUE INDEX project_one_per_name ON project (org_id, name) WHERE archived_at IS NULL;
+
+CREATE TABLE member (
+    org_id     uuid        NOT NULL,
+    member_id  uuid        NOT NULL,
+    name       text        NOT NULL,
+    email      text        NOT NULL,
+    role       text        NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT member_pkey PRIMARY KEY (org_id, member_id),
+    CONSTRAINT member_one_per_email UNIQUE (org_id, email),
+    CONSTRAINT member_of_organization FOREIGN KEY (org_id) REFERENCES organization (org_id),
+    CONSTRAINT member_role_known CHECK (role IN ('owner', 'admin', 'billing', 'member')),
+    CONSTRAINT member_name_length CHECK (length(name) BETWEEN 1 AND 200),
+    CONSTRAINT member_email_lower_case CHECK (email = lower(email))
+);
+
+-- A secret that spends. Only its SHA-256 is kept: it has 256 bits of chance, so a slow hash would
+-- protect nothing more. changed_at moves with every change that matters to a process that holds
+-- the key in memory; last_used_at does not.
+CREATE TABLE api_key (
+    org_id         uuid        NOT NULL,
+    key_id         uuid        NOT NULL,
+    project_id     uuid        NOT NULL,
+    name           text        NOT NULL,
+    kind           text        NOT NULL,
+    livemode       boolean     NOT NULL,
+    secret_hash    bytea       NOT NULL,
+    display_prefix text        NOT NULL,
+    clamp          boolean     NOT NULL,
+    created_at     timestamptz NOT NULL,
+    expires_at     timestamptz,
+    revoked_at     timestamptz,
+    last_used_at   timestamptz,
+    changed_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT api_key_pkey PRIMARY KEY (org_id, key_id),
+    CONSTRAINT api_key_of_project FOREIGN KEY (org_id, project_id)
+        REFERENCES project (org_id, project_id),
+    CONSTRAINT api_key_kind_known CHECK (kind IN ('INFERENCE', 'ADMIN')),
+    CONSTRAINT api_key_name_length CHECK (length(name) BETWEEN 1 AND 200),
+    CONSTRAINT api_key_hash_is_sha256 CHECK (octet_length(secret_hash) = 32)
+);
+
+CREATE INDEX api_key_by_project ON api_key (org_id, project_id);
+-- A process that meets a key for the first time knows no organization yet.
+CREATE INDEX api_key_by_secret ON api_key (secret_hash);
+CREATE INDEX api_key_by_change ON api_key (changed_at);
+
+CREATE TABLE operator_key (
+    key_id         uuid        NOT NULL,
+    name           text        NOT NULL,
+    secret_hash    bytea       NOT NULL,
+    display_prefix text        NOT NULL,
+    created_at     timestamptz NOT NULL,
+    expires_at     timestamptz,
+    revoked_at     timestamptz,
+    last_used_at   timestamptz,
+    changed_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT operator_key_pkey PRIMARY KEY (key_id),
+    CONSTRAINT operator_key_name_length CHECK (length(name) BETWEEN 1 AND 200),
+    CONSTRAINT operator_key_hash_is_sha256 CHECK (octet_length(secret_hash) = 32)
+);
+
+CREATE INDEX operator_key_by_secret ON operator_key (secret_hash);
+CREATE INDEX operator_key_by_change ON operator_key (changed_at);
+
+-- What operators did. Nobody but the owner of the database can change it.
+CREATE TABLE audit_log (
+    audit_id uuid        NOT NULL,
+    at       timestamptz NOT NULL,
+    who      text        NOT NULL,
+    what     text        NOT NULL,
+    why      text        NOT NULL,
+    org_id   uuid,
+    details  jsonb       NOT NULL,
+    CONSTRAINT audit_log_pkey PRIMARY KEY (audit_id)
+);
+
+CREATE INDEX audit_log_by_organization ON audit_log (org_id, audit_id);
+
+-- The first answer to each write that carried an Idempotency-Key. An operator's writes lie under
+-- the id of the operator's key in place of an organization's.
+CREATE TABLE idempotency (
+    org_id       uuid        NOT NULL,
+    key          text        NOT NULL,
+    request_hash bytea       NOT NULL,
+    run_id       uuid        NOT NULL,
+    state        text        NOT NULL,
+    leased_until timestamptz NOT NULL,
+    expires_at   timestamptz NOT NULL,
+    created_at   timestamptz NOT NULL,
+    status       smallint,
+    headers      jsonb,
+    body         bytea,
+    CONSTRAINT idempotency_pkey PRIMARY KEY (org_id, key),
+    CONSTRAINT idempotency_state_known CHECK (state IN ('running', 'done')),
+    CONSTRAINT idempotency_done_has_answer CHECK ((state = 'done') = (status IS NOT NULL))
+);
+
+CREATE INDEX idempotency_by_expiry ON idempotency (expires_at);
+
+-- One row: what this installation keeps secret, such as the key that seals cursors.
+CREATE TABLE instance_secret (
+    only_one boolean NOT NULL DEFAULT true,
+    secret   bytea   NOT NULL,
+    CONSTRAINT instance_secret_pkey PRIMARY KEY (only_one),
+    CONSTRAINT instance_secret_only_one CHECK (only_one),
+    CONSTRAINT instance_secret_length CHECK (octet_length(secret) = 32)
+);
+
+GRANT SELECT, INSERT ON organization, project, member, api_key, operator_key, audit_log,
+    idempotency, instance_secret TO tollkeeper_app;
+GRANT UPDATE (name) ON organization TO tollkeeper_app;
+GRANT UPDATE (name, archived_at) ON project TO tollkeeper_app;
+GRANT UPDATE (name, email, role), DELETE ON member TO tollkeeper_app;
+GRANT UPDATE (name, clamp, expires_at, revoked_at, last_used_at, changed_at)
+    ON api_key TO tollkeeper_app;
+GRANT UPDATE (revoked_at, last_used_at, changed_at) ON operator_key TO tollkeeper_app;
+GRANT UPDATE, DELETE ON idempotency TO tollkeeper_app;
+
+-- The price book: what things cost, from when on, and who said so. Small, the same for everybody,
+-- and only ever added to: a price that changes is followed by another version, never altered.
+
+CREATE TABLE price_version (
+    -- Made from the content (UUIDv5 of its hash): the same prices have the same id everywhere.
+    id                uuid        NOT NULL,
+    -- 'own' for the operator's own SKUs, whose name is then the model.
+    provider          text        NOT NULL,
+    model             text        NOT NULL,
+    effective_from    timestamptz NOT NULL,
+    -- {unit: [price in nanos, for how many units, [[above so many input tokens, price], …]]}
+    rates             jsonb       NOT NULL,
+    -- {tier: rates}
+    service_tiers     jsonb       NOT NULL,
+    aliases           text[]      NOT NULL,
+    context           bigint,
+    max_input_tokens  bigint,
+    max_output_tokens bigint,
+    source            text        NOT NULL,
+    checked_on        date,
+    note              text        NOT NULL,
+    ended             boolean     NOT NULL,
+    content_hash      bytea       NOT NULL,
+    published_at      timestamptz NOT NULL,
+    published_by      text        NOT NULL,
+    CONSTRAINT price_version_pkey PRIMARY KEY (id),
+    CONSTRAINT price_version_one_per_moment UNIQUE (provider, model, effective_from),
+    CONSTRAINT price_version_named CHECK (provider <> '' AND model <> ''),
+    CONSTRAINT price_version_ended_has_no_rates CHECK (ended = (rates = '{}'::jsonb)),
+    CONSTRAINT price_version_hash_is_sha256 CHECK (octet_length(content_hash) = 32)
+);
+
+-- What the operator adds to a provider's prices, dated like them. A row names what it is for:
+-- a provider and model, a provider, a plan, or none of these (the default).
+CREATE TABLE markup (
+    provider       text        NOT NULL,
+    model          text        NOT NULL,
+    plan           text        NOT NULL,
+    effective_from timestamptz NOT NULL,
+    -- Parts per million on every price; -1000000 makes it free. Null takes the mark-up away again.
+    ppm            bigint,
+    fixed_nanos    bigint,
+    published_at   timestamptz NOT NULL,
+    published_by   text        NOT NULL,
+    CONSTRAINT markup_pkey PRIMARY KEY (provider, model, plan, effective_from),
+    CONSTRAINT markup_names_one_thing CHECK (
+        CASE WHEN plan <> '' THEN provider = '' AND model = '' ELSE model = '' OR provider <> '' END
+    ),
+    CONSTRAINT markup_whole_or_taken_away CHECK ((ppm IS NULL) = (fixed_nanos IS NULL)),
+    CONSTRAINT markup_within_reason CHECK (ppm >= -1000000 AND fixed_nanos >= 0)
+);
+
+GRANT SELECT, INSERT ON price_version, markup TO tollkeeper_app;
