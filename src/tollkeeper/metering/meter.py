@@ -1,0 +1,166 @@
+"""The one way to the ledger for everything that is metered: many callers, few statements."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Final, Self
+from uuid import UUID
+
+from tollkeeper import ledger
+from tollkeeper.base.clock import Clock
+from tollkeeper.base.errors import NotFound
+from tollkeeper.db import Connection, Database
+from tollkeeper.ledger import (
+    ChargeResult,
+    EndOutcome,
+    HoldOutcome,
+    HoldResult,
+    NewCharge,
+    NewHold,
+)
+from tollkeeper.metering.lane import IMPATIENT_SECONDS, Lane
+
+_GRACE_SECONDS: Final = 30.0
+_MOST_WALLETS: Final = 200_000
+
+Void = tuple[UUID, UUID, UUID]  # organization, wallet, hold
+
+
+class Meter:
+    """One per process: holds, charges, settlements and voids, each on a connection of its own.
+
+    What is answered is durable. Holds and charges are refused with Unavailable when the database
+    is away for two seconds; settlements and voids wait for it.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._wallets: dict[tuple[UUID, bool, str], UUID] = {}
+        self._holds = Lane(database, self._hold, patience=IMPATIENT_SECONDS)
+        self._charges = Lane(database, self._charge, patience=IMPATIENT_SECONDS)
+        self._settlements = Lane(database, self._settle, patience=None)
+        self._voids = Lane(database, self._void, patience=None)
+        # Long lists have connections of their own, so that no single call waits behind them.
+        self._settled_lists = Lane(database, self._settle, patience=IMPATIENT_SECONDS)
+        self._charged_lists = Lane(database, self._charge, patience=IMPATIENT_SECONDS)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, database: Database, clock: Clock, *, grace_seconds: float = _GRACE_SECONDS
+    ) -> AsyncGenerator[Self]:
+        """Run a meter. At the end of the block it drains, for at most `grace_seconds`."""
+        meter = cls(database, clock)
+        try:
+            yield meter
+        finally:
+            await meter.drain(grace_seconds)
+            await asyncio.gather(*(lane.close() for lane in meter._lanes))
+
+    async def wallet(self, org_id: UUID, livemode: bool, currency: str = "USD") -> UUID:
+        """Return the organization's wallet in this currency. Raises NotFound."""
+        name = (org_id, livemode, currency)
+        return self._wallets.get(name) or await self._find_wallet(name)
+
+    async def hold(self, new: NewHold) -> HoldResult:
+        """Reserve. Raises Unavailable; then the hold may have been placed, and is safe to repeat.
+
+        `exists` means that somebody else placed it: a repetition of our own is `placed`.
+        """
+        return await self._holds.submit(new)
+
+    async def charge(self, charge: NewCharge) -> ChargeResult:
+        """Hold and settle in one. Raises Unavailable; then it may have happened: repeat it."""
+        return await self._charges.submit(charge)
+
+    async def settle(self, charge: NewCharge) -> ChargeResult:
+        """Charge a call that has happened: always posts, however long the database is away.
+
+        Raises Unavailable only when the process stops before the database has come back. Whoever
+        stops waiting does not stop the settlement.
+        """
+        return await self._settlements.submit(charge)
+
+    async def void(self, org_id: UUID, wallet_id: UUID, hold_id: UUID) -> EndOutcome:
+        """Give a hold back. Waits for the database as `settle` does."""
+        return await self._voids.submit((org_id, wallet_id, hold_id))
+
+    async def settle_many(self, charges: Sequence[NewCharge]) -> list[ChargeResult | Exception]:
+        """Post a long list, one answer for each; what cannot be recorded is answered by its fault.
+
+        Raises Unavailable; then any part may have been posted, and the list is safe to repeat.
+        """
+        return await self._settled_lists.submit_all(charges)
+
+    async def charge_many(self, charges: Sequence[NewCharge]) -> list[ChargeResult | Exception]:
+        """Like `settle_many`, but what the money does not cover is refused."""
+        return await self._charged_lists.submit_all(charges)
+
+    @property
+    def unsettled(self) -> int:
+        """How many settlements wait for the database beyond those that are under way."""
+        return self._settlements.waiting
+
+    async def drain(self, grace_seconds: float = _GRACE_SECONDS) -> None:
+        """Wait until everything submitted has its answer; after the grace, that is Unavailable."""
+        await asyncio.gather(*(lane.drain(grace_seconds) for lane in self._lanes))
+
+    @property
+    def _lanes(self) -> tuple[Lane[Any, Any], ...]:
+        return (
+            self._holds,
+            self._charges,
+            self._settlements,
+            self._voids,
+            self._settled_lists,
+            self._charged_lists,
+        )
+
+    async def _find_wallet(self, name: tuple[UUID, bool, str]) -> UUID:
+        org_id, livemode, currency = name
+        async with self._database.connection() as connection:
+            wallets = await ledger.wallets_of(connection, org_id)
+        for wallet in wallets:
+            if (wallet.livemode, wallet.currency) == (livemode, currency):
+                if len(self._wallets) >= _MOST_WALLETS:
+                    del self._wallets[next(iter(self._wallets))]
+                self._wallets[name] = wallet.wallet_id
+                return wallet.wallet_id
+        raise NotFound(f"This organization has no {currency} balance")
+
+    async def _hold(
+        self, connection: Connection, items: Sequence[NewHold], repeated: bool
+    ) -> list[HoldResult]:
+        results = await ledger.hold(connection, items, self._clock.now())
+        return _ours(items, results) if repeated else results
+
+    async def _charge(
+        self, connection: Connection, items: Sequence[NewCharge], _repeated: bool
+    ) -> list[ChargeResult]:
+        return await ledger.charge(connection, items, self._clock.now())
+
+    async def _settle(
+        self, connection: Connection, items: Sequence[NewCharge], _repeated: bool
+    ) -> list[ChargeResult]:
+        return await ledger.settle(connection, items, self._clock.now())
+
+    async def _void(
+        self, connection: Connection, items: Sequence[Void], _repeated: bool
+    ) -> list[EndOutcome]:
+        return await ledger.void(connection, items, self._clock.now())
+
+
+def _ours(items: Sequence[NewHold], results: Sequence[HoldResult]) -> list[HoldResult]:
+    """After a lost connection, a hold that is there already is the one that was sent before."""
+    seen: set[tuple[UUID, UUID]] = set()
+    answers: list[HoldResult] = []
+    for item, result in zip(items, results, strict=True):
+        name = (item.org_id, item.hold_id)
+        again = result.outcome is HoldOutcome.EXISTS and name not in seen
+        answers.append(replace(result, outcome=HoldOutcome.PLACED) if again else result)
+        seen.add(name)
+    return answers
