@@ -19,6 +19,7 @@ from tollkeeper.gateway.providers.over_http import (
     openai_compatible,
     returned_headers,
 )
+from tollkeeper.gateway.providers.sandbox import SandboxProvider
 
 __all__ = [
     "Call",
@@ -26,6 +27,7 @@ __all__ = [
     "HttpProvider",
     "Provider",
     "Reply",
+    "SandboxProvider",
     "Timeouts",
     "Trouble",
     "UpstreamBroke",
