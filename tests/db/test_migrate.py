@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tollkeeper.db import EmbeddedServer, MigrationError, migrate
+from tollkeeper.db import EmbeddedServer, MigrationError, migrate, pending_migrations
 from tollkeeper.db.migrate import read_migrations
 
 FIRST = "CREATE TABLE thing (id int PRIMARY KEY);"
@@ -31,6 +31,20 @@ async def test_each_is_applied_once_and_recorded(empty_database_url: str, tmp_pa
     assert await migrate(empty_database_url, directory=tmp_path) == []
     with psycopg.connect(empty_database_url) as connection:
         assert connection.execute("SELECT id, name FROM thing").fetchall() == []
+
+
+async def test_what_is_pending_is_told_and_left_alone(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    write(tmp_path, n0001_thing=FIRST)
+    for _ in "ab":
+        found = await pending_migrations(empty_database_url, directory=tmp_path)
+        assert found == ["0001_thing.sql"]
+    await migrate(empty_database_url, directory=tmp_path)
+    assert await pending_migrations(empty_database_url, directory=tmp_path) == []
+    write(tmp_path, n0001_thing=FIRST + " ")
+    with pytest.raises(MigrationError, match="edited"):
+        await pending_migrations(empty_database_url, directory=tmp_path)
 
 
 async def test_runners_at_the_same_moment_do_each_thing_once(

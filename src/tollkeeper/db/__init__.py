@@ -1,7 +1,7 @@
 """PostgreSQL: connections in the application's role, migrations, and the embedded server."""
 
 from tollkeeper.db.embedded import EmbeddedServer, EmbeddedServerError
-from tollkeeper.db.migrate import MigrationError, migrate
+from tollkeeper.db.migrate import MigrationError, migrate, pending_migrations
 from tollkeeper.db.pool import Connection, Database, unavailable
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     "EmbeddedServerError",
     "MigrationError",
     "migrate",
+    "pending_migrations",
     "unavailable",
 ]

@@ -86,6 +86,17 @@ async def migrate(url: str, *, directory: Path = MIGRATIONS) -> list[str]:
     return [migration.name for migration in pending]
 
 
+async def pending_migrations(url: str, *, directory: Path = MIGRATIONS) -> list[str]:
+    """Return the names that `migrate` would apply. Raises MigrationError as it would."""
+    migrations = read_migrations(directory)
+    async with await AsyncConnection[TupleRow].connect(url, autocommit=True) as connection:
+        found = await connection.execute("SELECT to_regclass('schema_migration') IS NOT NULL")
+        if await found.fetchone() == (False,):
+            return [migration.name for migration in migrations]
+        applied = await (await connection.execute(_READ_APPLIED)).fetchall()
+    return [migration.name for migration in select_pending(migrations, applied)]
+
+
 def select_pending(
     migrations: list[Migration], applied: Iterable[tuple[str, str]]
 ) -> list[Migration]:
