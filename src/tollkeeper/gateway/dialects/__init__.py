@@ -1,6 +1,7 @@
 """The wire formats that clients and providers speak: pure readers and writers of bytes."""
 
 from tollkeeper.gateway.dialects.chat import Chat
+from tollkeeper.gateway.dialects.embeddings import Embeddings
 from tollkeeper.gateway.dialects.messages import Messages
 from tollkeeper.gateway.dialects.metering import StreamBroken
 from tollkeeper.gateway.dialects.model import (
@@ -14,16 +15,23 @@ from tollkeeper.gateway.dialects.model import (
     UpstreamError,
 )
 from tollkeeper.gateway.dialects.reading import UnreadableAnswer
+from tollkeeper.gateway.dialects.responses import Responses
 
 CHAT: Dialect = Chat()
+RESPONSES: Dialect = Responses()
+EMBEDDINGS: Dialect = Embeddings()
 MESSAGES: Dialect = Messages()
 
-DIALECTS: dict[str, Dialect] = {dialect.path: dialect for dialect in (CHAT, MESSAGES)}
+DIALECTS: dict[str, Dialect] = {
+    dialect.path: dialect for dialect in (CHAT, RESPONSES, EMBEDDINGS, MESSAGES)
+}
 
 __all__ = [
     "CHAT",
     "DIALECTS",
+    "EMBEDDINGS",
     "MESSAGES",
+    "RESPONSES",
     "Answer",
     "Ask",
     "Change",

@@ -4,9 +4,10 @@ Text: every token of a byte-level tokenizer (OpenAI, Anthropic, Llama, Mistral, 
 of one with byte fallback (Gemini) stands for at least one byte of UTF-8, and JSON never writes
 text shorter than its UTF-8. So a body has at most as many text tokens as bytes. What is not in
 the body is framing: special tokens around messages and tools (`PER_MESSAGE`, `PER_TOOL`, several
-times what OpenAI's and Anthropic's references say), tool prompts of the provider's own
-(`PROVIDER_PROMPT`; Anthropic documents at most 530, and 735 for a tool of its own), and schemas,
-which templates print with spaces and may repeat (`SCHEMA_FACTOR`).
+times what OpenAI's and Anthropic's references say), prompts of the provider's own
+(`PROVIDER_PROMPT` with tools, where Anthropic documents at most 530, and `PER_PROVIDER_TOOL` for
+a tool it defines, where it documents at most 735), and schemas, which templates print with
+spaces and may repeat (`SCHEMA_FACTOR`).
 
 Images: by the model's documented maximum, or its whole window where we know none.
 Audio: the thriftiest codec these endpoints take (MP3, 8 kbit/s) spends 1,000 bytes on a second
@@ -19,12 +20,14 @@ from __future__ import annotations
 from typing import Final
 
 PER_MESSAGE: Final = 16
-PER_TOOL: Final = 800
+PER_TOOL: Final = 32
+PER_PROVIDER_TOOL: Final = 800
 PER_REQUEST: Final = 64
 PROVIDER_PROMPT: Final = 800
 SCHEMA_FACTOR: Final = 2
 BYTES_PER_AUDIO_TOKEN: Final = 8
 BYTES_PER_ESTIMATED_TOKEN: Final = 4
+LIKELY_IMAGE_TOKENS: Final = 765
 
 # The most one image can cost, by the beginning of the model's name; the first that fits counts.
 # OpenAI, "Images and vision", calculating costs: base + 8 tiles (2,048 by 768 pixels at most), or
@@ -73,47 +76,58 @@ def estimated_tokens(text_bytes: int) -> int:
 class InputBound:
     """Adds up what the parts of a request can cost; one unbounded part unbounds it all."""
 
-    def __init__(self, model: str, text_bytes: int) -> None:
+    def __init__(self, model: str, body_bytes: int) -> None:
         self._model = model
-        self._tokens = text_bytes + PER_REQUEST
+        self._tokens = body_bytes + PER_REQUEST
+        self._text_bytes = 0
         self._media = 0
-        self._inline = 0
-        self._text_bytes = text_bytes
-        self.bounded = True
+        self._likely_media = 0
+        self._bounded = True
         self.audio = False
         self.images = 0
 
-    def frame(self, messages: int, tools: int, schema_bytes: int) -> None:
+    def frame(
+        self, *, messages: int, tools: int = 0, own_tools: int = 0, schema_bytes: int = 0
+    ) -> None:
+        """Count what is put around so many messages, tools, and tools of the provider's own."""
         self._tokens += messages * PER_MESSAGE + schema_bytes * (SCHEMA_FACTOR - 1)
-        if tools:
-            self._tokens += tools * PER_TOOL + PROVIDER_PROMPT
+        self._text_bytes += messages * PER_MESSAGE + schema_bytes
+        if tools or own_tools:
+            self._tokens += tools * PER_TOOL + own_tools * PER_PROVIDER_TOOL + PROVIDER_PROMPT
+
+    def text(self, text: str) -> None:
+        """Note text for the estimate; for the bound, the body has been counted whole."""
+        self._text_bytes += len(text) if text.isascii() else len(text.encode())
 
     def image(self, inline: str | None) -> None:
         """Count one image; `inline` is its data where the body carries it (and not as text)."""
         self.images += 1
-        self._leave_out(len(inline) if inline is not None else 0)
+        self._leave_out(inline)
         tokens = image_tokens(self._model)
         if tokens is None:
-            self.bounded = False
+            self._bounded = False
         else:
             self._media += tokens
+        self._likely_media += LIKELY_IMAGE_TOKENS
 
     def sound(self, data: str) -> None:
         self.audio = True
-        self._leave_out(len(data))
+        self._leave_out(data)
         self._media += audio_tokens(data)
+        self._likely_media += audio_tokens(data) // 8
 
     def unbounded(self, inline: str | None = None) -> None:
-        self.bounded = False
-        self._leave_out(len(inline) if inline is not None else 0)
+        """Note a part whose tokens nothing here bounds."""
+        self._bounded = False
+        self._leave_out(inline)
 
     @property
     def tokens(self) -> int | None:
-        return self._tokens - self._inline + self._media if self.bounded else None
+        return self._tokens + self._media if self._bounded else None
 
     @property
     def estimate(self) -> int:
-        return estimated_tokens(self._text_bytes - self._inline) + min(self._media, 1_000)
+        return estimated_tokens(self._text_bytes) + self._likely_media
 
-    def _leave_out(self, inline: int) -> None:
-        self._inline += inline
+    def _leave_out(self, inline: str | None) -> None:
+        self._tokens -= len(inline) if inline is not None else 0

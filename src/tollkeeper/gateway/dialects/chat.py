@@ -180,16 +180,16 @@ def _check(fields: Fields, asked: _Body) -> None:
 
 def _bound(fields: Fields, asked: _Body, body: bytes) -> InputBound:
     bound = InputBound(asked.model, reading.text_bytes(body))
-    schemas = sum(
-        reading.size(fields.get(name)) for name in ("tools", "functions", "response_format")
-    )
+    schemas = sum(reading.size(fields.get(name)) for name in _SCHEMAS)
     tools = len(asked.tools or ()) + len(asked.functions or ())
-    bound.frame(len(asked.messages), tools, schemas)
+    bound.frame(messages=len(asked.messages), tools=tools, schema_bytes=schemas)
     for message in asked.messages:
         if reading.is_given(message.audio):
             bound.unbounded()  # The audio of an earlier answer, by its id.
-        if isinstance(message.content, list):
-            for part in message.content:
+        if isinstance(message.content, str):
+            bound.text(message.content)
+        else:
+            for part in message.content or ():
                 _count_part(bound, part)
     return bound
 
@@ -203,8 +203,11 @@ def _count_part(bound: InputBound, part: Mapping[str, Any]) -> None:
         bound.sound(sound)
     elif part.get("type", "text") not in _TEXT_PARTS or not part.keys().isdisjoint(_FILES):
         bound.unbounded()
+    elif isinstance(part.get("text"), str):
+        bound.text(part["text"])
 
 
+_SCHEMAS: Final = ("tools", "functions", "response_format")
 _FILES: Final = frozenset({"file", "video_url", "document_url", "input_audio", "source"})
 
 

@@ -126,6 +126,16 @@ def anthropic_shown(error: UpstreamError) -> bytes:
     return _encode({"type": "error", "error": inside})
 
 
+def responses_event(body: bytes) -> bytes:
+    """Make the event of a failed response out of an error body.
+
+    The Responses reference puts the members at the top; OpenAI's SDK raises on `error`.
+    """
+    error: dict[str, Any] = msgspec.json.decode(body)["error"]
+    top = {name: error.get(name) for name in ("code", "message", "param")}
+    return _encode({"type": "error", **top, "sequence_number": 0, "error": error})
+
+
 def openai_upstream(status: int, body: bytes, secrets: tuple[str, ...] = ()) -> tuple[int, bytes]:
     shown, error = judge_upstream(status, body, secrets)
     kind = error.type or _OPENAI_TYPES.get(shown) or _plain_type(shown)

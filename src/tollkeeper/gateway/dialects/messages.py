@@ -222,37 +222,45 @@ def _ran_code(block: _Block) -> bool:
 
 def _bound(fields: Fields, asked: _Body, body: bytes) -> InputBound:
     bound = InputBound(asked.model, reading.text_bytes(body))
-    schemas = reading.size(fields.get("tools")) + reading.size(fields.get("output_config"))
-    bound.frame(len(asked.messages) + 1, len(asked.tools or ()), schemas)
+    own = sum((tool.type or "custom") != "custom" for tool in asked.tools or ())
+    bound.frame(
+        messages=len(asked.messages) + 1,
+        tools=len(asked.tools or ()) - own,
+        own_tools=own,
+        schema_bytes=reading.size(fields.get("tools")) + reading.size(fields.get("output_config")),
+    )
     for message in asked.messages:
-        if isinstance(message.content, list):
-            _count_blocks(bound, message.content)
+        _count_blocks(bound, message.content)
+    _count_blocks(bound, asked.system)
     return bound
 
 
-def _count_blocks(bound: InputBound, blocks: list[Any]) -> None:
-    for block in blocks:
-        if not isinstance(block, dict):
-            continue
-        block = cast("dict[str, Any]", block)
-        source: Any = block.get("source")
-        if isinstance(source, dict):
-            _count_source(bound, str(block.get("type")), cast("dict[str, Any]", source))
-        elif block.get("type") in ("image", "document", "container_upload"):
-            bound.unbounded()
-        inner: Any = block.get("content")
-        if isinstance(inner, list):
-            _count_blocks(bound, cast("list[Any]", inner))
+def _count_blocks(bound: InputBound, blocks: Any) -> None:
+    if isinstance(blocks, str):
+        bound.text(blocks)
+    for block in cast("list[Any]", blocks) if isinstance(blocks, list) else ():
+        if isinstance(block, dict):
+            _count_block(bound, cast("dict[str, Any]", block))
+
+
+def _count_block(bound: InputBound, block: dict[str, Any]) -> None:
+    source, text = block.get("source"), block.get("text")
+    if isinstance(text, str):
+        bound.text(text)
+    if isinstance(source, dict):
+        _count_source(bound, str(block.get("type")), cast("dict[str, Any]", source))
+    elif block.get("type") in ("image", "document", "container_upload"):
+        bound.unbounded()
+    _count_blocks(bound, block.get("content"))
 
 
 def _count_source(bound: InputBound, kind: str, source: dict[str, Any]) -> None:
     data: Any = source.get("data")
     inline = data if isinstance(data, str) and source.get("type") == "base64" else None
-    inner: Any = source.get("content")
     if kind == "image":
         bound.image(inline)
-    elif source.get("type") == "content" and isinstance(inner, list):
-        _count_blocks(bound, cast("list[Any]", inner))
+    elif source.get("type") == "content":
+        _count_blocks(bound, source.get("content"))
     elif source.get("type") != "text":
         bound.unbounded(inline)
 

@@ -7,19 +7,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.ids import uuid7
+from tollkeeper.gateway import sse
 from tollkeeper.gateway.providers.model import Call, UpstreamBroke, UpstreamGone, UpstreamTooLarge
-from tollkeeper.gateway.providers.sandbox import chat, messages
+from tollkeeper.gateway.providers.sandbox import chat, embeddings, messages, responses
 from tollkeeper.gateway.providers.sandbox.script import BadScript, Script
 from tollkeeper.gateway.providers.sandbox.text import Heard
 
-_DIALECTS: Final[Mapping[str, ModuleType]] = {"chat": chat, "messages": messages}
+
+class Simulated(Protocol):
+    """A dialect of the simulated model: each of its modules is one."""
+
+    def hear(self, body: Any, /) -> Heard: ...
+    def whole(self, heard: Any, reply_id: str, created: int) -> dict[str, Any]: ...
+    def stream(self, heard: Any, reply_id: str, created: int) -> Iterator[bytes]: ...
+
+
+_DIALECTS: Final[Mapping[str, Simulated]] = {
+    "chat": chat,
+    "responses": responses,
+    "embeddings": embeddings,
+    "messages": messages,
+}
 _ERROR_TYPES: Final = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -109,9 +123,11 @@ def _spoilt(dialect: str, events: Iterator[bytes], script: Script) -> Iterator[b
 
 def _then_error(events: Iterator[bytes], dialect: str) -> Iterator[bytes]:
     yield from events
-    body = msgspec.json.encode(_error_body(dialect, 500, "The sandbox was told to fail midway"))
-    name = b"" if dialect == "chat" else b"event: error\n"
-    yield name + b"data: " + body + b"\n\n"
+    body = _error_body(dialect, 500, "The sandbox was told to fail midway")
+    if dialect == "responses":
+        body = {**body["error"], "type": "error", "sequence_number": 0}
+    name = "error" if body.get("type") == "error" else None
+    yield sse.event(msgspec.json.encode(body), name)
 
 
 def _error(dialect: str, status: int, message: str) -> SandboxReply:
