@@ -9,8 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tollkeeper.pricing import Markup, PriceVersion, Rate
-from tollkeeper.pricing.content import NO_ID, seal
+from tollkeeper.pricing import Markup, PriceVersion, Rate, seal
 from tollkeeper.pricing.units import COUNTS, INPUT_TOKENS, OTHER_TOKENS, OUTPUT_TOKENS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,8 +30,13 @@ def each(price: str, per: int = 1) -> Rate:
 
 
 def version(rates: Mapping[str, Rate], **fields: Any) -> PriceVersion:
-    known: dict[str, Any] = {"provider": "acme", "model": "m1", "effective_from": START}
-    return seal(PriceVersion(id=NO_ID, rates=rates, **{**known, **fields}))
+    known: dict[str, Any] = {
+        "provider": "acme",
+        "model": "m1",
+        "effective_from": START,
+        "source": "a test",
+    }
+    return seal(PriceVersion(rates=rates, **{**known, **fields}))
 
 
 ALL_UNITS = (*INPUT_TOKENS, *OUTPUT_TOKENS, *OTHER_TOKENS, *COUNTS, "page")

@@ -3,11 +3,21 @@
 from tollkeeper.pricing.book import Book
 from tollkeeper.pricing.bounds import NO_LIMIT, affordable, worst_case
 from tollkeeper.pricing.catalogue import catalogue_dir, read_catalogue
+from tollkeeper.pricing.content import seal
+from tollkeeper.pricing.diff import Change, Diff, compare
+from tollkeeper.pricing.diff_text import diff_to_json, render_diff, show_rate
 from tollkeeper.pricing.errors import (
     InvalidPrices,
     InvalidUsage,
     ModelNotPriced,
     PriceVersionConflict,
+)
+from tollkeeper.pricing.importer import (
+    Imported,
+    Skipped,
+    read_genai_prices,
+    with_limits,
+    write_price_files,
 )
 from tollkeeper.pricing.keeper import BookKeeper
 from tollkeeper.pricing.markup import NO_MARKUP, OWN, Markup, Markups
@@ -23,15 +33,29 @@ from tollkeeper.pricing.store import (
     publish,
     publish_markup,
 )
-from tollkeeper.pricing.units import Quantity, Usage
+from tollkeeper.pricing.units import (
+    INPUT_TOKENS,
+    MODALITIES,
+    OUTPUT_TOKENS,
+    TOKENS,
+    Quantity,
+    Usage,
+)
 
 __all__ = [
+    "INPUT_TOKENS",
+    "MODALITIES",
     "NO_LIMIT",
     "NO_MARKUP",
+    "OUTPUT_TOKENS",
     "OWN",
     "STANDARD_TIERS",
+    "TOKENS",
     "Book",
     "BookKeeper",
+    "Change",
+    "Diff",
+    "Imported",
     "InvalidPrices",
     "InvalidUsage",
     "Line",
@@ -44,10 +68,13 @@ __all__ = [
     "Quantity",
     "Rate",
     "Rating",
+    "Skipped",
     "Usage",
     "affordable",
     "catalogue_dir",
     "check_priced",
+    "compare",
+    "diff_to_json",
     "explain",
     "find_altered",
     "from_record",
@@ -56,9 +83,15 @@ __all__ = [
     "publish_markup",
     "rate",
     "read_catalogue",
+    "read_genai_prices",
     "read_price_file",
     "recompute",
+    "render_diff",
+    "seal",
+    "show_rate",
     "to_record",
+    "with_limits",
     "worst_case",
     "write_price_file",
+    "write_price_files",
 ]

@@ -14,7 +14,6 @@ from tollkeeper.base.ids import named_uuid
 from tollkeeper.pricing.model import PriceVersion, Rate, Rates
 
 _SCOPE: Final = UUID("0193a1f0-5d3b-7b3a-9c5e-70726963655f")
-NO_ID: Final = UUID(int=0)
 
 
 def seal(version: PriceVersion) -> PriceVersion:

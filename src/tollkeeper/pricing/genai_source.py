@@ -18,7 +18,7 @@ from genai_prices import types as genai
 from genai_prices.data_snapshot import get_snapshot
 
 from tollkeeper.base.money import NANOS_PER_UNIT
-from tollkeeper.pricing.content import NO_ID, seal
+from tollkeeper.pricing.content import seal
 from tollkeeper.pricing.genai_names import PROVIDERS, UNITS, aliases_of
 from tollkeeper.pricing.importer import Imported, Skipped
 from tollkeeper.pricing.model import PriceVersion, Rate
@@ -54,7 +54,6 @@ def _read_provider(
     source = "; ".join([f"genai-prices {installed_version('genai-prices')}", *urls[:1]])
     for model in provider.models:
         blank = PriceVersion(
-            id=NO_ID,
             provider=name,
             model=model.id,
             effective_from=ALWAYS,

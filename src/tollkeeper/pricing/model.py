@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 STANDARD_TIERS: Final = frozenset({"default", "standard", "standard_only", "auto"})
 
 
+# Until `seal` makes the id that follows from the content.
+NO_ID: Final = UUID(int=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """`price_nanos` for every `per` units.
@@ -51,7 +55,7 @@ class PriceVersion:
     or end in `<snapshot>`, which stands for a date or a short number.
     """
 
-    id: UUID
+    id: UUID = NO_ID
     provider: str
     model: str
     effective_from: datetime

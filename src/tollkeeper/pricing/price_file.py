@@ -17,7 +17,7 @@ import yaml
 from tollkeeper.base.check import suggest
 from tollkeeper.base.money import NANOS_PER_UNIT
 from tollkeeper.pricing import units
-from tollkeeper.pricing.content import NO_ID, seal
+from tollkeeper.pricing.content import seal
 from tollkeeper.pricing.errors import InvalidPrices
 from tollkeeper.pricing.model import PriceVersion, Rate
 from tollkeeper.pricing.sanity import faults_in
@@ -148,7 +148,6 @@ class _Reader:
         if not isinstance(ended, bool):
             self._note(f"{where}.ended", "must be true or false")
         version = PriceVersion(
-            id=NO_ID,
             effective_from=self._moment(fields, where),
             rates=self._rates(fields.get("rates"), f"{where}.rates"),
             service_tiers={
@@ -181,13 +180,15 @@ class _Reader:
             return None if price is None else Rate(price, units.usual_per(unit))
         fields = self._mapping(cast("object", written), where, _RATE_FIELDS)
         price = self._nanos(fields.get("price"), f"{where}.price")
-        per = self._count(fields, "per", where) or units.usual_per(unit)
+        per = self._count(fields, "per", where)
         above = [
             (self._whole(start, f"{where}.above"), self._nanos(beyond, f"{where}.above.{start}"))
             for start, beyond in self._mapping(fields.get("above"), f"{where}.above", None).items()
         ]
         cliffs = tuple((a, b) for a, b in above if a is not None and b is not None)
-        return None if price is None else Rate(price, per, cliffs)
+        if price is None:
+            return None
+        return Rate(price, units.usual_per(unit) if per is None else per, cliffs)
 
     def _nanos(self, value: object, where: str) -> int | None:
         if isinstance(value, Decimal):

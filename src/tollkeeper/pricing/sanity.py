@@ -58,6 +58,8 @@ def _name_faults(version: PriceVersion) -> Iterator[Fault]:
     for alias in version.aliases:
         if not _MODEL.fullmatch(alias.removesuffix(SNAPSHOT)):
             yield "aliases", f"{alias!r} is no model's name; only {SNAPSHOT} may end it"
+    if not version.source:
+        yield "source", "must say where the price comes from"
     if version.effective_from.tzinfo is None:
         yield "from", "must have a time zone"
 
