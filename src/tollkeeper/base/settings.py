@@ -90,6 +90,13 @@ class Server(Section, frozen=True):
     shutdown_grace_seconds: Annotated[
         Seconds, Meta(description="How long calls in flight may take to finish when stopping.")
     ] = 30
+    metrics_token: Annotated[
+        Secret | None,
+        Meta(
+            description="Bearer token that `/metrics` asks for; unset, only this machine may read"
+            " them."
+        ),
+    ] = None
 
 
 class DatabaseSettings(Section, frozen=True):
@@ -227,6 +234,21 @@ class Billing(Section, frozen=True):
     ] = field(default=NonNegativeMoneyIn(100_000_000_000), name="sandbox_credit")
 
 
+class Credits(Section, frozen=True):
+    """What customers may buy."""
+
+    purchase_min_nanos: Annotated[
+        PositiveMoneyIn, Meta(description="The least that one purchase may add.")
+    ] = field(default=PositiveMoneyIn(5_000_000_000), name="purchase_min")
+    purchase_max_nanos: Annotated[
+        PositiveMoneyIn, Meta(description="The most that one purchase may add.")
+    ] = field(default=PositiveMoneyIn(1_000_000_000_000), name="purchase_max")
+
+    def __post_init__(self) -> None:
+        if self.purchase_min_nanos > self.purchase_max_nanos:
+            raise ValueError("purchase_min must be at most purchase_max")
+
+
 class Metering(Section, frozen=True):
     """Usage that your own API reports."""
 
@@ -258,6 +280,7 @@ class Settings(Section, frozen=True):
     providers: dict[str, Provider] = field(default_factory=dict[str, Provider])
     currencies: dict[str, Currency] = field(default_factory=lambda: {"USD": Currency()})
     billing: Billing = field(default_factory=Billing)
+    credits: Credits = field(default_factory=Credits)
     metering: Metering = field(default_factory=Metering)
     log: Log = field(default_factory=Log)
 

@@ -1,0 +1,149 @@
+"""One process that answers HTTP until it is told to stop, and then ends what it has begun."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import uvicorn
+
+from tollkeeper.http.asgi import App
+
+# Longer than the clients of the usual SDKs and proxies keep idle connections (5 to 60 s), so that
+# it is they who close them: a request sent into a connection just closed here would fail.
+_KEEP_ALIVE_SECONDS: Final = 75
+_BACKLOG: Final = 2048
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class AddressInUse(Exception):
+    """The address cannot be listened on; the message says why and what to do."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the address at once, so that two servers never share it. Raises AddressInUse."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUse(
+                f"Port {port} of {host} is in use by another program. Stop it, or choose another"
+                " port with --port (0 takes a free one)."
+            ) from error
+        reason = error.strerror or str(error)
+        raise AddressInUse(f"Cannot listen on {host} port {port}: {reason}.") from error
+    listener.setblocking(False)
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return `http://host:port` as a client on this machine reaches it."""
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def stop_on_signals() -> Generator[asyncio.Event]:
+    """Give an event that SIGTERM, SIGINT or SIGHUP sets; a second signal ends the process."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def asked() -> None:
+        stop.set()
+        for number in _STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, asked)
+    try:
+        yield stop
+    finally:
+        for number in _STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+async def serve(
+    app: App,
+    listener: socket.socket,
+    *,
+    stop: asyncio.Event,
+    grace_seconds: int,
+    ready: Callable[[], object],
+) -> None:
+    """Answer requests until `stop` is set.
+
+    Then nothing more is accepted, and what is in flight has `grace_seconds` to finish before its
+    task is cancelled. `ready` is called once requests are answered.
+    """
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=grace_seconds,
+    )
+    server = _Server(config, ready)
+    serving = asyncio.create_task(server.serve([listener]))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
+    finally:
+        stopping.cancel()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        # Ours are set already; uvicorn would send itself the signal again before we have drained.
+        yield
+
+
+def run(main: Callable[[], Awaitable[Any]]) -> None:
+    """Run a coroutine on the fast event loop where there is one."""
+
+    async def until_done() -> None:
+        await main()
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(until_done())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if os.name == "nt":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
