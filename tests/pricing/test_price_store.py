@@ -25,6 +25,7 @@ from tollkeeper.pricing import (
     PriceVersionConflict,
     Rate,
     find_altered,
+    install_catalogue,
     load_book,
     publish,
     publish_markup,
@@ -232,7 +233,7 @@ async def test_every_process_has_new_prices_within_a_second(database: Database) 
 async def test_the_catalogue_is_what_a_fresh_installation_publishes(database: Database) -> None:
     catalogue = read_catalogue()
     async with database.transaction() as tx:
-        assert len(await publish(tx, catalogue, "install", NOW)) == len(catalogue)
+        assert len(await install_catalogue(tx, "install", NOW)) == len(catalogue)
     async with database.connection() as connection:
         book = await load_book(connection)
         assert not await find_altered(connection)
@@ -240,3 +241,18 @@ async def test_the_catalogue_is_what_a_fresh_installation_publishes(database: Da
     priced = book.find("sandbox", "sandbox-large", NOW)
     record = to_record(rate(priced, {"input": 200_001, "output": Decimal(7)}))
     assert recompute(record, book) == record["cost"]
+
+
+async def test_two_processes_install_at_once(database: Database) -> None:
+    async def install() -> int:
+        async with database.transaction() as tx:
+            return len(await install_catalogue(tx, "install", NOW))
+
+    installed = await asyncio.gather(install(), install(), install())
+    assert sorted(installed) == [0, 0, len(read_catalogue())]
+
+
+async def test_a_book_in_use_is_left_alone(database: Database) -> None:
+    async with database.transaction() as tx:
+        await publish(tx, [FULL], "ada", NOW)
+        assert await install_catalogue(tx, "install", NOW) == []

@@ -2,7 +2,7 @@
 
 from tollkeeper.pricing.book import Book
 from tollkeeper.pricing.bounds import NO_LIMIT, affordable, worst_case
-from tollkeeper.pricing.catalogue import catalogue_dir, read_catalogue
+from tollkeeper.pricing.catalogue import catalogue_dir, install_catalogue, read_catalogue
 from tollkeeper.pricing.content import seal
 from tollkeeper.pricing.diff import Change, Diff, compare
 from tollkeeper.pricing.diff_text import diff_to_json, render_diff, show_rate
@@ -78,6 +78,7 @@ __all__ = [
     "explain",
     "find_altered",
     "from_record",
+    "install_catalogue",
     "load_book",
     "publish",
     "publish_markup",

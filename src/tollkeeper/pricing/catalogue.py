@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from tollkeeper.db import Connection
 from tollkeeper.pricing.errors import InvalidPrices
 from tollkeeper.pricing.model import PriceVersion
 from tollkeeper.pricing.price_file import read_price_file
 from tollkeeper.pricing.sanity import clashes_in
+from tollkeeper.pricing.store import publish, read_revision
 
 # In a wheel the files lie beside this one; in a checkout, at the root of the repository.
 _PACKAGED: Final = Path(__file__).parent / "catalogue"
@@ -38,6 +41,16 @@ def read_catalogue(directory: Path | None = None) -> tuple[PriceVersion, ...]:
     if faults:
         raise InvalidPrices("\n".join(_sentences(faults)), faults)
     return tuple(versions)
+
+
+async def install_catalogue(tx: Connection, by: str, at: datetime) -> list[PriceVersion]:
+    """Publish the catalogue if the book is empty, and return what was published.
+
+    A book with prices in it is its operator's: what a later catalogue says is compared with it
+    and published by a person.
+    """
+    versions, _ = await read_revision(tx)
+    return [] if versions else await publish(tx, read_catalogue(), by, at)
 
 
 def _price_files(directory: Path) -> list[Path]:
