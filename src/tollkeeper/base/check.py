@@ -46,6 +46,9 @@ class _Walk:
     def check(self, value: object, type_: Any, path: str) -> None:
         if len(self.found) >= _MOST_FAULTS:
             return
+        if isinstance(value, str) and "\0" in value:
+            self._note(path, "must not contain the character U+0000")  # PostgreSQL cannot keep it
+            return
         before = len(self.found)
         self._descend(value, only_member(type_), path)
         if len(self.found) > before:
@@ -162,7 +165,11 @@ def _describe_text(text: inspect.StrType, example: object) -> str:
     elif text.max_length is not None:
         parts.append(f"of at most {text.max_length} characters")
     elif text.min_length:
-        parts.append(f"of at least {text.min_length} characters")
+        parts.append(
+            "that is not empty"
+            if text.min_length == 1
+            else f"of at least {text.min_length} characters"
+        )
     return " ".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -28,11 +29,17 @@ __all__ = [
     "encode_json",
     "invalid",
     "read_custom",
+    "read_moment",
     "read_path_id",
     "write_custom",
 ]
 
 T = TypeVar("T")
+
+_NUL: Final = rb"\u0000"
+# What PostgreSQL and Python both can hold in every time zone.
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def write_custom(value: object) -> Any:
@@ -68,9 +75,12 @@ class JsonReader(Generic[T]):
 
     def __call__(self, body: bytes) -> T:
         try:
-            return self._decode(body)
+            value = self._decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise invalid(self.faults_of(body)) from None
+        if _NUL in body and (faults := self.faults_of(body)):
+            raise invalid(faults)
+        return value
 
     def faults_of(self, body: bytes) -> Faults:
         """Return every fault of the body; none when it is valid."""
@@ -91,6 +101,13 @@ def invalid(faults: Faults) -> InvalidRequest:
         f"{path or 'body'}: {sentence}" for path, found in faults.items() for sentence in found
     ]
     return InvalidRequest("; ".join(named[:3]) + ("; …" if len(named) > 3 else ""), faults)  # noqa: PLR2004 (a sentence, not a page)
+
+
+def read_moment(moment: datetime, name: str) -> datetime:
+    """Return a customer's date and time in UTC. Raises InvalidRequest when it is out of range."""
+    if moment.tzinfo is None or not _EARLIEST <= moment < _LATEST:
+        raise invalid({name: ["must be between 1970 and 9000, with a time zone"]})
+    return moment.astimezone(UTC)
 
 
 def read_path_id(prefix: str, text: str) -> UUID:

@@ -1,6 +1,119 @@
 """Organizations, projects, members, and the API keys by which everybody is known."""
 
+from tollkeeper.orgs.api_keys import (
+    KeyChange,
+    NewKey,
+    create_key,
+    create_operator_key,
+    get_key,
+    list_keys,
+    list_operator_keys,
+    revoke_key,
+    revoke_operator_key,
+    update_key,
+)
+from tollkeeper.orgs.audit import audit, list_audit
+from tollkeeper.orgs.doors import (
+    KEYRING,
+    admin_only,
+    any_key,
+    bearer_token,
+    caller_of,
+    operator_of,
+    operator_only,
+)
+from tollkeeper.orgs.errors import (
+    AdminKeyRequired,
+    DuplicateMember,
+    DuplicateOrganization,
+    DuplicateProject,
+    LastOwner,
+    ProjectNotFound,
+)
 from tollkeeper.orgs.keyring import KeyRing
-from tollkeeper.orgs.model import Caller, KeyKind, OperatorCaller, Role
+from tollkeeper.orgs.members import (
+    create_member,
+    delete_member,
+    get_member,
+    list_members,
+    update_member,
+)
+from tollkeeper.orgs.model import (
+    ApiKey,
+    AuditEntry,
+    Caller,
+    KeyKind,
+    Member,
+    OperatorCaller,
+    OperatorKey,
+    Organization,
+    Project,
+    Role,
+)
+from tollkeeper.orgs.operator_routes import name_of, operator_routes
+from tollkeeper.orgs.organizations import (
+    archive_project,
+    create_org,
+    create_project,
+    get_org,
+    get_project,
+    list_orgs,
+    list_projects,
+    rename_project,
+)
+from tollkeeper.orgs.routes import organization_routes
 
-__all__ = ["Caller", "KeyKind", "KeyRing", "OperatorCaller", "Role"]
+__all__ = [
+    "KEYRING",
+    "AdminKeyRequired",
+    "ApiKey",
+    "AuditEntry",
+    "Caller",
+    "DuplicateMember",
+    "DuplicateOrganization",
+    "DuplicateProject",
+    "KeyChange",
+    "KeyKind",
+    "KeyRing",
+    "LastOwner",
+    "Member",
+    "NewKey",
+    "OperatorCaller",
+    "OperatorKey",
+    "Organization",
+    "Project",
+    "ProjectNotFound",
+    "Role",
+    "admin_only",
+    "any_key",
+    "archive_project",
+    "audit",
+    "bearer_token",
+    "caller_of",
+    "create_key",
+    "create_member",
+    "create_operator_key",
+    "create_org",
+    "create_project",
+    "delete_member",
+    "get_key",
+    "get_member",
+    "get_org",
+    "get_project",
+    "list_audit",
+    "list_keys",
+    "list_members",
+    "list_operator_keys",
+    "list_orgs",
+    "list_projects",
+    "name_of",
+    "operator_of",
+    "operator_only",
+    "operator_routes",
+    "organization_routes",
+    "rename_project",
+    "revoke_key",
+    "revoke_operator_key",
+    "update_key",
+    "update_member",
+]

@@ -1,0 +1,308 @@
+"""`/api-keys`, `/projects`, `/members`: what an organization's ADMIN key manages."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from litestar import Request, Router, delete, get, patch, post
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+from litestar.response import Response
+from litestar.types import ControllerRouterHandler
+from msgspec import UNSET, UnsetType
+
+from tollkeeper.base.clock import Clock
+from tollkeeper.base.errors import Forbidden
+from tollkeeper.base.ids import read_id, uuid7
+from tollkeeper.db import Database
+from tollkeeper.http import (
+    Cursors,
+    CursorText,
+    Limit,
+    Page,
+    list_answer,
+    page_of,
+    read_moment,
+    read_path_id,
+    run_id_of,
+)
+from tollkeeper.orgs import api_keys, members, organizations
+from tollkeeper.orgs.api_keys import KeyChange, NewKey
+from tollkeeper.orgs.doors import admin_only, caller_of
+from tollkeeper.orgs.errors import DuplicateMember, DuplicateProject, LastOwner, ProjectNotFound
+from tollkeeper.orgs.model import Caller, Member
+from tollkeeper.orgs.shapes import (
+    ApiKeyOut,
+    CreateApiKey,
+    CreateMember,
+    MemberOut,
+    NamedIn,
+    NewApiKeyOut,
+    ProjectOut,
+    UpdateApiKey,
+    UpdateMember,
+)
+
+AnyRequest = Request[Any, Any, State]
+
+
+def organization_routes(*, clamp_new_keys: bool) -> list[ControllerRouterHandler]:
+    """`clamp_new_keys` is what a new key does whose maker does not say."""
+    make_key = _make_key_route(clamp_new_keys=clamp_new_keys)
+    keys = [list_keys, make_key, get_key, update_key, revoke_key]
+    projects = [list_projects, create_project, get_project, rename_project, archive_project]
+    people = [list_members, create_member, get_member, update_member, delete_member]
+    return [
+        Router("/", route_handlers=keys, guards=[admin_only], tags=["API keys"]),
+        Router("/", route_handlers=projects, guards=[admin_only], tags=["Projects"]),
+        Router("/", route_handlers=people, guards=[admin_only], tags=["Members"]),
+    ]
+
+
+@get("/api-keys", summary="List API keys, oldest first", opt={"csv": True})
+async def list_keys(
+    request: AnyRequest,
+    database: NamedDependency[Database],
+    cursors: NamedDependency[Cursors],
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Response[Page[ApiKeyOut]]:
+    org_id = caller_of(request).org_id
+    bound = ("api-keys", org_id)
+    after = cursors.after(bound, cursor)
+    async with database.connection() as connection:
+        keys = await api_keys.list_keys(connection, org_id, after, limit + 1)
+    page = page_of(keys, limit, ApiKeyOut.of, lambda key: cursors.seal(bound, [key.key_id]))
+    return list_answer(request, page, ApiKeyOut, "api_keys.csv")
+
+
+def _make_key_route(*, clamp_new_keys: bool) -> ControllerRouterHandler:
+    @post(
+        "/api-keys",
+        summary="Make an API key; its secret is in this answer only",
+        opt={"errors": (ProjectNotFound,), "shown_once": ("secret",)},
+    )
+    async def create_key(
+        request: AnyRequest,
+        data: JSONBody[CreateApiKey],
+        database: NamedDependency[Database],
+        clock: NamedDependency[Clock],
+    ) -> NewApiKeyOut:
+        caller = caller_of(request)
+        new = NewKey(
+            org_id=caller.org_id,
+            key_id=uuid7(),
+            project_id=read_id("prj", data.project_id),
+            name=data.name,
+            kind=data.kind,
+            livemode=_mode_of_new_key(caller, data.livemode),
+            clamp=clamp_new_keys if data.clamp is UNSET else bool(data.clamp),
+            expires_at=data.expires_at and read_moment(data.expires_at, "expiresAt"),
+        )
+        async with database.transaction() as tx:
+            key, secret = await api_keys.create_key(
+                tx, new, chance=secrets.token_bytes(32), now=clock.now()
+            )
+        return NewApiKeyOut.with_secret(key, secret)
+
+    return create_key
+
+
+def _mode_of_new_key(caller: Caller, asked: bool | UnsetType) -> bool:
+    livemode = caller.livemode if asked is UNSET else bool(asked)
+    if livemode and not caller.livemode:
+        # Test keys are handed around; one of them must not turn into real money.
+        raise Forbidden("A test key can only make test keys")
+    return livemode
+
+
+@get("/api-keys/{key_id:str}", summary="Get an API key")
+async def get_key(
+    request: AnyRequest, key_id: FromPath[str], database: NamedDependency[Database]
+) -> ApiKeyOut:
+    async with database.connection() as connection:
+        place = caller_of(request).org_id, read_path_id("key", key_id)
+        return ApiKeyOut.of(await api_keys.get_key(connection, *place))
+
+
+@patch("/api-keys/{key_id:str}", summary="Change an API key's name, clamp or expiry")
+async def update_key(
+    request: AnyRequest,
+    key_id: FromPath[str],
+    data: JSONBody[UpdateApiKey],
+    database: NamedDependency[Database],
+    clock: NamedDependency[Clock],
+) -> ApiKeyOut:
+    expires_at = data.expires_at if data.expires_at is not UNSET else None
+    change = KeyChange(
+        name=data.name or None,
+        clamp=None if data.clamp is UNSET else bool(data.clamp),
+        expires_at=expires_at and read_moment(expires_at, "expiresAt"),
+        never_expires=data.expires_at is None,
+    )
+    place = caller_of(request).org_id, read_path_id("key", key_id)
+    async with database.transaction() as tx:
+        return ApiKeyOut.of(await api_keys.update_key(tx, *place, change, clock.now()))
+
+
+@delete("/api-keys/{key_id:str}", summary="Revoke an API key")
+async def revoke_key(
+    request: AnyRequest,
+    key_id: FromPath[str],
+    database: NamedDependency[Database],
+    clock: NamedDependency[Clock],
+) -> None:
+    place = caller_of(request).org_id, read_path_id("key", key_id)
+    async with database.transaction() as tx:
+        await api_keys.revoke_key(tx, *place, clock.now())
+
+
+@get("/projects", summary="List projects, oldest first", opt={"csv": True})
+async def list_projects(
+    request: AnyRequest,
+    database: NamedDependency[Database],
+    cursors: NamedDependency[Cursors],
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Response[Page[ProjectOut]]:
+    org_id = caller_of(request).org_id
+    bound = ("projects", org_id)
+    after = cursors.after(bound, cursor)
+    async with database.connection() as connection:
+        found = await organizations.list_projects(connection, org_id, after, limit + 1)
+    page = page_of(found, limit, ProjectOut.of, lambda last: cursors.seal(bound, [last.project_id]))
+    return list_answer(request, page, ProjectOut, "projects.csv")
+
+
+@post("/projects", summary="Make a project", opt={"errors": (DuplicateProject,)})
+async def create_project(
+    request: AnyRequest,
+    data: JSONBody[NamedIn],
+    database: NamedDependency[Database],
+    clock: NamedDependency[Clock],
+) -> ProjectOut:
+    async with database.transaction() as tx:
+        made = await organizations.create_project(
+            tx,
+            org_id=caller_of(request).org_id,
+            project_id=run_id_of(request) or uuid7(),
+            name=data.name,
+            now=clock.now(),
+        )
+    return ProjectOut.of(made)
+
+
+@get("/projects/{project_id:str}", summary="Get a project", opt={"errors": (ProjectNotFound,)})
+async def get_project(
+    request: AnyRequest, project_id: FromPath[str], database: NamedDependency[Database]
+) -> ProjectOut:
+    place = caller_of(request).org_id, read_path_id("prj", project_id)
+    async with database.connection() as connection:
+        return ProjectOut.of(await organizations.get_project(connection, *place))
+
+
+@patch(
+    "/projects/{project_id:str}",
+    summary="Rename a project",
+    opt={"errors": (ProjectNotFound, DuplicateProject)},
+)
+async def rename_project(
+    request: AnyRequest,
+    project_id: FromPath[str],
+    data: JSONBody[NamedIn],
+    database: NamedDependency[Database],
+) -> ProjectOut:
+    place = caller_of(request).org_id, read_path_id("prj", project_id)
+    async with database.transaction() as tx:
+        return ProjectOut.of(await organizations.rename_project(tx, *place, data.name))
+
+
+@delete(
+    "/projects/{project_id:str}",
+    summary="Archive a project and revoke its keys",
+    opt={"errors": (ProjectNotFound,)},
+)
+async def archive_project(
+    request: AnyRequest,
+    project_id: FromPath[str],
+    database: NamedDependency[Database],
+    clock: NamedDependency[Clock],
+) -> None:
+    place = caller_of(request).org_id, read_path_id("prj", project_id)
+    async with database.transaction() as tx:
+        await organizations.archive_project(tx, *place, clock.now())
+
+
+@get("/members", summary="List members, oldest first", opt={"csv": True})
+async def list_members(
+    request: AnyRequest,
+    database: NamedDependency[Database],
+    cursors: NamedDependency[Cursors],
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Response[Page[MemberOut]]:
+    org_id = caller_of(request).org_id
+    bound = ("members", org_id)
+    after = cursors.after(bound, cursor)
+    async with database.connection() as connection:
+        found = await members.list_members(connection, org_id, after, limit + 1)
+    page = page_of(found, limit, MemberOut.of, lambda last: cursors.seal(bound, [last.member_id]))
+    return list_answer(request, page, MemberOut, "members.csv")
+
+
+@post("/members", summary="Add a member", opt={"errors": (DuplicateMember,)})
+async def create_member(
+    request: AnyRequest,
+    data: JSONBody[CreateMember],
+    database: NamedDependency[Database],
+    clock: NamedDependency[Clock],
+) -> MemberOut:
+    member = Member(
+        org_id=caller_of(request).org_id,
+        member_id=run_id_of(request) or uuid7(),
+        name=data.name,
+        email=data.email,
+        role=data.role,
+        created_at=clock.now(),
+    )
+    async with database.transaction() as tx:
+        return MemberOut.of(await members.create_member(tx, member))
+
+
+@get("/members/{member_id:str}", summary="Get a member")
+async def get_member(
+    request: AnyRequest, member_id: FromPath[str], database: NamedDependency[Database]
+) -> MemberOut:
+    place = caller_of(request).org_id, read_path_id("mem", member_id)
+    async with database.connection() as connection:
+        return MemberOut.of(await members.get_member(connection, *place))
+
+
+@patch(
+    "/members/{member_id:str}",
+    summary="Change a member's name or role",
+    opt={"errors": (LastOwner,)},
+)
+async def update_member(
+    request: AnyRequest,
+    member_id: FromPath[str],
+    data: JSONBody[UpdateMember],
+    database: NamedDependency[Database],
+) -> MemberOut:
+    place = caller_of(request).org_id, read_path_id("mem", member_id)
+    async with database.transaction() as tx:
+        changed = await members.update_member(
+            tx, *place, name=data.name or None, role=data.role or None
+        )
+    return MemberOut.of(changed)
+
+
+@delete("/members/{member_id:str}", summary="Remove a member", opt={"errors": (LastOwner,)})
+async def delete_member(
+    request: AnyRequest, member_id: FromPath[str], database: NamedDependency[Database]
+) -> None:
+    place = caller_of(request).org_id, read_path_id("mem", member_id)
+    async with database.transaction() as tx:
+        await members.delete_member(tx, *place)
