@@ -8,8 +8,6 @@ from typing import Annotated, Any, Final, cast
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from tollkeeper.base.errors import TollkeeperError
-from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects import faults, reading
 from tollkeeper.gateway.dialects.bounds import InputBound, estimated_tokens
 from tollkeeper.gateway.dialects.chat_shapes import Completion, shown_usage, usage_of
@@ -66,7 +64,7 @@ _OPTIONS: Final = msgspec.json.Decoder(dict[str, Raw])
 _COMPLETION: Final = msgspec.json.Decoder(Completion)
 
 
-class Chat:
+class Chat(faults.OpenAIFaults):
     """`POST /chat/completions`. `usage` and `cost` come in the body or in the last chunk."""
 
     name = "chat"
@@ -150,18 +148,6 @@ class Chat:
 
     def meter(self, ask: Ask) -> ChatMeter:
         return ChatMeter(ask)
-
-    def error_body(self, error: TollkeeperError, request_id: str | None = None) -> bytes:
-        del request_id  # OpenAI's clients read it from the header x-request-id.
-        return faults.openai_body(error)
-
-    def stream_error(self, error: TollkeeperError, request_id: str | None = None) -> bytes:
-        return sse.event(self.error_body(error, request_id))
-
-    def upstream_error(
-        self, status: int, body: bytes, secrets: tuple[str, ...] = ()
-    ) -> tuple[int, bytes]:
-        return faults.openai_upstream(status, body, secrets)
 
     def _estimate(self, ask: Ask, fields: Fields) -> dict[str, int]:
         written = estimated_tokens(count_texts(ANY.decode(fields.get("choices", b"[]"))))

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, cast
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.gateway.dialects import faults, reading
 from tollkeeper.gateway.dialects.bounds import PER_MESSAGE, estimated_tokens
 from tollkeeper.gateway.dialects.costs import has_object, put_cost
@@ -37,7 +36,7 @@ _BODY: Final = msgspec.json.Decoder(_Body)
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 
 
-class Embeddings:
+class Embeddings(faults.OpenAIFaults):
     """`POST /embeddings`. Only input is read, and nothing is streamed."""
 
     name = "embeddings"
@@ -97,18 +96,6 @@ class Embeddings:
 
     def meter(self, ask: Ask) -> StreamMeter:
         raise reading.fault("stream", f"answers of {ask.model} are not streamed")
-
-    def error_body(self, error: TollkeeperError, request_id: str | None = None) -> bytes:
-        del request_id  # OpenAI's clients read it from the header x-request-id.
-        return faults.openai_body(error)
-
-    def stream_error(self, error: TollkeeperError, request_id: str | None = None) -> bytes:
-        return self.error_body(error, request_id)
-
-    def upstream_error(
-        self, status: int, body: bytes, secrets: tuple[str, ...] = ()
-    ) -> tuple[int, bytes]:
-        return faults.openai_upstream(status, body, secrets)
 
 
 def _count(asked: str | list[Any], normalised: int) -> tuple[int, int, int]:

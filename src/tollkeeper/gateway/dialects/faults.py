@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.base.money import Money, format_nanos
+from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects.model import UpstreamError
 
 _OPENAI_TYPES: Final = {
@@ -43,6 +44,24 @@ _SECRETS: Final = re.compile(
     r"|\bBearer\s+\S+)"
 )
 _MAX_MESSAGE: Final = 4_000
+
+
+class OpenAIFaults:
+    """How every endpoint of OpenAI's shows errors."""
+
+    def error_body(self, error: TollkeeperError, request_id: str | None = None) -> bytes:
+        del request_id  # OpenAI's clients read it from the header x-request-id.
+        return openai_body(error)
+
+    def stream_error(self, error: TollkeeperError, request_id: str | None = None) -> bytes:
+        return sse.event(self.error_body(error, request_id))
+
+    def upstream_error(
+        self, status: int, body: bytes, secrets: tuple[str, ...] = ()
+    ) -> tuple[int, bytes]:
+        shown, error = judge_upstream(status, body, secrets)
+        kind = error.type or _OPENAI_TYPES.get(shown) or _plain_type(shown)
+        return shown, openai_shown(replace(error, type=kind))
 
 
 def openai_body(error: TollkeeperError) -> bytes:
@@ -89,7 +108,7 @@ def error_from(error: Any, secrets: tuple[str, ...] = ()) -> UpstreamError:
     kind, code = fields.get("type"), fields.get("code")
     return UpstreamError(
         message=redact(text, secrets),
-        type=kind if isinstance(kind, str) else None,
+        type=kind if isinstance(kind, str) and kind != "error" else None,
         code=str(code) if isinstance(code, str | int) and not isinstance(code, bool) else None,
     )
 
@@ -134,12 +153,6 @@ def responses_event(body: bytes) -> bytes:
     error: dict[str, Any] = msgspec.json.decode(body)["error"]
     top = {name: error.get(name) for name in ("code", "message", "param")}
     return _encode({"type": "error", **top, "sequence_number": 0, "error": error})
-
-
-def openai_upstream(status: int, body: bytes, secrets: tuple[str, ...] = ()) -> tuple[int, bytes]:
-    shown, error = judge_upstream(status, body, secrets)
-    kind = error.type or _OPENAI_TYPES.get(shown) or _plain_type(shown)
-    return shown, openai_shown(replace(error, type=kind))
 
 
 def anthropic_upstream(

@@ -38,6 +38,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     `modalities` are what its tokens can be; `counted` bounds the units that are not tokens.
     `input_estimate` is a likely count, for answers without usage.
 
+    Where `can_cap` is False the provider takes no output limit, so that none can be lowered.
     `service_tier` is as the price book names tiers. `choices` answers are written, each of up to
     `max_output_tokens`; `extra_output_tokens` are billed as output on top.
     """
@@ -54,12 +55,14 @@ class Ask(Struct, frozen=True, kw_only=True):
     units: frozenset[str] = frozenset({"input", "output"})
     modalities: frozenset[str] = frozenset({"text"})
     counted: Mapping[str, int] = {}
+    can_cap: bool = True
     wants_usage: bool = False
     service_tier: str | None = None
     end_user: str | None = None
     metadata: Mapping[str, str] = {}
     preview: str = ""
-    raw: bytes = b""
+    raw: bytes = b""  # a body that is no JSON, and where in it a field's value stands
+    spans: Mapping[str, tuple[int, int]] = {}
 
     def input_bound(self, max_input_tokens: int | None) -> int | None:
         """Bound the input tokens of this request. None: it cannot be bounded, so refuse it.
@@ -83,11 +86,18 @@ class Ask(Struct, frozen=True, kw_only=True):
         self, max_input_tokens: int | None, max_output_tokens: int | None
     ) -> dict[str, int] | None:
         """Bound everything, as `pricing.worst_case` takes it. None: it cannot be, so refuse."""
-        read = self.input_bound(max_input_tokens)
-        written = self.output_bound(max_output_tokens) if "output" in self.units else 0
-        if read is None or written is None:
-            return None
-        return {"input": read, "output": written, **self.counted}
+        bounds = dict(self.counted)
+        if "input" in self.units:
+            read = self.input_bound(max_input_tokens)
+            if read is None:
+                return None
+            bounds["input"] = read
+        if "output" in self.units:
+            written = self.output_bound(max_output_tokens)
+            if written is None:
+                return None
+            bounds["output"] = written
+        return bounds
 
     def output_cap(self, max_output_tokens: int | None) -> int | None:
         """The limit for one choice that has to be sent, so that it really holds."""

@@ -64,7 +64,7 @@ class _Body(Struct):
 _BODY: Final = msgspec.json.Decoder(_Body)
 
 
-class Responses:
+class Responses(faults.OpenAIFaults):
     """`POST /responses`. The response object gains `cost`, whole or in its last event."""
 
     name = "responses"
@@ -133,18 +133,9 @@ class Responses:
     def meter(self, ask: Ask) -> ResponsesMeter:
         return ResponsesMeter(ask)
 
-    def error_body(self, error: TollkeeperError, request_id: str | None = None) -> bytes:
-        del request_id  # OpenAI's clients read it from the header x-request-id.
-        return faults.openai_body(error)
-
     def stream_error(self, error: TollkeeperError, request_id: str | None = None) -> bytes:
-        del request_id  # As above.
-        return sse.event(faults.responses_event(faults.openai_body(error)), "error")
-
-    def upstream_error(
-        self, status: int, body: bytes, secrets: tuple[str, ...] = ()
-    ) -> tuple[int, bytes]:
-        return faults.openai_upstream(status, body, secrets)
+        body = self.error_body(error, request_id)
+        return sse.event(faults.responses_event(body), "error")
 
 
 def _check(fields: Fields, asked: _Body) -> None:

@@ -85,6 +85,7 @@ def chat_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
         "reasoning": inner + beside,
         "output_audio": audio,
         "output_image": image,
+        "citation": counts.get("citation_tokens"),
         "web_search": _searches(counts),
     }
     return _kept(usage), tuple(counts.oddities)
@@ -155,7 +156,7 @@ def embeddings_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
 
 
 def images_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
-    """Read the usage of OpenAI's images. Without a breakdown, what is written is `output`."""
+    """Read the usage of OpenAI's images. Without a breakdown, what is written is the image."""
     counts = _read(raw)
     read = counts.inside("input_tokens_details")
     wrote = counts.inside("output_tokens_details")
@@ -164,9 +165,9 @@ def images_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
     image, cached_image = counts.take(image, "cached image_tokens", cached.get("image_tokens"))
     text_cached = cached.get("text_tokens") or max(0, read.get("cached_tokens") - cached_image)
     text, cached_text = counts.take(total, "cached_tokens", text_cached)
-    rest, drawn = counts.take(
-        counts.get("output_tokens"), "output image_tokens", wrote.get("image_tokens")
-    )
+    written = counts.get("output_tokens")
+    drawn = wrote.get("image_tokens") if wrote.fields else written
+    rest, drawn = counts.take(written, "output image_tokens", drawn)
     usage = {
         "input": text,
         "cache_read": cached_text,
@@ -179,7 +180,10 @@ def images_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
 
 
 def audio_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
-    """Read the usage of OpenAI's transcriptions (tokens or seconds) and of streamed speech."""
+    """Read the usage of OpenAI's transcriptions (tokens or seconds) and of streamed speech.
+
+    What speech writes is audio, which its price list calls output.
+    """
     counts = _read(raw)
     if counts.text("type") == "duration":
         return _kept({"audio_second": counts.get("seconds")}), tuple(counts.oddities)

@@ -14,8 +14,9 @@ import msgspec
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.ids import uuid7
 from tollkeeper.gateway import sse
+from tollkeeper.gateway.dialects import forms
 from tollkeeper.gateway.providers.model import Call, UpstreamBroke, UpstreamGone, UpstreamTooLarge
-from tollkeeper.gateway.providers.sandbox import chat, embeddings, messages, responses
+from tollkeeper.gateway.providers.sandbox import chat, embeddings, media, messages, responses
 from tollkeeper.gateway.providers.sandbox.script import BadScript, Script
 from tollkeeper.gateway.providers.sandbox.text import Heard
 
@@ -24,7 +25,7 @@ class Simulated(Protocol):
     """A dialect of the simulated model: each of its modules is one."""
 
     def hear(self, body: Any, /) -> Heard: ...
-    def whole(self, heard: Any, reply_id: str, created: int) -> dict[str, Any]: ...
+    def whole(self, heard: Any, reply_id: str, created: int) -> dict[str, Any] | bytes: ...
     def stream(self, heard: Any, reply_id: str, created: int) -> Iterator[bytes]: ...
 
 
@@ -33,6 +34,9 @@ _DIALECTS: Final[Mapping[str, Simulated]] = {
     "responses": responses,
     "embeddings": embeddings,
     "messages": messages,
+    "images": media.Pictures(),
+    "speech": media.Speech(),
+    "transcriptions": media.Transcription(),
 }
 _ERROR_TYPES: Final = {
     400: "invalid_request_error",
@@ -89,9 +93,9 @@ class SandboxProvider:
         self._new_id = new_id
 
     async def send(self, call: Call) -> SandboxReply:
-        dialect = _DIALECTS[call.dialect]
+        dialect = _simulated(call.dialect)
         try:
-            heard: Heard = dialect.hear(msgspec.json.decode(call.body))
+            heard = dialect.hear(_body_of(call))
         except BadScript as why:
             return _error(call.dialect, 400, str(why))
         script = heard.script
@@ -106,10 +110,24 @@ class SandboxProvider:
             events = dialect.stream(heard, self._new_id(), created)
             headers = {"content-type": "text/event-stream; charset=utf-8"}
             return SandboxReply(200, headers, _spoilt(call.dialect, events, script), script)
-        body = msgspec.json.encode(dialect.whole(heard, self._new_id(), created))
+        made = dialect.whole(heard, self._new_id(), created)
+        kind = "audio/wav" if isinstance(made, bytes) else "application/json"
+        body = made if isinstance(made, bytes) else msgspec.json.encode(made)
         if script.truncate:
             body = body[: len(body) // 2]
-        return SandboxReply(200, {"content-type": "application/json"}, iter((body,)), script)
+        return SandboxReply(200, {"content-type": kind}, iter((body,)), script)
+
+
+def _body_of(call: Call) -> dict[str, Any]:
+    if not call.content_type.startswith("multipart/"):
+        return msgspec.json.decode(call.body)
+    form = forms.read(call.body, call.content_type)
+    texts = {name: form.text(name) for name in form.parts if name != "file"}
+    return {**texts, "file_size": form.size("file")}
+
+
+def _simulated(dialect: str) -> Simulated:
+    return _DIALECTS[dialect]
 
 
 def _spoilt(dialect: str, events: Iterator[bytes], script: Script) -> Iterator[bytes]:

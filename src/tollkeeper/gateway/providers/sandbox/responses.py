@@ -86,7 +86,13 @@ def stream(heard: Heard, reply_id: str, created: int) -> Iterator[bytes]:
 
 def _begun(item: dict[str, Any]) -> dict[str, Any]:
     """Show an item or a part as it is before anything is in it."""
-    empty = {"content": [], "arguments": "", "text": "", "refusal": "", "status": "in_progress"}
+    empty: dict[str, Any] = {
+        "content": [],
+        "arguments": "",
+        "text": "",
+        "refusal": "",
+        "status": "in_progress",
+    }
     return {name: empty.get(name, value) for name, value in item.items()}
 
 

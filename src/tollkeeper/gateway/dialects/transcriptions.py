@@ -1,0 +1,137 @@
+"""OpenAI transcriptions (API reference: "Audio", "Create transcription"): a form with a file.
+
+Whisper and its like are charged by the second, GPT-4o models by tokens; both report them, except
+in the formats that are plain text, which are refused because their cost could not be known.
+
+The bound takes half a kilobyte for a second, which speech exceeds in every codec these endpoints
+take. Only digital silence is smaller; such a call is charged past its hold, and marked so.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from tollkeeper.gateway.dialects import faults, forms, reading
+from tollkeeper.gateway.dialects.bounds import BYTES_PER_AUDIO_TOKEN, PER_REQUEST
+from tollkeeper.gateway.dialects.costs import has_object, put_cost
+from tollkeeper.gateway.dialects.final_event import FinalEventMeter
+from tollkeeper.gateway.dialects.metering import encoded
+from tollkeeper.gateway.dialects.model import ABSENT, JSON, Answer, Ask, Change, Cost
+from tollkeeper.gateway.dialects.usage import audio_usage
+
+BYTES_PER_SECOND: Final = 500
+_LIKELY_BYTES_PER_SECOND: Final = 16_000
+_BY_TOKENS: Final = ("gpt-4o",)
+_METERED_FORMATS: Final = frozenset({"json", "verbose_json", "diarized_json"})
+
+
+class _Answer(Struct):
+    text: str | None = None
+    duration: float | str | None = None
+    usage: Raw = ABSENT
+
+
+_ANSWER: Final = msgspec.json.Decoder(_Answer)
+
+
+class Transcriptions(faults.OpenAIFaults):
+    """`POST /audio/transcriptions`. The form passes as it is, but for the model's name."""
+
+    name = "transcriptions"
+    path = "/audio/transcriptions"
+
+    def read(self, body: bytes, content_type: str = JSON) -> Ask:
+        form = forms.read(body, content_type)
+        if "model" not in form.parts:
+            raise reading.fault("model", "is required")
+        model = form.text("model")
+        reading.check_model(model)
+        if (form.text("response_format") or "json") not in _METERED_FORMATS:
+            said = f"must be one of {', '.join(sorted(_METERED_FORMATS))}, which report usage"
+            raise reading.fault("response_format", said)
+        if "file" not in form.parts:
+            raise reading.fault("file", "is required")
+        size = form.size("file")
+        by_tokens = model.rpartition("/")[2].startswith(_BY_TOKENS)
+        ask = Ask(
+            model=model,
+            fields={},
+            raw=body,
+            can_cap=False,
+            spans={"model": form.parts["model"]},
+            stream=form.text("stream").lower() in ("true", "1"),
+            preview=reading.clean(form.text("prompt")),
+        )
+        if not by_tokens:
+            return replace(
+                ask,
+                units=frozenset({"audio_second"}),
+                counted={"audio_second": size // BYTES_PER_SECOND + 1},
+                input_estimate=size // _LIKELY_BYTES_PER_SECOND + 1,
+            )
+        return replace(
+            ask,
+            units=frozenset({"input", "input_audio", "output"}),
+            modalities=frozenset({"text", "audio"}),
+            input_tokens=size // BYTES_PER_AUDIO_TOKEN + len(body) - size + PER_REQUEST,
+            input_estimate=10 * (size // _LIKELY_BYTES_PER_SECOND + 1),
+        )
+
+    def upstream_body(self, ask: Ask, change: Change) -> bytes:
+        """Put the model's name into the form; the boundary stays, and so the content type."""
+        if change.model == ask.model:
+            return ask.raw
+        start, end = ask.spans["model"]
+        return ask.raw[:start] + change.model.encode() + ask.raw[end:]
+
+    def read_answer(self, ask: Ask, body: bytes, content_type: str = JSON) -> Answer:
+        del content_type  # A success that is not JSON is unreadable, whatever it says it is.
+        fields = reading.answer_fields(body)
+        try:
+            found = _ANSWER.decode(body)
+        except (ValueError, RecursionError) as why:
+            raise reading.UnreadableAnswer("The provider's answer is no transcription") from why
+        raw = bytes(found.usage) if has_object(found.usage) else _duration(found.duration)
+        usage, oddities = audio_usage(raw) if raw is not None else ({}, ())
+        produced = found.text is not None
+        if raw is None and produced:
+            usage = _estimate(ask)
+        return Answer(
+            usage=usage,
+            reported=raw is not None,
+            source="provider" if raw is not None else "estimated",
+            produced=produced,
+            raw_usage=raw,
+            oddities=oddities,
+            error=None if produced else faults.read_error(body),
+            fields=fields,
+        )
+
+    def with_cost(self, answer: Answer, cost: Cost) -> bytes | None:
+        usage = Raw(answer.raw_usage or encoded({}))
+        return msgspec.json.encode(put_cost(answer.fields, cost, Raw(bytes(usage))))
+
+    def meter(self, ask: Ask) -> FinalEventMeter:
+        return FinalEventMeter(ask, "transcript.text.done", audio_usage, _estimate(ask))
+
+
+def _duration(duration: float | str | None) -> bytes | None:
+    """Whisper's verbose answers told the duration before there was a usage object."""
+    try:
+        seconds = float(duration) if duration is not None else None
+    except ValueError:
+        return None
+    if seconds is None:
+        return None
+    return msgspec.json.encode({"type": "duration", "seconds": ceil(seconds)})
+
+
+def _estimate(ask: Ask) -> dict[str, int]:
+    if ask.counted:
+        return {"audio_second": ask.input_estimate}
+    return {"input_audio": ask.input_estimate}
