@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from tollkeeper import ledger
@@ -14,6 +15,8 @@ from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.ids import uuid7
 from tollkeeper.db import Database
 from tollkeeper.ledger import EntryKind, LotKind, NewCharge, NewHold, NewLot, Posting
+from tollkeeper.metering import Call, new_charge
+from tollkeeper.pricing import PriceVersion, Rate, rate, seal
 
 DOLLAR = 1_000_000_000
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -82,3 +85,53 @@ async def open_purse(
             )
             await ledger.post(tx, posting, clock.now())
     return Purse(org_id, wallet.wallet_id, clock)
+
+
+MTOK = 1_000_000
+GPT = seal(
+    PriceVersion(
+        provider="openai",
+        model="gpt-5",
+        effective_from=datetime(2026, 1, 1, tzinfo=UTC),
+        source="a test",
+        rates={
+            "input": Rate(1_250_000_000, MTOK),
+            "cache_read": Rate(125_000_000, MTOK),
+            "output": Rate(10 * DOLLAR, MTOK),
+        },
+    )
+)
+PAGES = seal(
+    PriceVersion(
+        provider="own",
+        model="generate_sql",
+        effective_from=datetime(2026, 1, 1, tzinfo=UTC),
+        source="a test",
+        rates={"request": Rate(20_000_000, 1), "second": Rate(1_000_000, 60)},
+    )
+)
+
+
+def rated(purse: Purse, version: PriceVersion = GPT, **said: Any) -> NewCharge:
+    """A call, rated: `usage`, and whatever else `Call` and `new_charge` take."""
+    usage = said.pop("usage", {"input": 1000, "output": 200})
+    known = {name: said.pop(name) for name in list(said) if name in Call.__struct_fields__}
+    call = Call(
+        org_id=purse.org_id,
+        wallet_id=purse.wallet_id,
+        usage_id=known.pop("usage_id", uuid7()),
+        started_at=known.pop("started_at", purse.clock.now()),
+        provider=version.provider,
+        model=version.model,
+        **known,
+    )
+    return new_charge(call, rate(version, usage), **said)
+
+
+# Usage of either of the two above, as it comes; sometimes with what has no price.
+gpt_usages = st.dictionaries(
+    st.sampled_from(["input", "cache_read", "output", "image"]), st.integers(0, 10**6), max_size=4
+)
+page_usages = st.fixed_dictionaries(
+    {"request": st.integers(0, 5), "second": st.decimals("0", "100", places=3)}
+)

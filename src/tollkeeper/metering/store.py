@@ -1,16 +1,206 @@
-"""All SQL of this room, and its reading of the driver's errors."""
+"""SQL of the sums, and this room's reading of the driver's errors."""
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, LiteralString
+from uuid import UUID
 
 import psycopg
+from psycopg.rows import class_row
 
-from tollkeeper.db import unavailable
+from tollkeeper.db import Connection, unavailable
 
 # Beside an absent server: a cancelled statement, a lost race, a system or internal error. The
 # same statement may succeed later; nothing in its items is at fault.
 _TRANSIENT: Final = ("40", "55", "57", "58", "XX")
+
+BEGIN_SUMS: Final[LiteralString] = """
+INSERT INTO usage_summed (org_id, wallet_id, usage_seq)
+SELECT t.org_id, t.wallet_id, 0
+FROM json_to_recordset(%(wallets)s::json) AS t (org_id uuid, wallet_id uuid)
+ON CONFLICT (org_id, wallet_id) DO NOTHING
+"""
+
+_KEY: Final[LiteralString] = "slot, project_id, key_id, provider, model, operation"
+# The key of a record's sums, from the record itself.
+_KEY_OF_RECORD: Final[LiteralString] = """
+           date_bin('15 minutes', u.started_at, timestamptz '2000-01-01 00:00:00+00') AS slot,
+           coalesce(u.project_id, '00000000-0000-0000-0000-000000000000') AS project_id,
+           coalesce(u.key_id, '00000000-0000-0000-0000-000000000000') AS key_id,
+           coalesce(u.provider, '') AS provider, coalesce(u.model, '') AS model,
+           coalesce(u.operation, '') AS operation"""
+
+# Another process that adds up the same wallet is not waited for: it does the work.
+ADD_UP: Final[LiteralString] = f"""
+WITH marked AS MATERIALIZED (
+    SELECT m.*
+    FROM json_to_recordset(%(wallets)s::json) AS t (org_id uuid, wallet_id uuid)
+    CROSS JOIN LATERAL (
+        SELECT r.org_id, r.wallet_id, r.usage_seq AS above,
+               least(w.usage_seq, r.usage_seq + %(most)s) AS upto, w.usage_seq AS newest
+        FROM usage_summed r
+        JOIN wallet w ON w.org_id = r.org_id AND w.wallet_id = r.wallet_id
+        WHERE r.org_id = t.org_id AND r.wallet_id = t.wallet_id AND w.usage_seq > r.usage_seq
+        FOR UPDATE OF r SKIP LOCKED
+    ) m
+), fresh AS MATERIALIZED (
+    SELECT u.org_id, u.wallet_id, u.seq, u.usage_id, u.recorded_at,
+           {_KEY_OF_RECORD}, u.status, u.amount,
+           u.detail -> 'rating' -> 'lines' AS lines,
+           u.detail -> 'rating' ? 'unpriced' AS unpriced
+    FROM marked m
+    CROSS JOIN LATERAL (
+        SELECT * FROM usage_record u
+        WHERE u.org_id = m.org_id AND u.wallet_id = m.wallet_id
+          AND u.seq > m.above AND u.seq <= m.upto
+    ) u
+), sums AS (
+    INSERT INTO usage_sum AS s (org_id, wallet_id, {_KEY}, calls, failed, amount)
+    SELECT f.org_id, f.wallet_id, {_KEY}, count(*), count(*) FILTER (WHERE f.status >= 400),
+           sum(f.amount)
+    FROM fresh f
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+    ON CONFLICT ON CONSTRAINT usage_sum_pkey DO UPDATE
+    SET calls = s.calls + excluded.calls, failed = s.failed + excluded.failed,
+        amount = s.amount + excluded.amount
+), line_sums AS (
+    INSERT INTO usage_line_sum AS s (org_id, wallet_id, {_KEY}, sku, unit,
+                                     lines, quantity, amount)
+    SELECT f.org_id, f.wallet_id, {_KEY}, l ->> 0, l ->> 1, count(*),
+           sum((l ->> 2)::numeric), sum((l ->> 6)::bigint)
+    FROM fresh f CROSS JOIN LATERAL jsonb_array_elements(f.lines) AS l
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+    ON CONFLICT ON CONSTRAINT usage_line_sum_pkey DO UPDATE
+    SET lines = s.lines + excluded.lines, quantity = s.quantity + excluded.quantity,
+        amount = s.amount + excluded.amount
+), unpriced AS (
+    INSERT INTO usage_unpriced (org_id, wallet_id, seq, usage_id, recorded_at)
+    SELECT f.org_id, f.wallet_id, f.seq, f.usage_id, f.recorded_at FROM fresh f WHERE f.unpriced
+), moved AS (
+    UPDATE usage_summed r SET usage_seq = m.upto
+    FROM marked m
+    WHERE r.org_id = m.org_id AND r.wallet_id = m.wallet_id
+)
+SELECT coalesce(sum(m.upto - m.above), 0)::bigint, coalesce(bool_or(m.upto < m.newest), false)
+FROM marked m
+"""
+
+# What the sums say, and what the records say that are not in them yet.
+TOTALS: Final[LiteralString] = f"""
+WITH part AS (
+    SELECT {_KEY}, calls, failed, amount
+    FROM usage_sum
+    WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+      AND slot >= %(since)s AND slot < %(until)s
+    UNION ALL
+    SELECT {_KEY_OF_RECORD}, 1, CASE WHEN u.status >= 400 THEN 1 ELSE 0 END, u.amount
+    FROM usage_record u
+    WHERE u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s
+      AND u.started_at >= %(since)s AND u.started_at < %(until)s
+      AND u.seq > coalesce((
+          SELECT r.usage_seq FROM usage_summed r
+          WHERE r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s
+      ), 0)
+)
+SELECT {_KEY}, sum(calls)::bigint AS calls, sum(failed)::bigint AS failed,
+       sum(amount)::bigint AS amount
+FROM part
+GROUP BY {_KEY}
+ORDER BY {_KEY}
+"""
+LINE_TOTALS: Final[LiteralString] = f"""
+WITH part AS (
+    SELECT {_KEY}, sku, unit, lines, quantity, amount
+    FROM usage_line_sum
+    WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+      AND slot >= %(since)s AND slot < %(until)s
+    UNION ALL
+    SELECT {_KEY_OF_RECORD}, l ->> 0, l ->> 1, 1, (l ->> 2)::numeric, (l ->> 6)::bigint
+    FROM usage_record u
+    CROSS JOIN LATERAL jsonb_array_elements(u.detail -> 'rating' -> 'lines') AS l
+    WHERE u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s
+      AND u.started_at >= %(since)s AND u.started_at < %(until)s
+      AND u.seq > coalesce((
+          SELECT r.usage_seq FROM usage_summed r
+          WHERE r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s
+      ), 0)
+)
+SELECT {_KEY}, sku, unit, sum(lines)::bigint AS lines, sum(quantity) AS quantity,
+       sum(amount)::bigint AS amount
+FROM part
+GROUP BY {_KEY}, sku, unit
+ORDER BY {_KEY}, sku, unit
+"""
+
+LAGGING_WALLETS: Final[LiteralString] = """
+SELECT w.org_id, w.wallet_id
+FROM wallet w
+LEFT JOIN usage_summed r ON r.org_id = w.org_id AND r.wallet_id = w.wallet_id
+WHERE w.usage_seq > coalesce(r.usage_seq, 0)
+  AND (w.org_id, w.wallet_id) > (%(org_id)s, %(wallet_id)s)
+ORDER BY w.org_id, w.wallet_id
+LIMIT %(limit)s
+"""
+SUMMED_WALLETS: Final[LiteralString] = """
+SELECT org_id, wallet_id FROM usage_summed ORDER BY org_id, wallet_id
+"""
+LOCK_SUMMED: Final[LiteralString] = """
+SELECT usage_seq FROM usage_summed
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+FOR UPDATE
+"""
+FORGET_SUMS: Final[LiteralString] = """
+DELETE FROM usage_sum WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+"""
+FORGET_LINE_SUMS: Final[LiteralString] = """
+DELETE FROM usage_line_sum WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+"""
+FORGET_UNPRICED: Final[LiteralString] = """
+DELETE FROM usage_unpriced WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+"""
+FORGET_MARK: Final[LiteralString] = """
+UPDATE usage_summed SET usage_seq = 0
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+"""
+
+_NIL: Final = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """What a quarter of an hour saw of one combination; '' and the nil UUID stand for nothing."""
+
+    slot: datetime
+    project_id: UUID
+    key_id: UUID
+    provider: str
+    model: str
+    operation: str
+    calls: int
+    failed: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineTotal:
+    """The same by SKU; `quantity` is counted in single units."""
+
+    slot: datetime
+    project_id: UUID
+    key_id: UUID
+    provider: str
+    model: str
+    operation: str
+    sku: str
+    unit: str
+    lines: int
+    quantity: Decimal
+    amount: int
 
 
 def is_outage(error: BaseException) -> bool:
@@ -19,3 +209,56 @@ def is_outage(error: BaseException) -> bool:
         return True
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     return state is not None and state[:2] in _TRANSIENT
+
+
+async def add_up(
+    connection: Connection, wallets: Sequence[tuple[UUID, UUID]], most: int
+) -> tuple[int, bool]:
+    """Add up to `most` records of each wallet; say how many, and whether any has more."""
+    named = [{"org_id": str(org_id), "wallet_id": str(wallet)} for org_id, wallet in wallets]
+    parameters = {"wallets": json.dumps(named), "most": most}
+    async with connection.transaction():
+        await connection.execute(BEGIN_SUMS, parameters)
+        cursor = await connection.execute(ADD_UP, parameters)
+        ((added, more),) = await cursor.fetchall()
+    return added, more
+
+
+async def lagging_wallets(
+    connection: Connection, after: tuple[UUID, UUID] | None, limit: int
+) -> list[tuple[UUID, UUID]]:
+    org_id, wallet_id = after or (_NIL, _NIL)
+    parameters = {"org_id": org_id, "wallet_id": wallet_id, "limit": limit}
+    cursor = await connection.execute(LAGGING_WALLETS, parameters)
+    return await cursor.fetchall()
+
+
+async def summed_wallets(connection: Connection) -> list[tuple[UUID, UUID]]:
+    cursor = await connection.execute(SUMMED_WALLETS)
+    return await cursor.fetchall()
+
+
+async def totals(
+    connection: Connection, org_id: UUID, wallet_id: UUID, since: datetime, until: datetime
+) -> list[Total]:
+    parameters = {"org_id": org_id, "wallet_id": wallet_id, "since": since, "until": until}
+    async with connection.cursor(row_factory=class_row(Total)) as cursor:
+        await cursor.execute(TOTALS, parameters)
+        return await cursor.fetchall()
+
+
+async def line_totals(
+    connection: Connection, org_id: UUID, wallet_id: UUID, since: datetime, until: datetime
+) -> list[LineTotal]:
+    parameters = {"org_id": org_id, "wallet_id": wallet_id, "since": since, "until": until}
+    async with connection.cursor(row_factory=class_row(LineTotal)) as cursor:
+        await cursor.execute(LINE_TOTALS, parameters)
+        return await cursor.fetchall()
+
+
+async def forget_sums(tx: Connection, org_id: UUID, wallet_id: UUID) -> None:
+    parameters = {"org_id": org_id, "wallet_id": wallet_id}
+    # The mark is what others lock before they add; so none of them adds in between.
+    await tx.execute(LOCK_SUMMED, parameters)
+    for statement in (FORGET_SUMS, FORGET_LINE_SUMS, FORGET_UNPRICED, FORGET_MARK):
+        await tx.execute(statement, parameters)
