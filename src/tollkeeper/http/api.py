@@ -7,8 +7,7 @@ inputs are checked, then an Idempotency-Key is honoured, then the route runs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final, cast
@@ -101,7 +100,6 @@ def make_api(
     other_routes: Sequence[ControllerRouterHandler] = (),
     dependencies: Mapping[str, object],
     state: Mapping[str, object] | None = None,
-    lifespan: Sequence[Callable[[Litestar], AbstractAsyncContextManager[None]]] = (),
 ) -> Api:
     """Make the ASGI application. `routes` and `hot_routes` lie below `/api/v1`.
 
@@ -130,7 +128,6 @@ def make_api(
         },
         dependencies={name: _provide(value) for name, value in dependencies.items()},
         type_encoders={Money: write_custom},
-        lifespan=list(lifespan),
         state=State(dict(state or {})),
         openapi_config=None,
         logging_config=None,
@@ -155,7 +152,9 @@ class Api:
         self.litestar = litestar
         self._idempotency = idempotency
         self._hot_routes = hot_routes
-        self._document: bytes | None = None
+        # Written now, so that a route whose types cannot be described is found at the start.
+        written = write_document(self.endpoints(), version=version("tollkeeper"), server="/")
+        self.document = encode_json(written)
         self.hot = HotRoutes((hot.method, BASE + hot.path, hot.handler) for hot in hot_routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -200,13 +199,6 @@ class Api:
         hot = [Endpoint(hot.method, BASE + hot.path, hot.operation) for hot in self._hot_routes]
         return [*describe_routes(self.litestar), *hot]
 
-    def document(self) -> bytes:
-        """Return the OpenAPI document, written when it is first asked for."""
-        if self._document is None:
-            written = write_document(self.endpoints(), version=version("tollkeeper"), server="/")
-            self._document = encode_json(written)
-        return self._document
-
 
 class _Outgoing:
     """Puts the request's id on the answer, and knows whether one has begun."""
@@ -234,7 +226,7 @@ async def _send_error(out: _Outgoing, error: TollkeeperError) -> None:
 @get("/openapi.json", include_in_schema=False)
 async def _openapi_document(request: Request[Any, Any, State]) -> Response[bytes]:
     api: Api = request.app.state[_API]
-    return Response(api.document(), media_type=MediaType.JSON)
+    return Response(api.document, media_type=MediaType.JSON)
 
 
 async def _begin_run(request: CheckedRequest, idempotency: Idempotency) -> Response[bytes] | None:

@@ -7,7 +7,7 @@ path is `scope["path_params"]["id"]`. It may raise TollkeeperError: `Front` rend
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from typing import Any, Final
 
 from tollkeeper.base.errors import PayloadTooLarge
@@ -110,54 +110,40 @@ class HotRoutes:
     """Finds the plain ASGI handler of a method and path that has at most one `{id}`."""
 
     def __init__(self, routes: Iterable[tuple[str, str, App]]) -> None:
-        self._exact: dict[str, dict[str, App]] = {}
-        self._with_id: dict[tuple[int, str], dict[str, App]] = {}
+        self._handlers: dict[str, dict[str, App]] = {}
         self._id_places: set[int] = set()
         for method, path, handler in routes:
-            self._add(method, path, handler)
-
-    def _add(self, method: str, path: str, handler: App) -> None:
-        segments = path.split("/")
-        if "{id}" in segments:
-            place = segments.index("{id}")
-            self._id_places.add(place)
-            handlers = self._with_id.setdefault((place, path), {})
-        else:
-            handlers = self._exact.setdefault(path, {})
-        if method in handlers:
-            raise ValueError(f"{method} {path} has two handlers")
-        handlers[method] = handler
+            segments = path.split("/")
+            if "{id}" in segments:
+                self._id_places.add(segments.index("{id}"))
+            methods = self._handlers.setdefault(path, {})
+            if method in methods:
+                raise ValueError(f"{method} {path} has two handlers")
+            methods[method] = handler
 
     def find(self, scope: Scope) -> App | None:
-        """Return the handler, having noted the path's template and id in the scope."""
+        """Return the handler, having noted the path's template and its id in the scope."""
         path: str = scope["path"]
-        handlers = self._exact.get(path)
-        if handlers is not None:
-            handler = handlers.get(scope["method"])
-            if handler is not None:
-                scope["path_template"] = path
+        methods = self._handlers.get(path)
+        if methods is not None and (handler := methods.get(scope["method"])) is not None:
+            scope["path_template"] = path
             return handler
-        return self._find_with_id(scope, path) if self._id_places else None
-
-    def _find_with_id(self, scope: Scope, path: str) -> App | None:
-        segments = path.split("/")
-        for place in self._id_places:
-            if place >= len(segments) or not segments[place]:
-                continue
-            template = "/".join([*segments[:place], "{id}", *segments[place + 1 :]])
-            handler = self._with_id.get((place, template), {}).get(scope["method"])
+        for template, found in self._templates(path):
+            handler = self._handlers.get(template, {}).get(scope["method"])
             if handler is not None:
                 scope["path_template"] = template
-                scope["path_params"] = {"id": segments[place]}
+                scope["path_params"] = {"id": found}
                 return handler
         return None
 
     def methods_at(self, path: str) -> set[str]:
         """Return the methods that have a hot handler at this path."""
-        found = set(self._exact.get(path, ()))
+        templates = [path, *(template for template, _ in self._templates(path))]
+        return {method for template in templates for method in self._handlers.get(template, ())}
+
+    def _templates(self, path: str) -> Iterator[tuple[str, str]]:
         segments = path.split("/")
         for place in self._id_places:
             if place < len(segments) and segments[place]:
-                template = "/".join([*segments[:place], "{id}", *segments[place + 1 :]])
-                found |= self._with_id.get((place, template), {}).keys()
-        return found
+                template = [*segments[:place], "{id}", *segments[place + 1 :]]
+                yield "/".join(template), segments[place]

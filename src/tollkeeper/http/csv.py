@@ -125,6 +125,6 @@ def csv_stream(
     """Answer with CSV from batches of rows; `filename` is ours, never a customer's text."""
     return Stream(
         stream_rows(columns, rows),
-        media_type=f"{MEDIA_TYPE}; charset=utf-8",
+        media_type=MEDIA_TYPE,
         headers={**csv_headers(filename), **(headers or {})},
     )

@@ -88,8 +88,10 @@ class JsonReader(Generic[T]):
             return {"": ["A JSON body is required"]}
         try:
             value = _decode_any(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        except msgspec.DecodeError as fault:
             return {"": [str(fault)]}
+        except UnicodeDecodeError:
+            return {"": ["The body is not valid UTF-8"]}
         except RecursionError:
             return {"": ["JSON is nested too deeply"]}
         return faults_in(value, self._type, read_custom)

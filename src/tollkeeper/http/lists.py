@@ -29,4 +29,4 @@ def list_answer(
     headers = csv_headers(filename)
     if page.next_cursor is not None:
         headers["x-next-cursor"] = page.next_cursor
-    return Response(body, media_type=f"{MEDIA_TYPE}; charset=utf-8", headers=headers)
+    return Response(body, media_type=MEDIA_TYPE, headers=headers)

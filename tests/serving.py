@@ -1,0 +1,24 @@
+"""Serves an application over real HTTP on a free loopback port, in the test's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from tollkeeper.http import App
+from tollkeeper.ops.server import address_of, listen, serve
+
+
+@asynccontextmanager
+async def served(app: App) -> AsyncGenerator[str]:
+    """Give the base address, such as `http://127.0.0.1:40123/api/v1`."""
+    listener = listen("127.0.0.1", 0)
+    stop, ready = asyncio.Event(), asyncio.Event()
+    serving = asyncio.create_task(serve(app, listener, stop=stop, grace_seconds=2, ready=ready.set))
+    try:
+        await ready.wait()
+        yield f"{address_of(listener)}/api/v1"
+    finally:
+        stop.set()
+        await serving
