@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +183,27 @@ def test_a_server_killed_while_nobody_looked_recovers(
     os.kill(heard["pid"], signal.SIGKILL)
     with EmbeddedServer(reachable_dir) as server:
         assert ask(server.url, "SELECT count(*) FROM kept") == 30000
+
+
+if sys.platform == "linux":
+
+    def test_a_killed_server_that_nobody_buried_is_no_obstacle(reachable_dir: Path) -> None:
+        prctl, be_parent_of_orphans = ctypes.CDLL(None).prctl, 36
+        prctl(be_parent_of_orphans, 1)
+        try:
+            with EmbeddedServer(reachable_dir) as server:
+                ask(server.url, "CREATE TABLE kept AS SELECT 7 AS n")
+                first = server.pid
+                assert first is not None
+                os.kill(first, signal.SIGKILL)
+                wait_until(lambda: answers(server.url))
+                assert psutil.Process(first).status() == psutil.STATUS_ZOMBIE
+                assert ask(server.url, "SELECT n FROM kept") == 7
+        finally:
+            prctl(be_parent_of_orphans, 0)
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
 
 
 def test_a_stranger_with_the_number_of_the_old_server_is_no_obstacle(reachable_dir: Path) -> None:
