@@ -14,13 +14,14 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tollkeeper.base.errors import TollkeeperError
+from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects import faults
 from tollkeeper.gateway.dialects.bounds import base64_bytes
 from tollkeeper.gateway.dialects.chat_shapes import Groq, chunk_like, shown_usage, usage_of
-from tollkeeper.gateway.dialects.costs import has_object, put_cost
+from tollkeeper.gateway.dialects.costs import has_object, put_cost, without_upstream_money
 from tollkeeper.gateway.dialects.metering import ANY, BaseMeter, count_texts, encoded
 from tollkeeper.gateway.dialects.model import ABSENT, Answer, Ask, Cost
-from tollkeeper.gateway.dialects.reading import is_given
+from tollkeeper.gateway.dialects.reading import is_given, tier
 from tollkeeper.gateway.dialects.usage import upstream_cost
 from tollkeeper.pricing.units import OUTPUT_TOKENS
 
@@ -117,7 +118,7 @@ class ChatMeter(BaseMeter):
             source=self._source(reported=whole),
             produced=self.produced,
             model=self._model,
-            service_tier=self._tier,
+            service_tier=tier(self._tier),
             id=self._id,
             finish_reason=self._finish_reason,
             raw_usage=self._raw_usage,
@@ -130,9 +131,9 @@ class ChatMeter(BaseMeter):
         out = self._ending(cost)
         self._held.clear()
         if error is not None:
-            out.append(b"data: " + faults.openai_body(error) + b"\n\n")
+            out.append(sse.event(faults.openai_body(error)))
         elif self.error is not None:
-            out.append(b"data: " + faults.openai_shown(self.error) + b"\n\n")
+            out.append(sse.event(faults.openai_shown(self.error)))
         elif self.complete:
             out.append(DONE)
         return b"".join(out)
@@ -149,20 +150,24 @@ class ChatMeter(BaseMeter):
         self._note(chunk)
         if is_given(chunk.error):
             return self._fail(faults.error_from(ANY.decode(chunk.error)))
-        if not chunk.choices:
-            return self._take_without_choices(block, data, chunk)
+        reports = has_object(chunk.usage)
+        if not chunk.choices or (reports and self.complete):
+            return self._take_without_choices(block, data, reports=reports)
+        if reports and b"cost" in bytes(chunk.usage):
+            data = msgspec.json.encode(without_upstream_money(_SPLIT.decode(data)))
+            block = sse.event(data)
         finished = sum(choice.finish_reason is not None for choice in chunk.choices)
         if not finished:
             return self._let_go(block)
         self._finished += finished
         self.complete = self._finished >= self._ask.choices
-        self._usage_is_final = self.complete and has_object(chunk.usage)
+        self._usage_is_final = self.complete and reports
         before = self._let_go(b"")
         self._held, self._carrier = [block], data
         return before
 
-    def _take_without_choices(self, block: bytes, data: bytes, chunk: _Ends) -> bytes:
-        if has_object(chunk.usage):
+    def _take_without_choices(self, block: bytes, data: bytes, *, reports: bool) -> bytes:
+        if reports:
             self._usage_chunk = data
             self._usage_is_final = True
             return b""
@@ -262,4 +267,4 @@ class ChatMeter(BaseMeter):
 
 
 def _chunk(fields: dict[str, Raw]) -> bytes:
-    return b"data: " + msgspec.json.encode(fields) + b"\n\n"
+    return sse.event(msgspec.json.encode(fields))

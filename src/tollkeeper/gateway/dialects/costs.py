@@ -31,6 +31,16 @@ def put_cost(fields: Fields, cost: Cost, usage: Raw) -> Fields:
     return {**fields, "usage": Raw(msgspec.json.encode(inside)), "cost": money(cost.nanos)}
 
 
+def without_upstream_money(fields: Fields) -> Fields:
+    """Leave out of an answer's usage what its provider charged the operator."""
+    usage = {
+        name: value
+        for name, value in _SPLIT.decode(fields["usage"]).items()
+        if name not in UPSTREAM_MONEY
+    }
+    return {**fields, "usage": Raw(msgspec.json.encode(usage))}
+
+
 def details(cost: Cost) -> Raw:
     upstream = cost.upstream_nanos
     return Raw(

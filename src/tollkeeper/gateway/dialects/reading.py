@@ -122,8 +122,9 @@ def labels(value: object) -> Mapping[str, str]:
     return kept
 
 
-def is_true(raw: Raw | None) -> bool:
-    return raw is not None and bytes(raw) == b"true"
+def tier(name: str | None) -> str | None:
+    """Name a service tier as the price book does; Groq calls the ordinary one on_demand."""
+    return "default" if name == "on_demand" else name
 
 
 def is_given(raw: Raw | None) -> bool:

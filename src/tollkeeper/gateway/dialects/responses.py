@@ -98,7 +98,7 @@ class Responses(faults.OpenAIFaults):
             modalities=frozenset({"text", "audio"} if bound.audio else {"text"}),
             counted={unit: count for unit, count in counted.items() if count},
             wants_usage=True,
-            service_tier=asked.service_tier,
+            service_tier=reading.tier(asked.service_tier),
             end_user=reading.label(asked.user) or reading.label(asked.safety_identifier),
             metadata=reading.labels(asked.metadata),
             preview=_preview(asked.input),
@@ -152,7 +152,7 @@ def _bound(fields: Fields, asked: _Body, body: bytes) -> InputBound:
     tools = asked.tools or []
     own = sum(tool.type not in ("function", "custom", "namespace") for tool in tools)
     bound.frame(
-        messages=len(items) + 2,
+        messages=max(len(items), 1) + (asked.instructions is not None),
         tools=len(tools) - own + sum(len(tool.tools or ()) for tool in tools),
         own_tools=own,
         schema_bytes=reading.size(fields.get("tools")) + reading.size(fields.get("text")),

@@ -13,7 +13,7 @@ from tollkeeper.gateway.dialects import faults
 from tollkeeper.gateway.dialects.costs import has_object
 from tollkeeper.gateway.dialects.metering import ANY
 from tollkeeper.gateway.dialects.model import ABSENT, Answer
-from tollkeeper.gateway.dialects.reading import is_given
+from tollkeeper.gateway.dialects.reading import is_given, tier
 from tollkeeper.gateway.dialects.usage import responses_usage, upstream_cost
 from tollkeeper.pricing.units import INPUT_TOKENS, OUTPUT_TOKENS
 
@@ -141,7 +141,7 @@ def answer_of(found: Response, estimate: Mapping[str, int]) -> Answer:
         source="provider" if raw is not None else "estimated",
         produced=bool(found.output),
         model=found.model,
-        service_tier=found.service_tier,
+        service_tier=tier(found.service_tier),
         id=found.id,
         finish_reason=reason or found.status,
         raw_usage=raw,

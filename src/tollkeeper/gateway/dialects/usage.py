@@ -70,25 +70,39 @@ def chat_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
     usage = _input_buckets(
         counts, counts.get("prompt_tokens"), read, cached=cached, audio=read.get("audio_tokens")
     )
-    prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
-    reasoning = wrote.get("reasoning_tokens") or counts.get("reasoning_tokens")
-    # xAI and Google leave reasoning out of completion_tokens, and only the total tells.
-    beside = max(0, counts.get("total_tokens") - prompt - completion)
-    if beside and beside != reasoning:
-        counts.oddities.append("total_tokens exceeds its parts")
-    inner = max(0, reasoning - beside)
-    rest, inner = counts.take(completion, "reasoning_tokens", inner)
+    rest, reasoning = _reasoning(counts, wrote)
     rest, audio = counts.take(rest, "completion audio_tokens", wrote.get("audio_tokens"))
     rest, image = counts.take(rest, "completion image_tokens", wrote.get("image_tokens"))
     usage |= {
         "output": rest,
-        "reasoning": inner + beside,
+        "reasoning": reasoning,
         "output_audio": audio,
         "output_image": image,
         "citation": counts.get("citation_tokens"),
         "web_search": _searches(counts),
     }
     return _kept(usage), tuple(counts.oddities)
+
+
+def _reasoning(counts: Counts, wrote: Counts) -> tuple[int, int]:
+    """Split what was written into text and reasoning.
+
+    xAI and Google leave reasoning out of `completion_tokens`, and only the total tells.
+    Perplexity reports it at the top, beside everything. What exceeds `completion_tokens` cannot
+    be within them.
+    """
+    completion = counts.get("completion_tokens")
+    beside = max(0, counts.get("total_tokens") - counts.get("prompt_tokens") - completion)
+    inside = wrote.get("reasoning_tokens")
+    if beside and beside != inside:
+        counts.oddities.append("total_tokens exceeds its parts")
+    if not inside:
+        return completion, max(beside, counts.get("reasoning_tokens"))
+    inner = max(0, inside - beside)
+    if inner > completion:
+        counts.oddities.append("reasoning_tokens exceeds completion_tokens")
+        return completion, inside
+    return completion - inner, inner + beside
 
 
 def responses_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
