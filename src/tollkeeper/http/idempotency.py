@@ -95,7 +95,8 @@ class Idempotency:
             raise IdempotencyKeyReused("Use a new Idempotency-Key for a new request")
         if row is None or row.status is None:
             raise RequestInProgress("The first request with this Idempotency-Key still runs")
-        return Answer(row.status, row.headers or [], row.body or b"")
+        headers = [(name, value) for name, value in row.headers or ()]
+        return Answer(row.status, headers, row.body or b"")
 
     async def finish(self, run: Run, answer: Answer) -> None:
         """Leave the answer for whoever comes with the key, or let the request be run again."""

@@ -17,7 +17,7 @@ class IdempotencyRow:
     request_hash: bytes
     state: str
     status: int | None
-    headers: list[tuple[str, str]] | None
+    headers: list[list[str]] | None
     body: bytes | None
 
 
