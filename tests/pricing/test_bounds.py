@@ -130,6 +130,16 @@ def test_a_price_per_request_is_held_exactly() -> None:
     assert worst_case(sql, {"request": 1}, markup=Markup(100_000, 3)) == dollars("0.022") + 3
 
 
+def test_rounding_line_by_line_stays_below_the_bound() -> None:
+    half = each("0.000000001", 2)
+    units = ("input", "cache_read", "cache_write", "cache_write_1h")
+    priced = version({**dict.fromkeys(units, half), "output": half, "reasoning": half})
+    usage = dict.fromkeys(priced.rates, 1)
+    assert rate(priced, usage).cost_nanos == 6
+    assert worst_case(priced, {"input": 4, "output": 2}) == 6
+    assert [affordable(priced, {"input": 4}, money) for money in (4, 5, 6)] == [0, 1, 3]
+
+
 def test_cache_writes_and_audio_count_as_input_unless_ruled_out() -> None:
     priced = version(
         {"input": mtok("1"), "cache_write": mtok("2"), "input_audio": mtok("9")},

@@ -136,6 +136,11 @@ def test_markup_is_on_every_price_and_once_per_request() -> None:
     assert (first.list_nanos, first.price_nanos) == (dollars("2.5"), dollars("3"))
 
 
+def test_a_price_with_its_markup_is_shown_rounded() -> None:
+    line = rate(version({"image": each("0.000000003")}), {"image": 10}, markup=Markup(500_000))
+    assert (line.lines[0].price_nanos, line.cost_nanos) == (5, 45)  # 4.5 nanos each
+
+
 def test_each_line_is_rounded_once_and_halves_go_up() -> None:
     thirds = version({"input": each("0.000000001", 2), "output": each("0.000000001", 3)})
     assert rate(thirds, {"input": 1}).cost_nanos == 1
