@@ -24,12 +24,21 @@ async def answer(scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+async def nothing(_seconds: float) -> None:
+    pass
+
+
 async def work(listener: socket.socket, ready: int, life: int) -> None:
     with stop_on_signals() as stop:
         watching = asyncio.create_task(gone(life))
         watching.add_done_callback(lambda _: stop.set())
         await serve(
-            answer, listener, stop=stop, grace_seconds=5, ready=lambda: os.write(ready, b"1")
+            answer,
+            listener,
+            stop=stop,
+            grace_seconds=5,
+            ready=lambda: os.write(ready, b"1"),
+            drain=nothing,
         )
         watching.cancel()
 

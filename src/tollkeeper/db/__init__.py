@@ -1,7 +1,7 @@
 """PostgreSQL: connections in the application's role, migrations, and the embedded server."""
 
 from tollkeeper.db.embedded import EmbeddedServer, EmbeddedServerError
-from tollkeeper.db.migrate import MigrationError, migrate, pending_migrations
+from tollkeeper.db.migrate import MigrationError, migrate, pending_migrations, pending_on
 from tollkeeper.db.pool import Connection, Database, unavailable
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "MigrationError",
     "migrate",
     "pending_migrations",
+    "pending_on",
     "unavailable",
 ]

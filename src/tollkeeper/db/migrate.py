@@ -88,12 +88,19 @@ async def migrate(url: str, *, directory: Path = MIGRATIONS) -> list[str]:
 
 async def pending_migrations(url: str, *, directory: Path = MIGRATIONS) -> list[str]:
     """Return the names that `migrate` would apply. Raises MigrationError as it would."""
-    migrations = read_migrations(directory)
     async with await AsyncConnection[TupleRow].connect(url, autocommit=True) as connection:
-        found = await connection.execute("SELECT to_regclass('schema_migration') IS NOT NULL")
-        if await found.fetchone() == (False,):
-            return [migration.name for migration in migrations]
-        applied = await (await connection.execute(_READ_APPLIED)).fetchall()
+        return await pending_on(connection, directory=directory)
+
+
+async def pending_on(
+    connection: AsyncConnection[TupleRow], *, directory: Path = MIGRATIONS
+) -> list[str]:
+    """The same, on a connection that is there; the application's role may ask."""
+    migrations = read_migrations(directory)
+    found = await connection.execute("SELECT to_regclass('schema_migration') IS NOT NULL")
+    if await found.fetchone() == (False,):
+        return [migration.name for migration in migrations]
+    applied = await (await connection.execute(_READ_APPLIED)).fetchall()
     return [migration.name for migration in select_pending(migrations, applied)]
 
 

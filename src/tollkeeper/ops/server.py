@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import signal
 import socket
@@ -86,11 +87,12 @@ async def serve(
     stop: asyncio.Event,
     grace_seconds: int,
     ready: Callable[[], object],
+    drain: Callable[[float], Awaitable[object]],
 ) -> None:
-    """Answer requests until `stop` is set.
+    """Answer requests until `stop` is set; `ready` is called once they are.
 
-    Then nothing more is accepted, and what is in flight has `grace_seconds` to finish before its
-    task is cancelled. `ready` is called once requests are answered.
+    Then nothing more is accepted, `drain` brings to an end what runs beside the requests, and
+    what is in flight has `grace_seconds` to finish before its task is cancelled.
     """
     config = uvicorn.Config(
         app,
@@ -105,7 +107,9 @@ async def serve(
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=grace_seconds,
     )
-    server = _Server(config, ready)
+    # Its lines about starting and stopping are ours to say.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    server = _Server(config, ready, lambda: drain(grace_seconds))
     serving = asyncio.create_task(server.serve([listener]))
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -117,13 +121,26 @@ async def serve(
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], object],
+        drain: Callable[[], Awaitable[object]],
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._drain = drain
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # The listener closes before the first await in there, so nobody new meets the draining.
+        closing = asyncio.create_task(super().shutdown(sockets))
+        await asyncio.sleep(0)
+        await self._drain()
+        await closing
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:

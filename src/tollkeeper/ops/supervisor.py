@@ -17,8 +17,9 @@ import structlog
 _SOON_SECONDS: Final = 5.0
 _SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 10.0
-# What a worker needs beyond the grace that it gives its calls: to drain and to close.
-_CLOSING_SECONDS: Final = 30.0
+# A worker gives its calls one grace and, if the database is away, its settlements another.
+_GRACES: Final = 2
+_CLOSING_SECONDS: Final = 10.0
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -50,7 +51,7 @@ class Supervisor:
         self._command = command
         self._workers = workers
         self._listener = listener
-        self._patience = grace_seconds + _CLOSING_SECONDS
+        self._patience = _GRACES * grace_seconds + _CLOSING_SECONDS
         self._environment = {**os.environ, **(environment or {})}
         self._processes: set[Process] = set()
         self._serving: set[int] = set()

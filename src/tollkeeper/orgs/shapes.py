@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -175,7 +175,7 @@ class AuditEntryOut(Out, frozen=True):
     what: str
     why: str
     organization_id: str | None
-    details: dict[str, object]
+    details: dict[str, Any]
 
     @classmethod
     def of(cls, entry: AuditEntry) -> AuditEntryOut:

@@ -1,0 +1,250 @@
+"""The one place that knows every room: opens them in order, and closes them in the other.
+
+From the bottom up: database, price book, keys, meter, gateway, jobs, HTTP. Stopping goes from the
+top down: nothing is accepted any more, calls in flight end, what they cost is written, and only
+then are the connections closed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Final
+
+import structlog
+from litestar.types import ControllerRouterHandler
+
+from tollkeeper import credits, ledger, operator, orgs  # noqa: A004 (the room's name)
+from tollkeeper.base.clock import Clock, SystemClock
+from tollkeeper.base.settings import Settings
+from tollkeeper.db import Connection, Database, pending_on
+from tollkeeper.gateway import Gateway
+from tollkeeper.http import Api, App, Cursors, Idempotency, make_api
+from tollkeeper.http.store import instance_secret
+from tollkeeper.metering import Meter
+from tollkeeper.operator import Opening
+from tollkeeper.ops import Job, Jobs, Metrics, NotReady, Observed, health_routes
+from tollkeeper.orgs import KEYRING, KeyRing, Organization
+from tollkeeper.pricing import BookKeeper
+
+# How much one statement of a job takes on; a job goes on while there is so much to do.
+_HOLDS: Final = 500
+_WALLETS: Final = 100
+_ANSWERS: Final = 1_000
+# A late report of a call finds its hold for this long after the hold has ended.
+_ENDED_HOLDS_KEPT: Final = timedelta(days=7)
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """Everything that one process has open."""
+
+    clock: Clock
+    metrics: Metrics
+    database: Database
+    books: BookKeeper
+    keys: KeyRing
+    meter: Meter
+    idempotency: Idempotency
+    cursors: Cursors
+    gateway: Gateway
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tollkeeper:
+    """A process at work: `asgi` answers requests, `jobs` repeat."""
+
+    asgi: App
+    api: Api
+    jobs: Jobs
+    rooms: Rooms
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings, url: str, clock: Clock | None = None, *, with_jobs: bool = True
+) -> AsyncGenerator[Tollkeeper]:
+    """Open everything on a migrated database. Raises Unavailable when it cannot be reached.
+
+    At the end of the block, calls in flight have `server.shutdown_grace_seconds` to end.
+    """
+    async with AsyncExitStack() as opened:
+        rooms = await _open_rooms(opened, settings, url, clock or SystemClock())
+        work = background_jobs(rooms) if with_jobs else []
+        jobs = Jobs([_book_job(rooms), _watch_job(rooms), *work], rooms.metrics.note_job)
+        await opened.enter_async_context(jobs.running())
+        api = _make_api(settings, rooms, jobs)
+        yield Tollkeeper(asgi=Observed(api, rooms.metrics), api=api, jobs=jobs, rooms=rooms)
+
+
+async def _open_rooms(opened: AsyncExitStack, settings: Settings, url: str, clock: Clock) -> Rooms:
+    grace = settings.server.shutdown_grace_seconds
+    limits = settings.database
+    database = await opened.enter_async_context(
+        Database.open(url, min_size=limits.pool_min, max_size=limits.pool_max)
+    )
+    async with database.connection() as connection:
+        cursors = Cursors(await instance_secret(connection, secrets.token_bytes(32)))
+    books = BookKeeper(database)
+    await books.refresh()
+    keys = await opened.enter_async_context(KeyRing.open(database, clock))
+    meter = await opened.enter_async_context(Meter.open(database, clock, grace_seconds=grace))
+    metrics = Metrics(version("tollkeeper"))
+    idempotency = Idempotency(database, clock)
+    gateway = await opened.enter_async_context(
+        Gateway.open(
+            settings,
+            clock=clock,
+            keys=keys,
+            books=books,
+            meter=meter,
+            idempotency=idempotency,
+            registry=metrics.registry,
+        )
+    )
+    opened.push_async_callback(_drain, gateway, grace)
+    return Rooms(
+        clock=clock,
+        metrics=metrics,
+        database=database,
+        books=books,
+        keys=keys,
+        meter=meter,
+        idempotency=idempotency,
+        cursors=cursors,
+        gateway=gateway,
+    )
+
+
+async def _drain(gateway: Gateway, grace_seconds: int) -> None:
+    given_up = await gateway.drain(grace_seconds)
+    if given_up:
+        _log.error("calls_given_up", calls=given_up, grace_seconds=grace_seconds)
+
+
+def _make_api(settings: Settings, rooms: Rooms, jobs: Jobs) -> Api:
+    token = settings.server.metrics_token
+    checks = {
+        "database": lambda: _check_database(rooms.database),
+        "prices": lambda: _check_prices(rooms.books),
+        "jobs": lambda: _check_jobs(jobs),
+    }
+    return make_api(
+        _routes(settings),
+        rooms.gateway.routes,
+        idempotency=rooms.idempotency,
+        max_body_bytes=settings.server.max_body_bytes,
+        other_routes=health_routes(checks, rooms.metrics, token.reveal() if token else None),
+        dependencies={
+            "database": rooms.database,
+            "clock": rooms.clock,
+            "cursors": rooms.cursors,
+            "keeper": rooms.books,
+        },
+        state={KEYRING: rooms.keys},
+    )
+
+
+def _routes(settings: Settings) -> list[ControllerRouterHandler]:
+    opening = opening_of(settings)
+    bought = settings.credits
+
+    async def opened(tx: Connection, made: Organization) -> None:
+        await operator.open_balances(tx, made.org_id, opening, made.created_at)
+
+    return [
+        *orgs.organization_routes(clamp_new_keys=settings.gateway.clamp),
+        *orgs.operator_routes(opened),
+        *operator.credit_routes(settings.currencies),
+        *credits.purchase_routes(
+            credits.Limits(bought.purchase_min_nanos, bought.purchase_max_nanos)
+        ),
+    ]
+
+
+def opening_of(settings: Settings) -> Opening:
+    """Say what a new organization's balances begin with."""
+    return Opening(
+        overdraft=settings.billing.overdraft_nanos,
+        sandbox_credit=settings.billing.sandbox_credit_nanos,
+    )
+
+
+def background_jobs(rooms: Rooms) -> list[Job]:
+    """What repeats in every process that serves, and in `tollkeeper worker`."""
+    database, clock = rooms.database, rooms.clock
+
+    async def expire_holds() -> int:
+        async with database.connection() as connection:
+            done = ended = await ledger.expire_holds(connection, clock.now(), limit=_HOLDS)
+            while ended == _HOLDS:
+                ended = await ledger.expire_holds(connection, clock.now(), limit=_HOLDS)
+                done += ended
+        return done
+
+    async def expire_lots() -> int:
+        async with database.connection() as connection:
+            done = expired = await ledger.expire_due_lots(connection, clock.now(), limit=_WALLETS)
+            while expired == _WALLETS:
+                expired = await ledger.expire_due_lots(connection, clock.now(), limit=_WALLETS)
+                done += expired
+        return done
+
+    async def forget_holds() -> int:
+        async with database.connection() as connection:
+            return await ledger.forget_ended_holds(connection, clock.now() - _ENDED_HOLDS_KEPT)
+
+    async def forget_answers() -> int:
+        done = swept = await rooms.idempotency.sweep(_ANSWERS)
+        while swept == _ANSWERS:
+            swept = await rooms.idempotency.sweep(_ANSWERS)
+            done += swept
+        return done
+
+    return [
+        Job("expire_holds", 5, expire_holds),
+        Job("expire_lots", 30, expire_lots),
+        Job("forget_ended_holds", 600, forget_holds),
+        Job("forget_idempotent_answers", 60, forget_answers),
+    ]
+
+
+def _book_job(rooms: Rooms) -> Job:
+    async def refresh() -> int:
+        return int(await rooms.books.refresh())
+
+    return Job("refresh_prices", 1, refresh)
+
+
+def _watch_job(rooms: Rooms) -> Job:
+    async def watch() -> int:
+        rooms.metrics.prices.set(len(rooms.books.book))
+        rooms.metrics.calls_running.set(rooms.gateway.running)
+        rooms.metrics.settlements_waiting.set(rooms.meter.unsettled)
+        return 0
+
+    return Job("watch", 1, watch)
+
+
+async def _check_database(database: Database) -> None:
+    async with database.connection() as connection:
+        pending = await pending_on(connection)
+    if pending:
+        raise NotReady(f"{len(pending)} migrations are pending")
+
+
+async def _check_prices(books: BookKeeper) -> None:
+    if not len(books.book):
+        raise NotReady("no prices are published")
+
+
+async def _check_jobs(jobs: Jobs) -> None:
+    late = jobs.late()
+    if late:
+        raise NotReady(f"have not succeeded for long: {', '.join(late)}")

@@ -1,0 +1,38 @@
+"""What the team that runs Tollkeeper does, each act with its audit row."""
+
+from tollkeeper.operator.acts import (
+    Act,
+    Balance,
+    Opening,
+    adjust,
+    create_organization,
+    find_balance,
+    freeze,
+    grant,
+    note,
+    open_balances,
+    refund,
+    set_overdraft,
+    unfreeze,
+)
+from tollkeeper.operator.prices import compare_with_library, publish_prices
+from tollkeeper.operator.routes import credit_routes
+
+__all__ = [
+    "Act",
+    "Balance",
+    "Opening",
+    "adjust",
+    "compare_with_library",
+    "create_organization",
+    "credit_routes",
+    "find_balance",
+    "freeze",
+    "grant",
+    "note",
+    "open_balances",
+    "publish_prices",
+    "refund",
+    "set_overdraft",
+    "unfreeze",
+]
