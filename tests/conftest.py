@@ -17,7 +17,6 @@ import psutil
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
 from tollkeeper.db import Connection, Database, EmbeddedServer, migrate
 from tollkeeper.db.users import exclusive
@@ -130,6 +129,12 @@ def database_url(server: EmbeddedServer, template: str) -> Iterator[str]:
     yield from _database(server, template)
 
 
+@pytest.fixture(scope="session")
+def shared_database_url(server: EmbeddedServer, template: str) -> Iterator[str]:
+    """The address of a migrated database for tests that leave no trace in it."""
+    yield from _database(server, template)
+
+
 @pytest.fixture
 def empty_database_url(server: EmbeddedServer) -> Iterator[str]:
     """The address of a database without any schema."""
@@ -174,7 +179,3 @@ def _database(server: EmbeddedServer, template: str) -> Iterator[str]:
     yield server.url_of(name)
     with _admin(server) as admin:
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def database_name(url: str) -> str:
-    return str(conninfo_to_dict(url)["dbname"])

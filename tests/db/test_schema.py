@@ -12,7 +12,7 @@ from typing import LiteralString, cast
 import psycopg
 import pytest
 
-from tollkeeper.db import Connection, migrate
+from tollkeeper.db import Connection
 from tollkeeper.db.migrate import MIGRATIONS, prepare_role, read_migrations
 
 SCHEMA = MIGRATIONS.with_name("schema.sql")
@@ -110,11 +110,11 @@ async def read_schema_url(empty_database_url: str) -> str:
 
 
 async def test_schema_sql_says_what_migrations_make(
-    database_url: str, read_schema_url: str
+    shared_database_url: str, read_schema_url: str
 ) -> None:
     differences: list[str] = []
     for part, query in CATALOG.items():
-        migrated, read = describe(database_url, query), describe(read_schema_url, query)
+        migrated, read = describe(shared_database_url, query), describe(read_schema_url, query)
         differences += [f"{part}: only in migrations: {row}" for row in migrated if row not in read]
         differences += [f"{part}: only in schema.sql: {row}" for row in read if row not in migrated]
     assert not differences, "\n".join(differences)
@@ -167,9 +167,8 @@ def test_migrations_cannot_hurt(path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-async def test_the_application_may_not_rewrite_history(database_url: str) -> None:
-    await migrate(database_url)
-    with psycopg.connect(database_url) as connection:
+def test_the_application_may_not_rewrite_history(shared_database_url: str) -> None:
+    with psycopg.connect(shared_database_url) as connection:
         granted = connection.execute(
             """
             SELECT table_name, privilege_type FROM information_schema.role_table_grants

@@ -54,7 +54,7 @@ def test_constants_are_found() -> None:
 
 
 @pytest.mark.parametrize("place", dict(constants()))
-def test_every_statement_fits_the_schema(database_url: str, place: str) -> None:
+def test_every_statement_fits_the_schema(shared_database_url: str, place: str) -> None:
     query = numbered(dict(constants())[place])
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(shared_database_url, autocommit=True) as connection:
         connection.execute(f"PREPARE checked AS {query}".encode())
