@@ -15,10 +15,16 @@ async def served(app: App) -> AsyncGenerator[str]:
     """Give the base address, such as `http://127.0.0.1:40123/api/v1`."""
     listener = listen("127.0.0.1", 0)
     stop, ready = asyncio.Event(), asyncio.Event()
-    serving = asyncio.create_task(serve(app, listener, stop=stop, grace_seconds=2, ready=ready.set))
+    serving = asyncio.create_task(
+        serve(app, listener, stop=stop, grace_seconds=2, ready=ready.set, drain=_nothing_beside)
+    )
     try:
         await ready.wait()
         yield f"{address_of(listener)}/api/v1"
     finally:
         stop.set()
         await serving
+
+
+async def _nothing_beside(_grace_seconds: float) -> None:
+    """Nothing runs beside the requests in a test."""
