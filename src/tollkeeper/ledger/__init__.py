@@ -6,6 +6,7 @@ from tollkeeper.ledger.lots import Drawn, draw, drawing_order
 from tollkeeper.ledger.model import (
     Account,
     AlreadyReversed,
+    BalanceTooLarge,
     ChargeOutcome,
     ChargeResult,
     EndOutcome,
@@ -25,6 +26,7 @@ from tollkeeper.ledger.model import (
     Wallet,
     WalletFrozen,
 )
+from tollkeeper.ledger.posting import post, reverse
 from tollkeeper.ledger.spending import charge, expire_holds, hold, settle, void
 from tollkeeper.ledger.store import (
     entries,
@@ -37,9 +39,7 @@ from tollkeeper.ledger.store import (
     lock_wallet,
     lots,
     open_wallet,
-    post,
     prepare,
-    reverse,
     set_overdraft,
     unfreeze,
     wallets_of,
@@ -48,6 +48,7 @@ from tollkeeper.ledger.store import (
 __all__ = [
     "Account",
     "AlreadyReversed",
+    "BalanceTooLarge",
     "Batcher",
     "ChargeOutcome",
     "ChargeResult",

@@ -21,7 +21,8 @@ class Batcher(Generic[Item, Result]):
     """Coalesces `submit` calls into calls of `run`, one at a time, in order of arrival.
 
     `run` gives one result per item or raises for the whole batch, in which case each of its
-    callers sees the exception. A caller that goes away does not take its item with it.
+    callers sees the exception. A caller that goes away does not take its item with it. When the
+    event loop shuts down, whoever still waits is cancelled: the outcome is then not known.
     """
 
     def __init__(self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]) -> None:
@@ -44,9 +45,10 @@ class Batcher(Generic[Item, Result]):
     async def drain(self) -> None:
         """Wait until all that was submitted has its result."""
         while self._worker is not None:
-            await asyncio.shield(self._worker)
+            await asyncio.wait([self._worker])
 
     async def _work(self) -> None:
+        batch: list[tuple[Item, asyncio.Future[Result]]] = []
         try:
             # Lets everything that is ready to submit do so before the first statement goes out.
             await asyncio.sleep(0)
@@ -55,15 +57,20 @@ class Batcher(Generic[Item, Result]):
                 await self._send(batch)
         finally:
             self._worker = None
+            # Nothing is left unless this task was cancelled.
+            for _, future in (*batch, *self._queue):
+                future.cancel()
+            self._queue.clear()
 
     async def _send(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._run([item for item, _ in batch])
-        except BaseException as error:  # noqa: BLE001 (whatever it is, the callers must hear of it)
+            answers = list(zip(batch, results, strict=True))
+        except Exception as error:  # noqa: BLE001 (whatever it is, the callers must hear of it)
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), result in zip(batch, results, strict=True):
+        for (_, future), result in answers:
             if not future.done():
                 future.set_result(result)

@@ -9,11 +9,13 @@ from uuid import UUID
 from tollkeeper.base.ids import uuid7
 from tollkeeper.db import Connection
 from tollkeeper.ledger import store
-from tollkeeper.ledger.lots import Drawn, draw, drawing_order
+from tollkeeper.ledger.lots import Drawn, draw
 from tollkeeper.ledger.model import EntryKind, Lot, Posting
+from tollkeeper.ledger.posting import post
 
-# Expired credit that running calls hold is looked at again this much later.
-_HELD_RETRY: Final = timedelta(seconds=60)
+# Expired credit that running calls hold is looked at again this much later. What they give back
+# can be spent by new calls until then, so it is short.
+_HELD_RETRY: Final = timedelta(seconds=1)
 
 
 async def expire_lots(connection: Connection, org_id: UUID, wallet_id: UUID, now: datetime) -> int:
@@ -26,12 +28,13 @@ async def expire_lots(connection: Connection, org_id: UUID, wallet_id: UUID, now
         drawn = await drawn_lots(connection, org_id, wallet_id, wallet.posted)
         free = max(wallet.available, 0)
         expired = 0
-        for lot in _due(drawn, now):
+        due = _due(drawn, now)
+        for lot in due:
             amount = min(drawn.remaining[lot.lot_id], free - expired)
             if amount > 0:
-                await store.post(connection, _expiry_of(lot, org_id, wallet_id, amount), now)
+                await post(connection, _expiry_of(lot, org_id, wallet_id, amount), now)
                 expired += amount
-        left = sum(drawn.remaining[lot.lot_id] for lot in _due(drawn, now)) - expired
+        left = sum(drawn.remaining[lot.lot_id] for lot in due) - expired
         upcoming = [
             lot.expires_at for lot in drawn.lots.values() if lot.expires_at and lot.expires_at > now
         ]
@@ -57,8 +60,7 @@ async def drawn_lots(connection: Connection, org_id: UUID, wallet_id: UUID, post
 
 
 def _due(drawn: Drawn, now: datetime) -> list[Lot]:
-    lots = sorted(drawn.lots.values(), key=drawing_order)
-    return [lot for lot in lots if lot.expires_at is not None and lot.expires_at <= now]
+    return [lot for lot in drawn.left if lot.expires_at is not None and lot.expires_at <= now]
 
 
 def _expiry_of(lot: Lot, org_id: UUID, wallet_id: UUID, amount: int) -> Posting:

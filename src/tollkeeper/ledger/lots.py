@@ -6,7 +6,8 @@ balances, so that no consumption entry is read however many calls there were.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import insort
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -32,7 +33,7 @@ class Drawn:
     """What is left of each lot. `remaining - debt = posted`, always.
 
     `debt` is spending that no lot covers yet (the next credit pays it first); below zero it is
-    credit given back that fits in no lot.
+    credit given back that belongs to no lot: it does not expire, and is spent first.
     """
 
     lots: dict[UUID, Lot] = field(default_factory=dict[UUID, Lot])
@@ -41,6 +42,12 @@ class Drawn:
     expired: dict[UUID, int] = field(default_factory=dict[UUID, int])
     taken_back: dict[UUID, int] = field(default_factory=dict[UUID, int])
     debt: int = 0
+    # The expiries, by sequence, that took more than their lot had left, and what that was: never.
+    expired_beyond: dict[int, int] = field(default_factory=dict[int, int])
+    # In drawing order: all lots, and those that have something left, so that a year of top-ups
+    # is not walked through at every step.
+    order: list[Lot] = field(default_factory=list[Lot])
+    left: list[Lot] = field(default_factory=list[Lot])
 
 
 def draw(lots: Iterable[Lot], movements: Iterable[Entry], posted: int) -> Drawn:
@@ -56,65 +63,90 @@ def draw(lots: Iterable[Lot], movements: Iterable[Entry], posted: int) -> Drawn:
     return drawn
 
 
-def _apply(drawn: Drawn, entry: Entry, lots: dict[UUID, Lot]) -> None:
+def _apply(drawn: Drawn, entry: Entry, lots: Mapping[UUID, Lot]) -> None:
     if entry.lot_id == entry.entry_id and entry.entry_id in lots:
         _arrive(drawn, lots[entry.entry_id])
     elif entry.amount > 0:
-        _give_back(drawn, entry.amount, entry.lot_id)
+        _give_back(drawn, entry)
     elif entry.lot_id is None:
         _spend(drawn, -entry.amount)
     else:
-        _take_from(drawn, entry.lot_id, -entry.amount, expiry=entry.kind is EntryKind.EXPIRY)
+        _take_from(drawn, entry, entry.lot_id)
 
 
 def _arrive(drawn: Drawn, lot: Lot) -> None:
     pays_debt = min(max(drawn.debt, 0), lot.amount)
     drawn.lots[lot.lot_id] = lot
-    drawn.remaining[lot.lot_id] = lot.amount - pays_debt
+    drawn.remaining[lot.lot_id] = 0
     drawn.spent[lot.lot_id] = pays_debt
     drawn.expired[lot.lot_id] = drawn.taken_back[lot.lot_id] = 0
     drawn.debt -= pays_debt
+    insort(drawn.order, lot, key=drawing_order)
+    _refill(drawn, lot, lot.amount - pays_debt)
 
 
 def _spend(drawn: Drawn, amount: int) -> None:
     loose = min(max(-drawn.debt, 0), amount)
     drawn.debt += loose
     amount -= loose
-    for lot in _ordered(drawn):
-        if amount == 0:
-            return
+    while amount and drawn.left:
+        lot = drawn.left[0]
         part = min(drawn.remaining[lot.lot_id], amount)
-        drawn.remaining[lot.lot_id] -= part
         drawn.spent[lot.lot_id] += part
+        _empty(drawn, lot, part)
         amount -= part
     drawn.debt += amount
 
 
-def _take_from(drawn: Drawn, lot_id: UUID, amount: int, *, expiry: bool) -> None:
-    part = min(drawn.remaining.get(lot_id, 0), amount)
+def _take_from(drawn: Drawn, entry: Entry, lot_id: UUID) -> None:
+    left = drawn.remaining.get(lot_id, 0)
+    part = min(left, -entry.amount)
+    expires = entry.kind is EntryKind.EXPIRY
+    if expires and part < -entry.amount:
+        drawn.expired_beyond[entry.seq] = left
     if part:
-        drawn.remaining[lot_id] -= part
-        (drawn.expired if expiry else drawn.taken_back)[lot_id] += part
-    _spend(drawn, amount - part)
+        (drawn.expired if expires else drawn.taken_back)[lot_id] += part
+        _empty(drawn, drawn.lots[lot_id], part)
+    _spend(drawn, -entry.amount - part)
 
 
-def _give_back(drawn: Drawn, amount: int, lot_id: UUID | None) -> None:
-    """Return credit: to the lot it was taken from, else in the reverse of the drawing order."""
-    if lot_id is not None and lot_id in drawn.lots:
-        part = min(drawn.taken_back[lot_id], amount)
-        drawn.taken_back[lot_id] -= part
-        drawn.remaining[lot_id] += part
+def _give_back(drawn: Drawn, entry: Entry) -> None:
+    """Return credit: what was taken from a lot to that lot, then a debt, then what was spent last.
+
+    A lot whose day has passed gets nothing back: it would only expire again.
+    """
+    amount = entry.amount
+    lot = None if entry.lot_id is None else drawn.lots.get(entry.lot_id)
+    if lot is not None and _is_good(lot, entry):
+        part = min(drawn.taken_back[lot.lot_id], amount)
+        drawn.taken_back[lot.lot_id] -= part
+        _refill(drawn, lot, part)
         amount -= part
     pays_debt = min(max(drawn.debt, 0), amount)
     drawn.debt -= pays_debt
     amount -= pays_debt
-    for lot in reversed(list(_ordered(drawn))):
-        part = min(drawn.spent[lot.lot_id], amount)
-        drawn.spent[lot.lot_id] -= part
-        drawn.remaining[lot.lot_id] += part
-        amount -= part
+    for spent in reversed(drawn.order):
+        if amount == 0:
+            return
+        if _is_good(spent, entry):
+            part = min(drawn.spent[spent.lot_id], amount)
+            drawn.spent[spent.lot_id] -= part
+            _refill(drawn, spent, part)
+            amount -= part
     drawn.debt -= amount
 
 
-def _ordered(drawn: Drawn) -> Iterator[Lot]:
-    yield from sorted(drawn.lots.values(), key=drawing_order)
+def _is_good(lot: Lot, entry: Entry) -> bool:
+    return lot.expires_at is None or lot.expires_at > entry.posted_at
+
+
+def _refill(drawn: Drawn, lot: Lot, amount: int) -> None:
+    if amount and not drawn.remaining[lot.lot_id]:
+        insort(drawn.left, lot, key=drawing_order)
+    drawn.remaining[lot.lot_id] += amount
+
+
+def _empty(drawn: Drawn, lot: Lot, amount: int) -> None:
+    drawn.remaining[lot.lot_id] -= amount
+    if not drawn.remaining[lot.lot_id]:
+        drawn.left.remove(lot)

@@ -102,7 +102,7 @@ class HoldOutcome(StrEnum):
     WALLET_UNKNOWN = "wallet_unknown"
     ALREADY_CHARGED = "already_charged"
     EXISTS = "exists"
-    EXISTS_WITH_OTHER_AMOUNT = "exists_with_other_amount"
+    EXISTS_WITH_OTHER_AMOUNT = "exists_with_other_amount"  # or in another wallet
     FROZEN = "frozen"
     INSUFFICIENT = "insufficient"
     PLACED = "placed"
@@ -111,7 +111,7 @@ class HoldOutcome(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldResult:
     outcome: HoldOutcome
-    spendable: int  # before this hold; what an `insufficient` one could have asked for
+    spendable: int  # beside the other holds; what an `insufficient` one could have asked for
 
 
 class EndOutcome(StrEnum):
@@ -124,7 +124,7 @@ class EndOutcome(StrEnum):
 
 
 class NewCharge(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A call to be charged; settles `hold_id` if there is one.
+    """A call to be charged; `settle` ends `hold_id` with it, if there is one.
 
     `usage_id` is what makes it happen once: the same id is the same call, and one with another
     `fingerprint` is refused. The fields from `started_at` on are kept, not understood.
@@ -265,6 +265,13 @@ class SourceReused(TollkeeperError):
     """This cause has already posted another entry"""
 
     code = "source_reused"
+    status = 422
+
+
+class BalanceTooLarge(TollkeeperError):
+    """The balance would become too large to keep"""
+
+    code = "balance_too_large"
     status = 422
 
 

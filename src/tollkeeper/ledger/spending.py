@@ -1,7 +1,8 @@
 """Hold, charge, void, expire: many items at a time, each with its own outcome.
 
 Each runs on a connection that commits by itself, since it may have to run more than once; what
-has been done stays done, and asking again with the same ids gives the same answer.
+has been done stays done, and asking again with the same ids gives the same answer. Items of one
+wallet are decided in their order.
 """
 
 from __future__ import annotations
@@ -25,18 +26,19 @@ from tollkeeper.ledger.model import (
 
 Item = TypeVar("Item", NewHold, NewCharge)
 Row = TypeVar("Row", bound=tuple[object, ...])
+Name = tuple[UUID, UUID, UUID]  # organization, wallet, hold
 
-# Each round settles the fate of at least one item of every wallet, and nearly always of all.
-_MAX_ROUNDS: Final = 1_000
+_UNDECIDED: Final = ("expiry_due", "again")
 
 
 async def hold(connection: Connection, items: Sequence[NewHold], now: datetime) -> list[HoldResult]:
     """Reserve. What the spendable balance does not cover is `insufficient` and changes nothing."""
 
     async def attempt(part: Sequence[NewHold]) -> list[tuple[str, int]]:
-        return await store.hold(connection, part, now)
+        rows = await store.hold(connection, part, now)
+        return await _take_back_charged(connection, part, rows, now)
 
-    rows = await _until_decided(connection, items, lambda item: item.hold_id, attempt, now)
+    rows = await _until_decided(connection, items, attempt, now)
     return [
         HoldResult(outcome=HoldOutcome(outcome), spendable=spendable) for outcome, spendable in rows
     ]
@@ -45,8 +47,20 @@ async def hold(connection: Connection, items: Sequence[NewHold], now: datetime) 
 async def settle(
     connection: Connection, items: Sequence[NewCharge], now: datetime
 ) -> list[ChargeResult]:
-    """Charge calls that have happened: always posts, past the hold and below zero if need be."""
-    return await _charge(connection, items, now, must_fit=False)
+    """Charge calls that have happened: always posts, past the hold and below zero if need be.
+
+    `insufficient` is what would sink the balance below -`MAX_NANOS`, and nothing else.
+    """
+    results = await _charge(connection, items, now, must_fit=False)
+    late = [
+        (item.org_id, item.wallet_id, item.hold_id)
+        for item, result in zip(items, results, strict=True)
+        if result.outcome is ChargeOutcome.POSTED_LATE and item.hold_id is not None
+    ]
+    if late:
+        # A hold placed while the statement waited for its lock was not seen by it.
+        await void(connection, late, now)
+    return results
 
 
 async def charge(
@@ -56,11 +70,17 @@ async def charge(
     return await _charge(connection, items, now, must_fit=True)
 
 
-async def void(
-    connection: Connection, holds: Sequence[tuple[UUID, UUID, UUID]], now: datetime
-) -> list[EndOutcome]:
+async def void(connection: Connection, holds: Sequence[Name], now: datetime) -> list[EndOutcome]:
     """Give holds back. Each is (organization, wallet, hold); one that has ended stays as it is."""
-    return await store.end_holds(connection, holds, now, expire=False)
+    decided: dict[int, str] = {}
+    pending = list(range(len(holds)))
+    while pending:
+        outcomes = await store.end_holds(
+            connection, [holds[place] for place in pending], now, expire=False
+        )
+        decided.update(zip(pending, outcomes, strict=True))
+        pending = [place for place in pending if decided[place] == "again"]
+    return [EndOutcome(decided[place]) for place in range(len(holds))]
 
 
 async def expire_holds(connection: Connection, now: datetime, *, limit: int = 500) -> int:
@@ -77,7 +97,7 @@ async def _charge(
     async def attempt(part: Sequence[NewCharge]) -> list[tuple[str, int, int, int]]:
         return await store.charge(connection, part, now, must_fit=must_fit)
 
-    rows = await _until_decided(connection, items, lambda item: item.usage_id, attempt, now)
+    rows = await _until_decided(connection, items, attempt, now)
     return [
         ChargeResult(
             outcome=ChargeOutcome(outcome),
@@ -92,45 +112,52 @@ async def _charge(
 async def _until_decided(
     connection: Connection,
     items: Sequence[Item],
-    identity: Callable[[Item], UUID],
     attempt: Callable[[Sequence[Item]], Awaitable[list[Row]]],
     now: datetime,
 ) -> list[Row]:
     """Run `attempt` until every item has an outcome of its own.
 
-    Sent again: an item whose id is in the batch twice (the second must see the first), one that
-    did not fit beside its neighbours, one whose wallet has credit that must expire first.
+    Sent again: the second of two with the same id (it must see the first), one that did not fit
+    beside its neighbours, one whose wallet has credit that must expire first.
     """
     decided: dict[int, Row] = {}
-    pending = list(range(len(items)))
-    for _ in range(_MAX_ROUNDS):
+    pending: list[int] = list(range(len(items)))
+    # A round decides the first item of every wallet, unless its credit is due to expire or it
+    # lost a race, so that a thousand more are never needed.
+    for _ in range(len(items) + 1_000):
         if not pending:
             return [decided[place] for place in range(len(items))]
-        batch, later = _once_each(items, pending, identity)
-        rows = await attempt([items[place] for place in batch])
-        for place, row in zip(batch, rows, strict=True):
-            if row[0] == "expiry_due":
-                item = items[place]
-                await expiry.expire_lots(connection, item.org_id, item.wallet_id, now)
-                later.append(place)
-            elif row[0] == "again":
-                later.append(place)
-            else:
-                decided[place] = row
-        pending = sorted(later)
-    raise RuntimeError(f"{len(pending)} items undecided after {_MAX_ROUNDS} rounds")
+        rows = await attempt([items[place] for place in pending])
+        decided.update(zip(pending, rows, strict=True))
+        due = {
+            (items[place].org_id, items[place].wallet_id)
+            for place in pending
+            if decided[place][0] == "expiry_due"
+        }
+        for org_id, wallet_id in sorted(due):
+            await expiry.expire_lots(connection, org_id, wallet_id, now)
+        pending = [place for place in pending if decided[place][0] in _UNDECIDED]
+    raise RuntimeError(f"{len(pending)} of {len(items)} items are still undecided")
 
 
-def _once_each(
-    items: Sequence[Item],
-    places: Sequence[int],
-    identity: Callable[[Item], UUID],
-) -> tuple[list[int], list[int]]:
-    seen: set[tuple[UUID, UUID]] = set()
-    first: list[int] = []
-    repeated: list[int] = []
-    for place in places:
-        key = (items[place].org_id, identity(items[place]))
-        (repeated if key in seen else first).append(place)
-        seen.add(key)
-    return first, repeated
+async def _take_back_charged(
+    connection: Connection,
+    items: Sequence[NewHold],
+    rows: list[tuple[str, int]],
+    now: datetime,
+) -> list[tuple[str, int]]:
+    """Look again at holds whose wallet was charged while the statement waited for its lock.
+
+    One of those charges may have been the call that the hold is for.
+    """
+    doubtful = [place for place, row in enumerate(rows) if row[0] == "placed_unless_charged"]
+    if not doubtful:
+        return rows
+    names = [(items[p].org_id, items[p].wallet_id, items[p].hold_id) for p in doubtful]
+    charged = set(await store.charged_among(connection, names))
+    if charged:
+        await void(connection, [name for name in names if name in charged], now)
+    sure = list(rows)
+    for place, name in zip(doubtful, names, strict=True):
+        sure[place] = ("already_charged" if name in charged else "placed", rows[place][1])
+    return sure

@@ -2,7 +2,12 @@
 
 All lock the wallets they touch first, in the order of their ids, so that no two of them can wait
 for each other; then they look, decide per item, and write. `ord` is an item's place in the batch.
-An item that did not fit only because of what came before it in the same batch is sent `again`.
+
+What they read of a wallet is its newest state, since it is locked. What they look up elsewhere is
+as old as the statement, which may have waited for its locks: a hold or a record that somebody
+wrote meanwhile is not seen. Writing runs into it all the same (a unique index, the recheck of an
+UPDATE or DELETE), and such an item is sent `again`, as is one that did not fit only because of
+what came before it, and the second of two with the same id. docs/decisions/0027 has the cases.
 
 Items travel as one JSON array: it costs the sender a tenth of what arrays by column cost.
 """
@@ -12,7 +17,8 @@ from __future__ import annotations
 from typing import Final, LiteralString
 
 # LATERAL with a lock or a LIMIT inside is looked up by its index row by row, whatever the planner
-# believes about sizes: a plan made while a table was small stays right when it is large.
+# believes about sizes: a plan made while a table was small stays right when it is large. (EXISTS
+# is not safe: it may be turned into a hash of the whole table.)
 _LOCKED: Final[LiteralString] = """
 locked AS MATERIALIZED (
     SELECT w.*
@@ -21,6 +27,9 @@ locked AS MATERIALIZED (
         SELECT w.org_id, w.wallet_id, w.posted, w.posted - w.held + w.overdraft AS spendable,
                w.frozen_reason IS NOT NULL AS frozen,
                coalesce(w.next_expiry_at <= %(now)s, false) AS expiry_due,
+               -- How far a charge without `must_fit` may go: sums of nanos stay 64-bit integers.
+               least(w.posted + 2305843009213693952,
+                     9223372036854775807 - greatest(w.revenue, 0)) AS depth,
                w.entry_seq, w.usage_seq, w.line_seq, greatest(w.newest_at, %(now)s) AS at
         FROM wallet w
         WHERE w.org_id = d.org_id AND w.wallet_id = d.wallet_id
@@ -36,30 +45,48 @@ WITH item AS MATERIALIZED (
     )) WITH ORDINALITY AS t (
         org_id, wallet_id, hold_id, amount, expires_at, project_id, key_id, context, ord
     )
-), {_LOCKED}, looked AS MATERIALIZED (
-    SELECT i.*, l.spendable,
+), {_LOCKED}, seen AS MATERIALIZED (
+    -- This read is as old as the statement, the locked one is not.
+    SELECT l.*, l.usage_seq > w.usage_seq AS charged_meanwhile
+    FROM locked l
+    CROSS JOIN LATERAL (
+        SELECT w.usage_seq FROM wallet w
+        WHERE w.org_id = l.org_id AND w.wallet_id = l.wallet_id
+        LIMIT 1
+    ) w
+), looked AS MATERIALIZED (
+    SELECT i.*, l.spendable, l.charged_meanwhile,
            CASE WHEN l.org_id IS NULL THEN 'wallet_unknown'
-                WHEN EXISTS (
-                    SELECT FROM usage_record u
-                    WHERE u.org_id = i.org_id AND u.usage_id = i.hold_id
-                ) THEN 'already_charged'
-                WHEN h.state = 'open' AND h.amount = i.amount THEN 'exists'
+                WHEN u.usage_id IS NOT NULL THEN 'already_charged'
+                WHEN h.state = 'open' AND h.amount = i.amount AND h.wallet_id = i.wallet_id
+                    THEN 'exists'
                 WHEN h.state = 'open' THEN 'exists_with_other_amount'
                 WHEN l.frozen THEN 'frozen'
                 WHEN l.expiry_due THEN 'expiry_due'
+                WHEN i.nth > 1 THEN 'again'
            END AS refused
-    FROM item i
-    LEFT JOIN locked l USING (org_id, wallet_id)
+    FROM (
+        SELECT item.*, row_number() OVER (PARTITION BY org_id, hold_id ORDER BY ord) AS nth
+        FROM item
+    ) i
+    LEFT JOIN seen l USING (org_id, wallet_id)
     LEFT JOIN LATERAL (
-        SELECT h.state, h.amount FROM hold h
+        SELECT h.wallet_id, h.state, h.amount FROM hold h
         WHERE h.org_id = i.org_id AND h.hold_id = i.hold_id
         LIMIT 1
     ) h ON true
+    LEFT JOIN LATERAL (
+        SELECT u.usage_id FROM usage_record u
+        WHERE u.org_id = i.org_id AND u.usage_id = i.hold_id
+        LIMIT 1
+    ) u ON true
 ), summed AS MATERIALIZED (
-    SELECT k.*, sum(k.amount) OVER w AS amount_to_here,
+    SELECT k.*,
            k.refused IS NULL AND sum(k.amount) OVER w <= k.spendable AS fits
     FROM looked k
-    WINDOW w AS (PARTITION BY k.org_id, k.wallet_id, k.refused IS NULL ORDER BY k.ord)
+    WINDOW w AS (
+        PARTITION BY k.org_id, k.wallet_id, coalesce(k.refused, 'again') = 'again' ORDER BY k.ord
+    )
 ), placed AS (
     INSERT INTO hold AS h (org_id, hold_id, wallet_id, amount, state,
                            project_id, key_id, placed_at, expires_at, context)
@@ -83,20 +110,22 @@ WITH item AS MATERIALIZED (
     WHERE w.org_id = t.org_id AND w.wallet_id = t.wallet_id
 )
 SELECT CASE WHEN s.refused IS NOT NULL THEN s.refused
-            WHEN p.hold_id IS NOT NULL THEN 'placed'
-            -- Another process placed the same hold while this statement waited.
-            WHEN s.fits THEN 'exists'
-            WHEN s.amount > s.spendable - s.fitting THEN 'insufficient'
+            WHEN s.is_placed AND s.charged_meanwhile THEN 'placed_unless_charged'
+            WHEN s.is_placed THEN 'placed'
+            -- Somebody placed the same hold while this statement waited.
+            WHEN s.fits THEN 'again'
+            WHEN s.amount > s.spendable - s.taken THEN 'insufficient'
             ELSE 'again'
        END,
-       coalesce(s.spendable - s.fitting + CASE WHEN s.fits THEN s.amount ELSE 0 END, 0)::bigint
+       coalesce(s.spendable - s.taken + CASE WHEN s.is_placed THEN s.amount ELSE 0 END, 0)::bigint
 FROM (
-    SELECT summed.*, coalesce(sum(amount) FILTER (WHERE fits) OVER (
-               PARTITION BY org_id, wallet_id
-           ), 0) AS fitting
+    SELECT summed.*, p.hold_id IS NOT NULL AND fits AS is_placed,
+           coalesce(sum(summed.amount) FILTER (WHERE p.hold_id IS NOT NULL AND fits) OVER (
+               PARTITION BY summed.org_id, summed.wallet_id
+           ), 0) AS taken
     FROM summed
+    LEFT JOIN placed p ON p.org_id = summed.org_id AND p.hold_id = summed.hold_id
 ) s
-LEFT JOIN placed p ON p.org_id = s.org_id AND p.hold_id = s.hold_id
 ORDER BY s.ord
 """
 
@@ -116,6 +145,7 @@ WITH item AS MATERIALIZED (
     )
 ), {_LOCKED}, looked AS MATERIALIZED (
     SELECT i.*, l.posted, l.spendable, l.entry_seq, l.usage_seq, l.line_seq, l.at,
+           CASE WHEN %(must_fit)s THEN least(l.spendable, l.depth) ELSE l.depth END AS room,
            u.amount AS first_amount, u.balance_after AS first_balance,
            CASE WHEN l.org_id IS NULL THEN 'wallet_unknown'
                 WHEN u.usage_id IS NOT NULL AND u.fingerprint IS DISTINCT FROM i.fingerprint
@@ -123,8 +153,12 @@ WITH item AS MATERIALIZED (
                 WHEN u.usage_id IS NOT NULL THEN 'exists'
                 WHEN l.frozen AND %(must_fit)s THEN 'frozen'
                 WHEN l.expiry_due AND %(must_fit)s THEN 'expiry_due'
+                WHEN i.nth_of_id > 1 THEN 'again'
            END AS refused
-    FROM item i
+    FROM (
+        SELECT item.*, row_number() OVER (PARTITION BY org_id, usage_id ORDER BY ord) AS nth_of_id
+        FROM item
+    ) i
     LEFT JOIN locked l USING (org_id, wallet_id)
     LEFT JOIN LATERAL (
         SELECT u.usage_id, u.fingerprint, u.amount, u.balance_after FROM usage_record u
@@ -134,8 +168,7 @@ WITH item AS MATERIALIZED (
 ), summed AS MATERIALIZED (
     SELECT k.*, row_number() OVER w AS nth, sum(k.amount) OVER w AS amount_to_here,
            sum(k.lines) OVER w AS lines_to_here,
-           k.refused IS NULL
-               AND (NOT %(must_fit)s OR sum(k.amount) OVER w <= k.spendable) AS taken
+           k.refused IS NULL AND sum(k.amount) OVER w <= k.room AS taken
     FROM looked k
     WINDOW w AS (PARTITION BY k.org_id, k.wallet_id, k.refused IS NULL ORDER BY k.ord)
 ), released AS (
@@ -190,7 +223,7 @@ WITH item AS MATERIALIZED (
 SELECT CASE WHEN s.refused IS NOT NULL THEN s.refused
             WHEN s.taken AND s.late THEN 'posted_late'
             WHEN s.taken THEN 'posted'
-            WHEN s.amount > s.spendable - s.spent THEN 'insufficient'
+            WHEN s.amount > s.room - s.spent THEN 'insufficient'
             ELSE 'again'
        END,
        CASE WHEN s.taken THEN s.amount ELSE coalesce(s.first_amount, 0) END,
@@ -229,14 +262,23 @@ WITH item AS MATERIALIZED (
     FROM total t
     WHERE w.org_id = t.org_id AND w.wallet_id = t.wallet_id
 )
-SELECT CASE WHEN EXISTS (
-                SELECT FROM usage_record u
-                WHERE u.org_id = i.org_id AND u.usage_id = i.hold_id
-            ) THEN 'settled'
-            ELSE coalesce(e.state, nullif(h.state, 'open'), 'unknown')
+SELECT CASE WHEN u.usage_id IS NOT NULL THEN 'settled'
+            WHEN e.state IS NOT NULL THEN e.state
+            -- Somebody ended it while this statement waited.
+            WHEN h.state = 'open' AND NOT %(expire)s THEN 'again'
+            ELSE coalesce(nullif(h.state, 'open'), 'unknown')
        END
 FROM item i
-LEFT JOIN ended e ON e.org_id = i.org_id AND e.hold_id = i.hold_id
-LEFT JOIN hold h ON h.org_id = i.org_id AND h.hold_id = i.hold_id
+LEFT JOIN ended e ON e.org_id = i.org_id AND e.hold_id = i.hold_id AND e.wallet_id = i.wallet_id
+LEFT JOIN LATERAL (
+    SELECT h.state FROM hold h
+    WHERE h.org_id = i.org_id AND h.hold_id = i.hold_id AND h.wallet_id = i.wallet_id
+    LIMIT 1
+) h ON true
+LEFT JOIN LATERAL (
+    SELECT u.usage_id FROM usage_record u
+    WHERE u.org_id = i.org_id AND u.usage_id = i.hold_id
+    LIMIT 1
+) u ON true
 ORDER BY i.ord
 """

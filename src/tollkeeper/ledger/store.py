@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -12,13 +13,12 @@ from psycopg import errors
 from psycopg.rows import class_row, kwargs_row
 
 from tollkeeper.base.errors import NotFound
+from tollkeeper.base.money import MAX_NANOS
 from tollkeeper.db import Connection
 from tollkeeper.ledger import statements
 from tollkeeper.ledger.model import (
-    ACCOUNT_OF,
     Account,
     AlreadyReversed,
-    EndOutcome,
     Entry,
     EntryKind,
     Lot,
@@ -26,7 +26,6 @@ from tollkeeper.ledger.model import (
     NewCharge,
     NewHold,
     OpenHold,
-    Posting,
     SourceReused,
     Wallet,
 )
@@ -89,6 +88,16 @@ SELECT org_id, wallet_id, hold_id FROM hold
 WHERE state = 'open' AND expires_at <= %(now)s
 ORDER BY expires_at
 LIMIT %(limit)s
+"""
+CHARGED_AMONG: Final[LiteralString] = """
+SELECT t.org_id, t.wallet_id, t.hold_id
+FROM unnest(%(org_ids)s::uuid[], %(wallet_ids)s::uuid[], %(hold_ids)s::uuid[])
+     AS t (org_id, wallet_id, hold_id)
+CROSS JOIN LATERAL (
+    SELECT FROM usage_record u
+    WHERE u.org_id = t.org_id AND u.usage_id = t.hold_id
+    LIMIT 1
+) u
 """
 FORGET_ENDED_HOLDS: Final[LiteralString] = """
 DELETE FROM hold WHERE state <> 'open' AND ended_at < %(before)s
@@ -174,12 +183,14 @@ async def prepare(connection: Connection) -> None:
     """Make a connection fit for the hot statements, which are planned once and for all sizes."""
     await connection.execute("SET plan_cache_mode = force_generic_plan")
     await connection.execute("SET jit = off")
+    # It would join the items of one organization by that organization alone: each with each.
+    await connection.execute("SET enable_mergejoin = off")
 
 
 async def hold(
     connection: Connection, items: Sequence[NewHold], now: datetime
 ) -> list[tuple[str, int]]:
-    """Rows of (outcome, spendable before), in order."""
+    """Rows of (outcome, spendable), in order; see `spending` for the outcomes beside the enum's."""
     return await _run(connection, statements.HOLD, {"items": _json(items), "now": now})
 
 
@@ -197,14 +208,27 @@ async def end_holds(
     now: datetime,
     *,
     expire: bool,
-) -> list[EndOutcome]:
+) -> list[str]:
+    """What became of each, in order: an EndOutcome, or `again`."""
     items = [
         {"org_id": org_id, "wallet_id": wallet_id, "hold_id": hold_id}
         for org_id, wallet_id, hold_id in holds
     ]
     parameters = {"items": _json(items), "now": now, "expire": expire}
     rows = await _run(connection, statements.END_HOLDS, parameters)
-    return [EndOutcome(outcome) for (outcome,) in rows]
+    return [outcome for (outcome,) in rows]
+
+
+async def charged_among(
+    connection: Connection, holds: Sequence[tuple[UUID, UUID, UUID]]
+) -> list[tuple[UUID, UUID, UUID]]:
+    """Those of the holds whose call has its usage record."""
+    org_ids, wallet_ids, hold_ids = zip(*holds, strict=True)
+    cursor = await connection.execute(
+        CHARGED_AMONG,
+        {"org_ids": list(org_ids), "wallet_ids": list(wallet_ids), "hold_ids": list(hold_ids)},
+    )
+    return await cursor.fetchall()
 
 
 async def due_holds(
@@ -237,6 +261,7 @@ async def open_wallet(
     overdraft: int = 0,
 ) -> Wallet:
     """Open a wallet, or give the one that the organization has in this currency."""
+    _check_overdraft(overdraft)
     await tx.execute(
         OPEN_WALLET,
         {
@@ -269,18 +294,22 @@ async def wallets_of(connection: Connection, org_id: UUID) -> list[Wallet]:
 
 
 async def set_overdraft(tx: Connection, org_id: UUID, wallet_id: UUID, overdraft: int) -> None:
+    """Let spending go this far below zero. Raises NotFound."""
+    _check_overdraft(overdraft)
     parameters = {"org_id": org_id, "wallet_id": wallet_id, "overdraft": overdraft}
-    await tx.execute(SET_OVERDRAFT, parameters)
+    await _change_wallet(tx, SET_OVERDRAFT, parameters)
 
 
 async def freeze(tx: Connection, org_id: UUID, wallet_id: UUID, reason: str) -> None:
-    """Refuse new holds and charges; what is running still settles."""
+    """Refuse new holds and charges; what is running still settles. Raises NotFound."""
     parameters = {"org_id": org_id, "wallet_id": wallet_id, "reason": reason}
-    await tx.execute(SET_FROZEN, parameters)
+    await _change_wallet(tx, SET_FROZEN, parameters)
 
 
 async def unfreeze(tx: Connection, org_id: UUID, wallet_id: UUID) -> None:
-    await tx.execute(SET_FROZEN, {"org_id": org_id, "wallet_id": wallet_id, "reason": None})
+    """Raises NotFound."""
+    parameters = {"org_id": org_id, "wallet_id": wallet_id, "reason": None}
+    await _change_wallet(tx, SET_FROZEN, parameters)
 
 
 async def set_next_expiry(
@@ -296,76 +325,34 @@ async def wallets_with_expiry_due(
     return await cursor.fetchall()
 
 
-async def post(
-    tx: Connection,
-    posting: Posting,
-    now: datetime,
-    *,
-    account: Account | None = None,
-    reverses_seq: int | None = None,
-) -> Entry:
-    """Write one entry and move the wallet with it.
+async def insert_entry(tx: Connection, entry: Entry, now: datetime) -> Entry:
+    """Write it as the next of its wallet and move the wallet with it; the wallet is locked.
 
-    Raises NotFound for an unknown wallet and SourceReused when `source` has posted an entry of
-    another amount or kind; the same posting again gives the first entry back.
+    Returns it with its place, balance and time. Raises SourceReused and AlreadyReversed.
     """
-    await lock_wallet(tx, posting.org_id, posting.wallet_id)
-    if posting.source is not None:
-        first = await entry_by_source(tx, posting.org_id, posting.source)
-        if first is not None:
-            return _same(first, posting)
-    lot_id = posting.lot_id if posting.lot is None else posting.entry_id
-    account = account or ACCOUNT_OF[posting.kind]
-    parameters: dict[str, Any] = {
-        **msgspec.structs.asdict(posting),
-        "account": account,
-        "lot_id": lot_id,
-        "reverses_seq": reverses_seq,
-        "now": now,
-    }
-    cursor = await tx.execute(INSERT_ENTRY, parameters)
-    (row,) = await cursor.fetchall()
-    seq, balance_after, posted_at = row
-    await tx.execute(MOVE_WALLET, parameters)
-    if posting.lot is not None:
-        await _add_lot(tx, posting, seq, posted_at)
-    return Entry(
-        org_id=posting.org_id,
-        wallet_id=posting.wallet_id,
-        seq=seq,
-        entry_id=posting.entry_id,
-        kind=posting.kind,
-        account=account,
-        amount=posting.amount,
-        balance_after=balance_after,
-        posted_at=posted_at,
-        lot_id=lot_id,
-        source=posting.source,
-        reverses_seq=reverses_seq,
-        actor=posting.actor,
-        reason=posting.reason,
-    )
-
-
-async def reverse(
-    tx: Connection, entry: Entry, *, entry_id: UUID, actor: str, reason: str, now: datetime
-) -> Entry:
-    """Write the entry that undoes this one, as it was booked. Raises AlreadyReversed."""
-    posting = Posting(
-        org_id=entry.org_id,
-        wallet_id=entry.wallet_id,
-        entry_id=entry_id,
-        kind=EntryKind.ADJUSTMENT,
-        amount=-entry.amount,
-        lot_id=entry.lot_id,
-        actor=actor,
-        reason=reason,
-    )
+    parameters = asdict(entry) | {"now": now}
     try:
-        async with tx.transaction():
-            return await post(tx, posting, now, account=entry.account, reverses_seq=entry.seq)
+        cursor = await tx.execute(INSERT_ENTRY, parameters)
     except errors.UniqueViolation as error:
-        raise AlreadyReversed(f"Entry {entry.seq} of this wallet has been reversed") from error
+        if error.diag.constraint_name == "entry_once_per_source":
+            raise SourceReused(f"{entry.source} has already posted another entry") from error
+        if error.diag.constraint_name == "entry_reversed_once":
+            raise AlreadyReversed(
+                f"Entry {entry.reverses_seq} of this wallet has been reversed"
+            ) from error
+        raise
+    (row,) = await cursor.fetchall()
+    await tx.execute(MOVE_WALLET, parameters)
+    seq, balance_after, posted_at = row
+    return replace(entry, seq=seq, balance_after=balance_after, posted_at=posted_at)
+
+
+async def insert_lot(tx: Connection, lot: Lot, org_id: UUID, wallet_id: UUID) -> None:
+    parameters = asdict(lot) | {"org_id": org_id, "wallet_id": wallet_id}
+    await tx.execute(INSERT_LOT, parameters)
+    if lot.expires_at is not None:
+        at = {"at": lot.expires_at}
+        await tx.execute(BRING_EXPIRY_FORWARD, parameters | at)
 
 
 async def entry_by_source(connection: Connection, org_id: UUID, source: str) -> Entry | None:
@@ -416,28 +403,17 @@ async def lots(connection: Connection, org_id: UUID, wallet_id: UUID) -> list[Lo
         return await cursor.fetchall()
 
 
-def _same(first: Entry, posting: Posting) -> Entry:
-    asked = (posting.wallet_id, posting.kind, posting.amount)
-    if asked != (first.wallet_id, first.kind, first.amount):
-        raise SourceReused(f"{posting.source} has already posted entry {first.seq}")
-    return first
+def _check_overdraft(overdraft: int) -> None:
+    if not 0 <= overdraft <= MAX_NANOS:
+        raise ValueError(f"An overdraft lies between 0 and {MAX_NANOS} nanos, not {overdraft}")
 
 
-async def _add_lot(tx: Connection, posting: Posting, seq: int, arrived_at: datetime) -> None:
-    assert posting.lot is not None  # noqa: S101 (the caller has looked)
-    parameters: dict[str, Any] = {
-        **msgspec.structs.asdict(posting.lot),
-        "org_id": posting.org_id,
-        "wallet_id": posting.wallet_id,
-        "lot_id": posting.entry_id,
-        "entry_seq": seq,
-        "amount": posting.amount,
-        "arrived_at": arrived_at,
-    }
-    await tx.execute(INSERT_LOT, parameters)
-    if posting.lot.expires_at is not None:
-        at = {"at": posting.lot.expires_at}
-        await tx.execute(BRING_EXPIRY_FORWARD, parameters | at)
+async def _change_wallet(
+    tx: Connection, statement: LiteralString, parameters: dict[str, Any]
+) -> None:
+    cursor = await tx.execute(statement, parameters)
+    if cursor.rowcount == 0:
+        raise NotFound("There is no such wallet")
 
 
 async def _wallet(
