@@ -19,6 +19,7 @@ from tollkeeper.pricing import (
     PriceVersion,
     Usage,
     check_priced,
+    per_call,
     rate,
 )
 
@@ -139,6 +140,13 @@ def test_markup_is_on_every_price_and_once_per_request() -> None:
 def test_a_price_with_its_markup_is_shown_rounded() -> None:
     line = rate(version({"image": each("0.000000003")}), {"image": 10}, markup=Markup(500_000))
     assert (line.lines[0].price_nanos, line.cost_nanos) == (5, 45)  # 4.5 nanos each
+
+
+def test_what_a_call_costs_by_being_made() -> None:
+    asked = version({"input": mtok("1"), "request": each("0.005")})
+    usage = {"input": 1000, **per_call(asked)}
+    assert rate(asked, usage).cost_nanos == dollars("0.006")
+    assert per_call(GPT) == {}
 
 
 def test_each_line_is_rounded_once_and_halves_go_up() -> None:

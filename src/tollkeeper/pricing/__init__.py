@@ -24,7 +24,7 @@ from tollkeeper.pricing.markup import NO_MARKUP, OWN, Markup, Markups
 from tollkeeper.pricing.model import STANDARD_TIERS, PriceVersion, Rate
 from tollkeeper.pricing.price_file import read_price_file
 from tollkeeper.pricing.price_writer import write_price_file
-from tollkeeper.pricing.rating import Line, Rating, check_priced, rate
+from tollkeeper.pricing.rating import Line, Rating, check_priced, per_call, rate
 from tollkeeper.pricing.record import explain, from_record, recompute, to_record
 from tollkeeper.pricing.store import (
     MarkupChange,
@@ -80,6 +80,7 @@ __all__ = [
     "from_record",
     "install_catalogue",
     "load_book",
+    "per_call",
     "publish",
     "publish_markup",
     "rate",

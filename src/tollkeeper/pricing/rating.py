@@ -19,6 +19,8 @@ from tollkeeper.pricing.units import INPUT_TOKENS, Quantity, Usage
 
 MAX_QUANTITY: Final = 10**15
 _DECIMALS: Final = 9
+_NOTHING: Final[Mapping[str, int]] = {}
+_ONE_REQUEST: Final[Mapping[str, int]] = {"request": 1}
 
 
 class Line(Struct, frozen=True, gc=False):
@@ -99,6 +101,14 @@ def check_priced(
     missing = sorted({unit for unit in wanted if unit not in rows}, key=units.rank)
     if missing:
         raise not_priced(version, missing, service_tier)
+
+
+def per_call(version: PriceVersion) -> Mapping[str, int]:
+    """Give what every call of a model uses whatever it says: one request, if that has a price.
+
+    To be added to a model call's bounds and usage; nobody reports it.
+    """
+    return _ONE_REQUEST if "request" in version.rates else _NOTHING
 
 
 def not_priced(
