@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import secrets
 import shutil
@@ -60,6 +61,8 @@ _OBSTACLES: Final = ("already exists", "shared memory block")
 _READY, _REFUSING = 0, 1
 # For root whose data directory no other user can reach, such as /root/tollkeeper.
 _SYSTEM_HOME: Final = Path("/var/lib/tollkeeper")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ class Cluster:
             elif waited > _RECOVERY_SECONDS:
                 raise EmbeddedServerError(
                     f"PostgreSQL in {self.pgdata} is still not ready after {waited:.0f} s."
-                    f" Its log: {self._log}"
+                    f" Its log: {self._server_log}"
                 )
             time.sleep(_RETRY_SECONDS)
 
@@ -216,7 +219,7 @@ class Cluster:
             shutil.rmtree(socket_directory, ignore_errors=True)
 
     @property
-    def _log(self) -> Path:
+    def _server_log(self) -> Path:
         # By its real place: the way that leads through a symbolic link may be closed to the server.
         return self.pgdata.resolve() / "server.log"
 
@@ -235,6 +238,12 @@ class Cluster:
                 " directory that every user may pass through, such as /srv/tollkeeper, or set"
                 " DATABASE_URL."
             )
+        _log.warning(
+            "The server runs as %s, who cannot enter %s: the database is kept in %s",
+            self._account.name,
+            self._data_dir,
+            home,
+        )
         return home
 
     def _socket_directory(self, port: int) -> Path:
@@ -273,16 +282,16 @@ class Cluster:
             if server.socket_directory:
                 lock = Path(server.socket_directory) / f".s.PGSQL.{server.port}.lock"
                 lock.unlink(missing_ok=True)
-        size = self._log.stat().st_size if self._log.exists() else 0
+        size = self._server_log.stat().st_size if self._server_log.exists() else 0
         if size > _LARGEST_LOG:
-            self._log.replace(self._log.with_suffix(".log.old"))
+            self._server_log.replace(self._server_log.with_suffix(".log.old"))
             size = 0
-        done = self._pg_ctl("start", f"--log={self._log}")
+        done = self._pg_ctl("start", f"--log={self._server_log}")
         if done.returncode == 0:
             return
         said = ""
-        if self._log.exists():
-            said = self._log.read_bytes()[size:].decode("utf-8", "replace").strip()
+        if self._server_log.exists():
+            said = self._server_log.read_bytes()[size:].decode("utf-8", "replace").strip()
         if give_up or not any(obstacle in said for obstacle in _OBSTACLES):
             raise EmbeddedServerError(
                 f"PostgreSQL did not start in {self.pgdata}: {said or done.stdout.strip()}"
