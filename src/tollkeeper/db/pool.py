@@ -11,7 +11,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from tollkeeper.base.errors import Unavailable
 
@@ -44,7 +44,10 @@ class Database:
     async def open(cls, url: str, *, min_size: int = 1, max_size: int = 10) -> AsyncGenerator[Self]:
         """Connect, or raise Unavailable with the server's own words."""
         # One connection beforehand: a pool that cannot connect only says that it timed out.
-        probe = await _connect(url)
+        try:
+            probe = await AsyncConnection[TupleRow].connect(**_parameters(url))
+        except psycopg.OperationalError as error:
+            raise Unavailable(f"The database does not answer: {error}") from error
         await probe.close()
 
         async def check(connection: Connection) -> None:
@@ -77,7 +80,8 @@ class Database:
 
     async def dedicated(self) -> Connection:
         """Open an autocommit connection of the caller's own, which the caller closes."""
-        return await _connect(self.url)
+        with _outages_named():
+            return await AsyncConnection[TupleRow].connect(**_parameters(self.url))
 
 
 def unavailable(error: BaseException) -> Unavailable | None:
@@ -89,12 +93,11 @@ def unavailable(error: BaseException) -> Unavailable | None:
         return error
     if not isinstance(error, psycopg.Error):
         return None
-    state = error.sqlstate
-    lost = isinstance(error, psycopg.OperationalError) and state is None
-    if lost or (state and (state[:2] in _OUTAGE_CLASSES or state in _OUTAGE_STATES)):
-        busy = isinstance(error, PoolTimeout)
-        reason = "is too busy" if busy else "does not answer"
-        return Unavailable(f"The database {reason}: {str(error).strip()}")
+    state = error.sqlstate or ""
+    lost = isinstance(error, psycopg.OperationalError) and not state
+    if lost or state.startswith(_OUTAGE_CLASSES) or state in _OUTAGE_STATES:
+        # The driver's words name hosts and paths: they are for the log, as the cause.
+        return Unavailable("The database does not answer just now")
     return None
 
 
@@ -107,11 +110,6 @@ def _outages_named() -> Generator[None]:
         if outage is None:
             raise
         raise outage from error
-
-
-async def _connect(url: str) -> Connection:
-    with _outages_named():
-        return await AsyncConnection[TupleRow].connect(**_parameters(url))
 
 
 def _parameters(url: str) -> dict[str, Any]:
