@@ -12,9 +12,8 @@ from tollkeeper.pricing.errors import (
     ModelNotPriced,
     PriceVersionConflict,
 )
+from tollkeeper.pricing.imported import Imported, Skipped
 from tollkeeper.pricing.importer import (
-    Imported,
-    Skipped,
     read_genai_prices,
     with_limits,
     write_price_files,

@@ -10,39 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from math import lcm
-from typing import Final, NamedTuple
+from typing import Final
 
 from tollkeeper.base.money import divide_up
 from tollkeeper.pricing import units
 from tollkeeper.pricing.markup import NO_MARKUP, Markup
 from tollkeeper.pricing.model import PriceVersion
 from tollkeeper.pricing.rating import check_quantity, not_priced
-from tollkeeper.pricing.sheet import Row, Sheet, sheet_for
+from tollkeeper.pricing.sheet import sheet_for
+from tollkeeper.pricing.tables import Ceiling, Dearest, Row, Sheet, Step
 from tollkeeper.pricing.units import INPUT_TOKENS, OUTPUT_TOKENS, Quantity, Usage
 
 # What `affordable` answers when output costs nothing: more than any model writes.
 NO_LIMIT: Final = 2**31 - 1
 
 Tiers = Collection[str | None]
-
-
-class Dearest(NamedTuple):
-    """The dearest bucket in reach of a bound, and how many lines its tokens could become."""
-
-    price: int
-    lines: int
-
-
-class Step(NamedTuple):
-    """Prices, over one denominator, that can hold for more than `threshold` input tokens."""
-
-    threshold: int
-    prices: Mapping[str, Dearest]
-
-
-class Ceiling(NamedTuple):
-    denominator: int
-    steps: tuple[Step, ...]
 
 
 def worst_case(

@@ -20,7 +20,7 @@ from genai_prices.data_snapshot import get_snapshot
 from tollkeeper.base.money import NANOS_PER_UNIT
 from tollkeeper.pricing.content import seal
 from tollkeeper.pricing.genai_names import PROVIDERS, UNITS, aliases_of
-from tollkeeper.pricing.importer import Imported, Skipped
+from tollkeeper.pricing.imported import Imported, Skipped
 from tollkeeper.pricing.model import PriceVersion, Rate
 from tollkeeper.pricing.price_file import ALWAYS
 from tollkeeper.pricing.sanity import faults_in

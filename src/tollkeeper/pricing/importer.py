@@ -8,28 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from tollkeeper.pricing.content import seal
+from tollkeeper.pricing.imported import Imported
 from tollkeeper.pricing.model import PriceVersion
 from tollkeeper.pricing.price_writer import write_price_file
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """What was not imported, and why."""
-
-    provider: str
-    model: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    versions: tuple[PriceVersion, ...]
-    skipped: tuple[Skipped, ...]
 
 
 def read_genai_prices(providers: Collection[str] | None = None, *, read_on: date) -> Imported:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from uuid import UUID
 
 from tollkeeper.pricing import units
 from tollkeeper.pricing.markup import OWN
-
-if TYPE_CHECKING:
-    from tollkeeper.pricing.bounds import Ceiling
-    from tollkeeper.pricing.sheet import Sheet
+from tollkeeper.pricing.tables import Ceiling, Sheet
 
 # What providers and clients call the ordinary tier, in requests and in answers.
 STANDARD_TIERS: Final = frozenset({"default", "standard", "standard_only", "auto"})
@@ -72,10 +69,10 @@ class PriceVersion:
 
     # Tables worked out once per mark-up and tier; they follow from the rest and may be dropped.
     sheets: dict[tuple[object, ...], Sheet] = field(
-        default_factory=dict["tuple[object, ...]", "Sheet"], init=False, repr=False, compare=False
+        default_factory=dict[tuple[object, ...], Sheet], init=False, repr=False, compare=False
     )
     ceilings: dict[tuple[object, ...], Ceiling] = field(
-        default_factory=dict["tuple[object, ...]", "Ceiling"],
+        default_factory=dict[tuple[object, ...], Ceiling],
         init=False,
         repr=False,
         compare=False,

@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from typing import Final, NamedTuple
+from typing import Final
 
 from tollkeeper.base.money import divide_half_up
 from tollkeeper.pricing import units
 from tollkeeper.pricing.markup import PPM, Markup
 from tollkeeper.pricing.model import STANDARD_TIERS, PriceVersion, Rate, Rates, resolve_rate
-from tollkeeper.pricing.units import Quantity
-
-
-class Row(NamedTuple):
-    """`numerator / denominator` is the exact charge in nanos for one unit, mark-up included."""
-
-    sku: str
-    per: int
-    list_nanos: int
-    price_nanos: int
-    numerator: int
-    denominator: int
-
-
-class Sheet(NamedTuple):
-    """`rows[i]` holds between the cliffs `thresholds[i - 1]` and `thresholds[i]`."""
-
-    thresholds: tuple[int, ...]
-    rows: tuple[dict[str, Row], ...]
-
-    def rows_at(self, input_tokens: Quantity) -> dict[str, Row]:
-        return self.rows[bisect_left(self.thresholds, input_tokens)]
-
+from tollkeeper.pricing.tables import Row, Sheet
 
 NO_PRICES: Final = Sheet((), ({},))
 
