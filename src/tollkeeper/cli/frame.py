@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -84,6 +85,8 @@ def tollkeeper(context: click.Context, config: Path | None, data_dir: Path | Non
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and exit with its status."""
+    # Until something that can stop in order is running, leave by every `finally` all the same.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(run(arguments))
 
 

@@ -7,7 +7,9 @@ import fcntl
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Final
 
 import click
@@ -46,6 +48,7 @@ def up_command(
     with (
         _only_one(settings.data_dir) as lock,
         listen(settings.server.host, settings.server.port) as listener,
+        _reading_ahead(),
         here.database_url(may_create=True) as url,
     ):
         address = address_of(listener)
@@ -78,6 +81,18 @@ def _only_one(data_dir: Path) -> Generator[Path]:
             ) from None
         path.write_text("", "utf-8")
         yield path
+
+
+@contextmanager
+def _reading_ahead() -> Generator[None]:
+    """Read the program while the database starts, which takes about as long."""
+    import_module("tollkeeper.db")  # What both need is read before, not by both at once.
+    reading = Thread(target=import_module, args=("tollkeeper.app",))
+    reading.start()
+    try:
+        yield
+    finally:
+        reading.join()
 
 
 async def _prepare(here: Installation, url: str, address: str) -> tuple[dict[str, str], bool]:
