@@ -13,7 +13,8 @@ from tollkeeper.gateway.dialects.bounds import InputBound, estimated_tokens
 from tollkeeper.gateway.dialects.chat_shapes import Completion, shown_usage, usage_of
 from tollkeeper.gateway.dialects.chat_stream import ChatMeter
 from tollkeeper.gateway.dialects.costs import put_cost
-from tollkeeper.gateway.dialects.metering import ANY, count_texts, encoded
+from tollkeeper.gateway.dialects.loose import count_texts, members_of, value_of
+from tollkeeper.gateway.dialects.metering import encoded
 from tollkeeper.gateway.dialects.model import ABSENT, JSON, Answer, Ask, Change, Cost, Fields
 from tollkeeper.gateway.dialects.usage import upstream_cost
 from tollkeeper.pricing.units import MODALITIES
@@ -60,7 +61,6 @@ class _Body(Struct):
 
 
 _BODY: Final = msgspec.json.Decoder(_Body)
-_OPTIONS: Final = msgspec.json.Decoder(dict[str, Raw])
 _COMPLETION: Final = msgspec.json.Decoder(Completion)
 
 
@@ -105,8 +105,7 @@ class Chat(faults.OpenAIFaults):
             for name in given or [change.cap_field]:
                 fields[name] = encoded(change.output_cap)
         if ask.stream and change.ask_usage:
-            options = fields.get("stream_options")
-            kept = _OPTIONS.decode(options) if reading.is_given(options) and options else {}
+            kept = members_of(fields.get("stream_options", b"{}"))
             fields["stream_options"] = encoded({**kept, "include_usage": True})
         return msgspec.json.encode(fields)
 
@@ -125,7 +124,7 @@ class Chat(faults.OpenAIFaults):
             usage["web_search"] = ask.counted["web_search"]
         error = None
         if reading.is_given(found.error):
-            error = faults.error_from(ANY.decode(found.error))
+            error = faults.error_from(value_of(found.error))
         return Answer(
             usage=usage,
             reported=raw is not None,
@@ -150,10 +149,11 @@ class Chat(faults.OpenAIFaults):
         return ChatMeter(ask)
 
     def _estimate(self, ask: Ask, fields: Fields) -> dict[str, int]:
-        written = estimated_tokens(count_texts(ANY.decode(fields.get("choices", b"[]"))))
+        written = estimated_tokens(count_texts(fields.get("choices", b"[]")))
         most = ask.output_bound(None)
-        usage = {"input": ask.input_estimate, "output": min(written, most or written)}
-        return {**usage, **ask.counted}
+        written = written if most is None else min(written, most)
+        usage = {"input": ask.input_estimate, "output": written, **ask.counted}
+        return {unit: count for unit, count in usage.items() if count}
 
 
 def _check(fields: Fields, asked: _Body) -> None:

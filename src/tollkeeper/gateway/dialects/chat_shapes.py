@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from tollkeeper.gateway.dialects.costs import has_object
+from tollkeeper.gateway.dialects.loose import members_of
 from tollkeeper.gateway.dialects.model import ABSENT
-from tollkeeper.gateway.dialects.usage import chat_usage
+from tollkeeper.gateway.dialects.usage import chat_usage, reported
 from tollkeeper.pricing.units import INPUT_TOKENS, OUTPUT_TOKENS
 
 
@@ -39,12 +39,8 @@ def usage_of(
     usage: Raw, groq: Groq | None = None
 ) -> tuple[dict[str, int], tuple[str, ...], bytes | None]:
     """Give buckets, oddities and the usage object itself; null and absent are None."""
-    if not has_object(usage) and groq is not None:
-        usage = groq.usage
-    if not has_object(usage):
-        return {}, (), None
-    buckets, oddities = chat_usage(usage)
-    return buckets, oddities, bytes(usage)
+    raw = reported(usage) or (reported(groq.usage) if groq is not None else None)
+    return ({}, (), None) if raw is None else (*chat_usage(raw), raw)
 
 
 def shown_usage(usage: Mapping[str, int]) -> dict[str, Any]:
@@ -60,9 +56,7 @@ def shown_usage(usage: Mapping[str, int]) -> dict[str, Any]:
 
 def chunk_like(first: bytes | None, model: str) -> dict[str, Raw]:
     """Make a chunk without choices that belongs to the stream `first` is from."""
-    fields: dict[str, Raw] = (
-        {} if first is None else msgspec.json.decode(first, type=dict[str, Raw])
-    )
+    fields = {} if first is None else members_of(first)
     made = {
         "id": Raw(b'"chatcmpl"'),
         "object": Raw(b'"chat.completion.chunk"'),

@@ -19,7 +19,8 @@ from tollkeeper.gateway.dialects import faults
 from tollkeeper.gateway.dialects.bounds import base64_bytes
 from tollkeeper.gateway.dialects.chat_shapes import Groq, chunk_like, shown_usage, usage_of
 from tollkeeper.gateway.dialects.costs import has_object, put_cost, without_upstream_money
-from tollkeeper.gateway.dialects.metering import ANY, BaseMeter, count_texts, encoded
+from tollkeeper.gateway.dialects.loose import count_texts, members_of, value_of
+from tollkeeper.gateway.dialects.metering import BaseMeter, encoded
 from tollkeeper.gateway.dialects.model import ABSENT, Answer, Ask, Cost
 from tollkeeper.gateway.dialects.reading import is_given, tier
 from tollkeeper.gateway.dialects.usage import upstream_cost
@@ -83,7 +84,6 @@ class _LooseChunk(_Ends):
 
 _CHUNK: Final = msgspec.json.Decoder(_Chunk)
 _LOOSE: Final = msgspec.json.Decoder(_LooseChunk)
-_SPLIT: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
 class ChatMeter(BaseMeter):
@@ -149,12 +149,12 @@ class ChatMeter(BaseMeter):
             self._first = data
         self._note(chunk)
         if is_given(chunk.error):
-            return self._fail(faults.error_from(ANY.decode(chunk.error)))
+            return self._fail(faults.error_from(value_of(chunk.error)))
         reports = has_object(chunk.usage)
         if not chunk.choices or (reports and self.complete):
             return self._take_without_choices(block, data, reports=reports)
         if reports and b"cost" in bytes(chunk.usage):
-            data = msgspec.json.encode(without_upstream_money(_SPLIT.decode(data)))
+            data = msgspec.json.encode(without_upstream_money(members_of(data)))
             block = sse.event(data)
         finished = sum(choice.finish_reason is not None for choice in chunk.choices)
         if not finished:
@@ -198,7 +198,7 @@ class ChatMeter(BaseMeter):
             return None
         for choice in chunk.choices or ():
             if is_given(choice.delta):
-                self._text_bytes += count_texts(ANY.decode(choice.delta))
+                self._text_bytes += count_texts(choice.delta)
                 self.produced = True
         return chunk
 
@@ -239,14 +239,14 @@ class ChatMeter(BaseMeter):
 
     def _ending(self, cost: Cost) -> list[bytes]:
         usage = Raw(self._raw_usage or encoded(shown_usage(self.answer().usage)))
-        carrier = _SPLIT.decode(self._carrier) if self._held else {}
+        carrier = members_of(self._carrier) if self._held else {}
         apart = self._ask.wants_usage and not has_object(carrier.get("usage"))
         if self._held and not apart:
             return [_chunk(put_cost(carrier, cost, usage)), *self._held[1:]]
         if not self._held and not self.produced and self._raw_usage is None:
             return []
         if self._usage_chunk is not None:
-            fields = _SPLIT.decode(self._usage_chunk)
+            fields = members_of(self._usage_chunk)
         else:
             fields = chunk_like(self._first, self._ask.model)
         return [*self._held, _chunk(put_cost(fields, cost, usage))]

@@ -8,13 +8,12 @@ import msgspec
 from msgspec import Raw
 
 from tollkeeper.base.money import format_nanos
+from tollkeeper.gateway.dialects.loose import members_of
 from tollkeeper.gateway.dialects.model import Cost, Fields
 
 # What other gateways and providers charged our operator: replaced or left out, because a
 # customer who sums it with our cost pays twice in his books.
 UPSTREAM_MONEY: Final = ("cost", "cost_details", "cost_in_usd_ticks", "estimated_cost", "is_byok")
-
-_SPLIT: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
 def money(nanos: int) -> Raw:
@@ -24,7 +23,7 @@ def money(nanos: int) -> Raw:
 def put_cost(fields: Fields, cost: Cost, usage: Raw) -> Fields:
     """Set `cost` and `usage.cost`, `usage.cost_details` in an answer taken apart."""
     inside = {
-        name: value for name, value in _SPLIT.decode(usage).items() if name not in UPSTREAM_MONEY
+        name: value for name, value in members_of(usage).items() if name not in UPSTREAM_MONEY
     }
     inside["cost"] = money(cost.nanos)
     inside["cost_details"] = details(cost)
@@ -35,7 +34,7 @@ def without_upstream_money(fields: Fields) -> Fields:
     """Leave out of an answer's usage what its provider charged the operator."""
     usage = {
         name: value
-        for name, value in _SPLIT.decode(fields["usage"]).items()
+        for name, value in members_of(fields["usage"]).items()
         if name not in UPSTREAM_MONEY
     }
     return {**fields, "usage": Raw(msgspec.json.encode(usage))}

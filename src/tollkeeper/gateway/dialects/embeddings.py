@@ -9,10 +9,10 @@ from msgspec import Meta, Raw, Struct
 
 from tollkeeper.gateway.dialects import faults, reading
 from tollkeeper.gateway.dialects.bounds import PER_MESSAGE, estimated_tokens
-from tollkeeper.gateway.dialects.costs import has_object, put_cost
+from tollkeeper.gateway.dialects.costs import put_cost
 from tollkeeper.gateway.dialects.metering import encoded
 from tollkeeper.gateway.dialects.model import ABSENT, JSON, Answer, Ask, Change, Cost, StreamMeter
-from tollkeeper.gateway.dialects.usage import embeddings_usage
+from tollkeeper.gateway.dialects.usage import embeddings_usage, reported
 
 _MAX_INPUTS: Final = 100_000
 _Tokens = list[int]
@@ -72,7 +72,7 @@ class Embeddings(faults.OpenAIFaults):
             raise reading.UnreadableAnswer(
                 "The provider's answer is no list of embeddings"
             ) from why
-        raw = bytes(found.usage) if has_object(found.usage) else None
+        raw = reported(found.usage)
         usage, oddities = embeddings_usage(raw) if raw is not None else ({}, ())
         if raw is None and found.data:
             usage = {"input": ask.input_estimate}

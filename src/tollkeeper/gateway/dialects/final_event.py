@@ -15,9 +15,11 @@ from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects import faults
 from tollkeeper.gateway.dialects.costs import has_object, put_cost
-from tollkeeper.gateway.dialects.metering import ANY, BaseMeter
+from tollkeeper.gateway.dialects.loose import members_of, value_of
+from tollkeeper.gateway.dialects.metering import BaseMeter
 from tollkeeper.gateway.dialects.model import ABSENT, Answer, Ask, Cost
 from tollkeeper.gateway.dialects.reading import is_given
+from tollkeeper.gateway.dialects.usage import reported
 
 ReadUsage = Callable[[Raw], tuple[dict[str, int], tuple[str, ...]]]
 
@@ -30,7 +32,6 @@ class _Event(Struct):
 
 
 _EVENT: Final = msgspec.json.Decoder(_Event)
-_SPLIT: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
 class FinalEventMeter(BaseMeter):
@@ -47,17 +48,17 @@ class FinalEventMeter(BaseMeter):
         self._usage: Raw = ABSENT
 
     def answer(self) -> Answer:
-        reported = has_object(self._usage)
-        usage, oddities = self._read_usage(self._usage) if reported else ({}, ())
-        if not reported and self.produced:
+        raw = reported(self._usage)
+        usage, oddities = self._read_usage(Raw(raw)) if raw is not None else ({}, ())
+        if raw is None and self.produced:
             usage = self._with_text(self._estimate)
         return Answer(
             usage=usage,
-            reported=reported,
-            source=self._source(reported=reported),
+            reported=raw is not None,
+            source=self._source(reported=raw is not None),
             produced=self.produced,
             finish_reason=self._last_type if self.complete else None,
-            raw_usage=bytes(self._usage) if reported else None,
+            raw_usage=raw,
             oddities=tuple(dict.fromkeys((*self._oddities, *oddities))),
             error=self.error,
         )
@@ -66,7 +67,7 @@ class FinalEventMeter(BaseMeter):
         out: list[bytes] = []
         if self._last is not None:
             usage = self._usage if has_object(self._usage) else Raw(b"{}")
-            fields = put_cost(_SPLIT.decode(self._last), cost, usage)
+            fields = put_cost(members_of(self._last), cost, usage)
             out.append(sse.event(msgspec.json.encode(fields), self._last_type))
         if error is not None:
             out.append(sse.event(faults.openai_body(error)))
@@ -85,7 +86,7 @@ class FinalEventMeter(BaseMeter):
             return block
         if event.type == "error" or is_given(event.error):
             whole = event.error if is_given(event.error) else Raw(data)
-            return self._fail(faults.error_from(ANY.decode(whole)))
+            return self._fail(faults.error_from(value_of(whole)))
         self.produced = True
         self._count(event.delta)
         if event.type != self._last_type:

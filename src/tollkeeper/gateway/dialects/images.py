@@ -12,11 +12,11 @@ from msgspec import Meta, Raw, Struct
 
 from tollkeeper.gateway.dialects import faults, reading
 from tollkeeper.gateway.dialects.bounds import PER_REQUEST, estimated_tokens
-from tollkeeper.gateway.dialects.costs import has_object, put_cost
+from tollkeeper.gateway.dialects.costs import put_cost
 from tollkeeper.gateway.dialects.final_event import FinalEventMeter
 from tollkeeper.gateway.dialects.metering import encoded
 from tollkeeper.gateway.dialects.model import ABSENT, JSON, Answer, Ask, Change, Cost, Fields
-from tollkeeper.gateway.dialects.usage import images_usage
+from tollkeeper.gateway.dialects.usage import images_usage, reported
 
 MAX_IMAGES: Final = 10
 
@@ -83,7 +83,7 @@ class Images(faults.OpenAIFaults):
         except (ValueError, RecursionError) as why:
             raise reading.UnreadableAnswer("The provider's answer is no list of images") from why
         drawn = len(found.data or ())
-        raw = bytes(found.usage) if has_object(found.usage) else None
+        raw = reported(found.usage)
         usage, oddities = images_usage(raw) if raw is not None else ({}, ())
         if "image" in ask.units:
             usage = {"image": drawn} if drawn else {}

@@ -12,12 +12,13 @@ from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects import faults, reading
 from tollkeeper.gateway.dialects.bounds import InputBound, estimated_tokens
-from tollkeeper.gateway.dialects.costs import has_object, put_cost
+from tollkeeper.gateway.dialects.costs import put_cost
+from tollkeeper.gateway.dialects.loose import count_texts, value_of
 from tollkeeper.gateway.dialects.messages_shapes import served_tier, shown_usage
 from tollkeeper.gateway.dialects.messages_stream import MessagesMeter
-from tollkeeper.gateway.dialects.metering import ANY, count_texts, encoded
+from tollkeeper.gateway.dialects.metering import encoded
 from tollkeeper.gateway.dialects.model import ABSENT, JSON, Answer, Ask, Change, Cost, Fields
-from tollkeeper.gateway.dialects.usage import messages_usage
+from tollkeeper.gateway.dialects.usage import messages_usage, reported
 
 # Anthropic runs at most this many rounds of its own tools before it pauses ("Server tools").
 MAX_ROUNDS: Final = 10
@@ -129,7 +130,7 @@ class Messages:
             found = _ANSWER.decode(body)
         except (ValueError, RecursionError) as why:
             raise reading.UnreadableAnswer("The provider's answer is no message") from why
-        raw = bytes(found.usage) if has_object(found.usage) else None
+        raw = reported(found.usage)
         usage, oddities = messages_usage(raw) if raw is not None else ({}, ())
         produced = found.type != "error" and found.content is not None
         if raw is None and produced:
@@ -138,7 +139,7 @@ class Messages:
             usage["code_execution"] = 1
         error = None
         if reading.is_given(found.error):
-            error = faults.error_from(ANY.decode(found.error))
+            error = faults.error_from(value_of(found.error))
         return Answer(
             usage=usage,
             reported=raw is not None,
@@ -288,9 +289,11 @@ def _user_of(metadata: Any) -> Any:
 
 
 def _estimate(ask: Ask, fields: Fields) -> dict[str, int]:
-    written = estimated_tokens(count_texts(ANY.decode(fields.get("content", b"[]"))))
+    written = estimated_tokens(count_texts(fields.get("content", b"[]")))
     most = ask.output_bound(None)
-    return {"input": ask.input_estimate, "output": written if most is None else min(written, most)}
+    written = written if most is None else min(written, most)
+    usage = {"input": ask.input_estimate, "output": written}
+    return {unit: count for unit, count in usage.items() if count}
 
 
 def _preview(messages: list[_Message]) -> str:

@@ -15,10 +15,11 @@ from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects import faults
 from tollkeeper.gateway.dialects.costs import has_object, put_cost
+from tollkeeper.gateway.dialects.loose import count_texts, members_of, value_of
 from tollkeeper.gateway.dialects.messages_shapes import served_tier, shown_usage
-from tollkeeper.gateway.dialects.metering import ANY, BaseMeter, count_texts, encoded
+from tollkeeper.gateway.dialects.metering import BaseMeter, encoded
 from tollkeeper.gateway.dialects.model import ABSENT, Answer, Ask, Cost
-from tollkeeper.gateway.dialects.usage import messages_usage
+from tollkeeper.gateway.dialects.usage import messages_usage, reported
 
 _Counts = dict[str, Any]
 
@@ -52,7 +53,6 @@ class _Event(Struct):
 
 
 _EVENT: Final = msgspec.json.Decoder(_Event)
-_SPLIT: Final = msgspec.json.Decoder(dict[str, Raw])
 _NO_DELTA: Final = {"stop_reason": None, "stop_sequence": None}
 
 
@@ -68,7 +68,7 @@ class MessagesMeter(BaseMeter):
         self._stop_reason: str | None = None
 
     def answer(self) -> Answer:
-        raw = msgspec.json.encode(self._counts) if self._counts else None
+        raw = reported(msgspec.json.encode(self._counts))
         usage, oddities = messages_usage(raw) if raw is not None else ({}, ())
         if not self._final and (self.produced or raw is not None):
             usage = self._with_estimates(usage, reported=raw is not None)
@@ -124,7 +124,7 @@ class MessagesMeter(BaseMeter):
             self.ended = self.complete = True
             return b""
         if event.type == "error":
-            return self._fail(faults.error_from(ANY.decode(event.error)))
+            return self._fail(faults.error_from(value_of(event.error)))
         if event.type == "message_start" and event.message is not None:
             self._id, self._model = event.message.id, event.message.model
             self._counts = event.message.usage or {}
@@ -151,9 +151,9 @@ class MessagesMeter(BaseMeter):
     def _take_unknown(self, block: bytes, data: bytes) -> bytes:
         """Pass an event of a shape we do not know; if it brings content, its text counts."""
         self._oddities.append("an event has an unknown shape")
-        event: Any = ANY.decode(data)
-        if isinstance(event, dict) and "delta" in event:
-            self._text_bytes += count_texts(event["delta"])
+        delta = members_of(data).get("delta")
+        if delta is not None:
+            self._text_bytes += count_texts(delta)
             self.produced = True
         return self._let_go(block)
 
@@ -176,7 +176,7 @@ class MessagesMeter(BaseMeter):
             return []
         answer = self.answer()
         if self._held:
-            fields = _SPLIT.decode(self._held[-1][1])
+            fields = members_of(self._held[-1][1])
         else:
             fields = {"type": Raw(b'"message_delta"'), "delta": encoded(_NO_DELTA)}
         usage = fields.get("usage")

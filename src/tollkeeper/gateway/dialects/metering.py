@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
-
 import msgspec
 from msgspec import Raw
 
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects.bounds import estimated_tokens
+from tollkeeper.gateway.dialects.loose import is_text, members_of
 from tollkeeper.gateway.dialects.model import Ask, Source, UpstreamError
-
-ANY: Final = msgspec.json.Decoder()
 
 
 class BaseMeter:
@@ -38,7 +35,7 @@ class BaseMeter:
         out: list[bytes] = []
         for block in blocks:
             data = sse.data_of(block)
-            out.append(block if data is None else self._take(block, data))
+            out.append(block if data is None else self._take_text(block, data))
             if self.ended:
                 break
         return b"".join(out)
@@ -46,9 +43,15 @@ class BaseMeter:
     def end(self) -> bytes:
         rest = self._splitter.rest()
         data = None if self.ended else sse.data_of(rest)
-        if data is None or not _is_whole(data):
+        if data is None or not (data == b"[DONE]" or members_of(data)):
             return b""
-        return self._take(rest.rstrip(b"\r\n") + b"\n\n", data)
+        return self._take_text(rest.rstrip(b"\r\n") + b"\n\n", data)
+
+    def _take_text(self, block: bytes, data: bytes) -> bytes:
+        if is_text(data):
+            return self._take(block, data)
+        self._oddities.append("an event is not UTF-8")
+        return block
 
     def _take(self, block: bytes, data: bytes) -> bytes:
         """Take one event; give what of it, and of what was held before it, passes on now."""
@@ -91,35 +94,5 @@ class StreamBroken(TollkeeperError):
     retryable = True
 
 
-# Members that say what a part is, not what the model wrote.
-_LABELS: Final = frozenset({"role", "type", "id", "call_id", "index", "finish_reason", "object"})
-
-
-def count_texts(value: Any) -> int:
-    """Count the UTF-8 bytes of all text in a value of unknown shape."""
-    pending: list[Any] = [value]
-    total = 0
-    while pending:
-        one = pending.pop()
-        if isinstance(one, str):
-            total += len(one.encode())
-        elif isinstance(one, dict):
-            members = cast("dict[str, Any]", one).items()
-            pending.extend(inner for name, inner in members if name not in _LABELS)
-        elif isinstance(one, list):
-            pending.extend(cast("list[Any]", one))
-    return total
-
-
 def encoded(value: object) -> Raw:
     return Raw(msgspec.json.encode(value))
-
-
-def _is_whole(data: bytes) -> bool:
-    if data == b"[DONE]":
-        return True
-    try:
-        ANY.decode(data)
-    except (ValueError, RecursionError):
-        return False
-    return True

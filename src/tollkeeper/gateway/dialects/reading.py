@@ -21,6 +21,8 @@ _MAX_LABEL_CHARS: Final = 512
 _WHERE: Final = re.compile(r"^(?P<said>.*?) - at `\$\.?(?P<field>[^`]*)`$", re.DOTALL)
 _MISSING: Final = re.compile(r"^Object missing required field `(?P<field>[^`]+)`")
 _SPLIT: Final = msgspec.json.Decoder(dict[str, Raw])
+# Numbers stay as they are written: no size of theirs is wrong here.
+_TEXTS: Final = msgspec.json.Decoder(Any, float_hook=str)
 
 
 class UnreadableAnswer(TollkeeperError):
@@ -87,11 +89,12 @@ def text_bytes(body: bytes) -> int:
     """Bound the UTF-8 bytes of all text in a JSON body, however a tokenizer normalises it.
 
     An escape is never shorter than the bytes it stands for. NFKC, which some tokenizers apply
-    first, can make text longer, so then the longer form counts.
+    first, can make text longer, so then the longer form counts. Raises InvalidRequest for an
+    escape that is half a character.
     """
     if body.isascii() and b"\\u" not in body:
         return len(body)
-    text = msgspec.json.encode(msgspec.json.decode(body)) if b"\\u" in body else body
+    text = msgspec.json.encode(shape(_TEXTS, body)) if b"\\u" in body else body
     return max(len(body), len(unicodedata.normalize("NFKC", text.decode()).encode()))
 
 

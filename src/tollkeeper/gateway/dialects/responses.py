@@ -12,7 +12,8 @@ from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects import faults, reading
 from tollkeeper.gateway.dialects.bounds import InputBound, estimated_tokens
 from tollkeeper.gateway.dialects.costs import put_cost
-from tollkeeper.gateway.dialects.metering import ANY, count_texts, encoded
+from tollkeeper.gateway.dialects.loose import count_texts
+from tollkeeper.gateway.dialects.metering import encoded
 from tollkeeper.gateway.dialects.model import JSON, Answer, Ask, Change, Cost, Fields
 from tollkeeper.gateway.dialects.responses_shapes import (
     Tool,
@@ -118,7 +119,7 @@ class Responses(faults.OpenAIFaults):
             raise reading.UnreadableAnswer("The provider's answer is no response")
         estimate: dict[str, int] = {}
         if found.output:
-            written = estimated_tokens(count_texts(ANY.decode(fields["output"])))
+            written = estimated_tokens(count_texts(fields["output"]))
             most = ask.output_bound(None)
             estimate = {
                 "input": ask.input_estimate,

@@ -11,10 +11,10 @@ from msgspec import Raw, Struct
 
 from tollkeeper.gateway.dialects import faults
 from tollkeeper.gateway.dialects.costs import has_object
-from tollkeeper.gateway.dialects.metering import ANY
+from tollkeeper.gateway.dialects.loose import value_of
 from tollkeeper.gateway.dialects.model import ABSENT, Answer
 from tollkeeper.gateway.dialects.reading import is_given, tier
-from tollkeeper.gateway.dialects.usage import responses_usage, upstream_cost
+from tollkeeper.gateway.dialects.usage import reported, responses_usage, upstream_cost
 from tollkeeper.pricing.units import INPUT_TOKENS, OUTPUT_TOKENS
 
 
@@ -132,7 +132,7 @@ def call_unit(item: Item) -> str | None:
 
 def answer_of(found: Response, estimate: Mapping[str, int]) -> Answer:
     """Make an answer of a response object; `estimate` is for one without usage."""
-    raw = bytes(found.usage) if has_object(found.usage) else None
+    raw = reported(found.usage)
     usage, oddities = responses_usage(raw) if raw is not None else (dict(estimate), ())
     reason = found.incomplete_details.reason if found.incomplete_details is not None else None
     return Answer(
@@ -147,7 +147,7 @@ def answer_of(found: Response, estimate: Mapping[str, int]) -> Answer:
         raw_usage=raw,
         oddities=oddities,
         upstream_cost=None if raw is None else upstream_cost(raw),
-        error=faults.error_from(ANY.decode(found.error)) if is_given(found.error) else None,
+        error=faults.error_from(value_of(found.error)) if is_given(found.error) else None,
     )
 
 

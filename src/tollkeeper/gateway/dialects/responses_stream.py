@@ -8,7 +8,7 @@ without one ends with an `error` event that carries usage and cost instead.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -17,7 +17,8 @@ from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects import faults
 from tollkeeper.gateway.dialects.costs import has_object, put_cost
-from tollkeeper.gateway.dialects.metering import ANY, BaseMeter, encoded
+from tollkeeper.gateway.dialects.loose import members_of, value_of
+from tollkeeper.gateway.dialects.metering import BaseMeter, encoded
 from tollkeeper.gateway.dialects.model import ABSENT, Answer, Ask, Cost
 from tollkeeper.gateway.dialects.reading import is_given
 from tollkeeper.gateway.dialects.responses_shapes import (
@@ -43,7 +44,6 @@ class _Event(Struct):
 _EVENT: Final = msgspec.json.Decoder(_Event)
 _TEXT: Final = msgspec.json.Decoder(str)
 _ITEM: Final = msgspec.json.Decoder(Item)
-_SPLIT: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
 class ResponsesMeter(BaseMeter):
@@ -74,8 +74,8 @@ class ResponsesMeter(BaseMeter):
     def finish(self, cost: Cost, error: TollkeeperError | None = None) -> bytes:
         if self._last is not None:
             name, data = self._last
-            fields = _SPLIT.decode(data)
-            response = _SPLIT.decode(fields["response"])
+            fields = members_of(data)
+            response = members_of(fields["response"])
             usage = response.get("usage", ABSENT)
             if not has_object(usage):
                 usage = encoded(shown_usage(self.answer().usage))
@@ -107,7 +107,7 @@ class ResponsesMeter(BaseMeter):
             return b""
         elif kind == "error" or is_given(event.error):
             whole = event.error if is_given(event.error) else Raw(data)
-            return self._fail(faults.error_from(ANY.decode(whole)))
+            return self._fail(faults.error_from(value_of(whole)))
         elif kind == "response.created":
             self._begun = read_response(event.response) or self._begun
         elif kind == "response.output_item.done":
@@ -138,7 +138,7 @@ class ResponsesMeter(BaseMeter):
         return {"input": self._estimated_input(), "output": self._estimated_output()}
 
     def _error_event(self, body: bytes, cost: Cost) -> bytes:
-        fields: dict[str, Any] = ANY.decode(faults.responses_event(body))
+        fields = members_of(faults.responses_event(body))
         usage = encoded(shown_usage(self.answer().usage))
         charged = put_cost({}, cost, usage) if self.produced else {}
         return sse.event(msgspec.json.encode({**fields, **charged}), "error")

@@ -18,11 +18,11 @@ from msgspec.structs import replace
 
 from tollkeeper.gateway.dialects import faults, forms, reading
 from tollkeeper.gateway.dialects.bounds import BYTES_PER_AUDIO_TOKEN, PER_REQUEST
-from tollkeeper.gateway.dialects.costs import has_object, put_cost
+from tollkeeper.gateway.dialects.costs import put_cost
 from tollkeeper.gateway.dialects.final_event import FinalEventMeter
 from tollkeeper.gateway.dialects.metering import encoded
 from tollkeeper.gateway.dialects.model import ABSENT, JSON, Answer, Ask, Change, Cost
-from tollkeeper.gateway.dialects.usage import audio_usage
+from tollkeeper.gateway.dialects.usage import audio_usage, reported
 
 BYTES_PER_SECOND: Final = 500
 _LIKELY_BYTES_PER_SECOND: Final = 16_000
@@ -96,7 +96,7 @@ class Transcriptions(faults.OpenAIFaults):
             found = _ANSWER.decode(body)
         except (ValueError, RecursionError) as why:
             raise reading.UnreadableAnswer("The provider's answer is no transcription") from why
-        raw = bytes(found.usage) if has_object(found.usage) else _duration(found.duration)
+        raw = reported(found.usage) or _duration(found.duration)
         usage, oddities = audio_usage(raw) if raw is not None else ({}, ())
         produced = found.text is not None
         if raw is None and produced:

@@ -14,6 +14,8 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import Raw
 
+from tollkeeper.gateway.dialects.loose import members_of
+
 Usage = dict[str, int]
 
 _MAX_COUNT: Final = 10**15
@@ -207,18 +209,38 @@ def audio_usage(raw: Raw | bytes) -> tuple[Usage, tuple[str, ...]]:
     return _kept(usage), tuple(counts.oddities)
 
 
+def reported(raw: Raw | bytes) -> bytes | None:
+    """Give a usage object that holds at least one count. None: nothing was reported."""
+    if not bytes(raw).startswith(b"{"):
+        return None
+    fields = _read(raw).fields
+    return bytes(raw) if any(fields.get(name) is not None for name in _TOTALS) else None
+
+
+_TOTALS: Final = (
+    *("prompt_tokens", "completion_tokens", "total_tokens"),
+    *("input_tokens", "output_tokens", "seconds"),
+)
+
+
 def upstream_cost(raw: Raw | bytes) -> str | None:
-    """Give the cost that OpenRouter and others report, as they wrote it."""
-    counts = _read(raw)
-    value: Any = counts.fields.get("cost")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return msgspec.json.encode(value).decode()
-    return None
+    """Give the cost that OpenRouter, Perplexity and others report, as they wrote it."""
+    cost = members_of(raw).get("cost", b"null")
+    cost = members_of(cost).get("total_cost", cost)
+    text = bytes(cost).decode("ascii", "replace")
+    return text if text[:1].isdecimal() else None
 
 
 def _read(raw: Raw | bytes) -> Counts:
-    whole: Any = msgspec.json.decode(raw)
+    try:
+        whole: Any = _USAGE.decode(raw)
+    except (ValueError, RecursionError):
+        whole = None
     return Counts({"usage": whole}, []).inside("usage")
+
+
+# A number too large for a float is no count, but no accident either.
+_USAGE: Final = msgspec.json.Decoder(Any, float_hook=float)
 
 
 def _input_buckets(
