@@ -24,6 +24,12 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def org_option(command: F) -> F:
+    """Give a command `--org`, which may be left out while there is only one."""
+    text = "The organization, by id or name; without it, the only one."
+    return click.option("--org", help=text)(command)
+
+
 def say(text: str) -> None:
     click.echo(text, err=True)
 
