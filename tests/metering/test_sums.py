@@ -134,7 +134,7 @@ async def test_many_processes_add_each_record_once(
     purses = [await open_purse(database, clock) for _ in range(5)]
     wallets = [(purse.org_id, purse.wallet_id) for purse in purses]
     told: dict[UUID, list[NewCharge]] = defaultdict(list)
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311 (no secret)
 
     async def spend() -> None:
         for _ in range(30):
@@ -145,7 +145,7 @@ async def test_many_processes_add_each_record_once(
 
     async def add(seed: int) -> None:
         for _ in range(40):
-            mixed = random.Random(seed).sample(wallets, len(wallets))
+            mixed = random.Random(seed).sample(wallets, len(wallets))  # noqa: S311 (no secret)
             await sums.add_up(database, mixed)
             await asyncio.sleep(0.002)
 

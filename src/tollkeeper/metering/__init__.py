@@ -1,5 +1,6 @@
 """Hold, meter, settle: what every call costs, recorded once. Read `README.md` for what holds."""
 
+from tollkeeper.metering.intake import metering_routes
 from tollkeeper.metering.meter import Meter
 from tollkeeper.metering.record import (
     Call,
@@ -7,6 +8,7 @@ from tollkeeper.metering.record import (
     failed_call,
     fingerprint_of,
     new_charge,
+    refused_call,
     usage_id_of,
 )
 from tollkeeper.metering.refusal import AlreadyCharged, refuse_charge, refuse_hold
@@ -18,8 +20,10 @@ __all__ = [
     "Previews",
     "failed_call",
     "fingerprint_of",
+    "metering_routes",
     "new_charge",
     "refuse_charge",
     "refuse_hold",
+    "refused_call",
     "usage_id_of",
 ]

@@ -70,6 +70,11 @@ class Lane(Generic[Item, Result]):
                 raise result
         return results
 
+    def submit_unheard(self, item: Item) -> None:
+        """Send an item whose answer nobody waits for. It is dropped when too many are waiting."""
+        if self._batcher.waiting < MOST_WAITING:
+            self._batcher.submit(item)
+
     @property
     def waiting(self) -> int:
         return self._batcher.waiting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -25,6 +26,7 @@ from tollkeeper.metering.lane import IMPATIENT_SECONDS, Lane
 
 _GRACE_SECONDS: Final = 30.0
 _MOST_WALLETS: Final = 200_000
+NOTES_PER_SECOND: Final = 10
 
 Void = tuple[UUID, UUID, UUID]  # organization, wallet, hold
 
@@ -40,6 +42,7 @@ class Meter:
         self._database = database
         self._clock = clock
         self._wallets: dict[tuple[UUID, bool, str], UUID] = {}
+        self._touched: set[tuple[UUID, UUID]] = set()
         self._holds = Lane(database, self._hold, patience=IMPATIENT_SECONDS)
         self._charges = Lane(database, self._charge, patience=IMPATIENT_SECONDS)
         self._settlements = Lane(database, self._settle, patience=None)
@@ -47,6 +50,8 @@ class Meter:
         # Long lists have connections of their own, so that no single call waits behind them.
         self._settled_lists = Lane(database, self._settle, patience=IMPATIENT_SECONDS)
         self._charged_lists = Lane(database, self._charge, patience=IMPATIENT_SECONDS)
+        self._notes = Lane(database, self._settle, patience=IMPATIENT_SECONDS)
+        self._noting = Allowance(NOTES_PER_SECOND)
 
     @classmethod
     @asynccontextmanager
@@ -100,6 +105,19 @@ class Meter:
         """Like `settle_many`, but what the money does not cover is refused."""
         return await self._charged_lists.submit_all(charges)
 
+    def note(self, record: NewCharge) -> None:
+        """Record a call that cost nothing, when there is time; only so many a second per wallet.
+
+        Somebody who hammers an empty balance sees that in the log without filling it.
+        """
+        if self._noting.allow((record.org_id, record.wallet_id)):
+            self._notes.submit_unheard(record)
+
+    def take_touched(self) -> list[tuple[UUID, UUID]]:
+        """Return the wallets that were charged since this was asked last."""
+        touched, self._touched = self._touched, set()
+        return list(touched)
+
     @property
     def unsettled(self) -> int:
         """How many settlements wait for the database beyond those that are under way."""
@@ -118,6 +136,7 @@ class Meter:
             self._voids,
             self._settled_lists,
             self._charged_lists,
+            self._notes,
         )
 
     async def _find_wallet(self, name: tuple[UUID, bool, str]) -> UUID:
@@ -141,17 +160,39 @@ class Meter:
     async def _charge(
         self, connection: Connection, items: Sequence[NewCharge], _repeated: bool
     ) -> list[ChargeResult]:
-        return await ledger.charge(connection, items, self._clock.now())
+        results = await ledger.charge(connection, items, self._clock.now())
+        self._touched.update((item.org_id, item.wallet_id) for item in items)
+        return results
 
     async def _settle(
         self, connection: Connection, items: Sequence[NewCharge], _repeated: bool
     ) -> list[ChargeResult]:
-        return await ledger.settle(connection, items, self._clock.now())
+        results = await ledger.settle(connection, items, self._clock.now())
+        self._touched.update((item.org_id, item.wallet_id) for item in items)
+        return results
 
     async def _void(
         self, connection: Connection, items: Sequence[Void], _repeated: bool
     ) -> list[EndOutcome]:
         return await ledger.void(connection, items, self._clock.now())
+
+
+class Allowance:
+    """So many times a second for each of many."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._second = 0
+        self._counts: dict[object, int] = {}
+
+    def allow(self, whom: object) -> bool:
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second = second
+            self._counts.clear()
+        count = self._counts.get(whom, 0)
+        self._counts[whom] = count + 1
+        return count < self._most
 
 
 def _ours(items: Sequence[NewHold], results: Sequence[HoldResult]) -> list[HoldResult]:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tollkeeper import pricing
+from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.base.ids import named_uuid, uuid7
 from tollkeeper.ledger import NewCharge
 from tollkeeper.pricing import Rating
@@ -174,6 +175,12 @@ def failed_call(
         thread_id=_short(call.thread_id),
         detail=_storable(detail),
     )
+
+
+def refused_call(call: Call, refusal: TollkeeperError) -> NewCharge:
+    """Make the record of a call that was refused: it tells the customer why nothing happened."""
+    error = f"{refusal.code}: {refusal.detail}"
+    return failed_call(call, status=refusal.status, error=error)
 
 
 def _short(text: str | None, longest: int = LONGEST_NAME) -> str | None:

@@ -168,7 +168,26 @@ UPDATE usage_summed SET usage_seq = 0
 WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
 """
 
+FIRST_CHARGE: Final[LiteralString] = """
+SELECT usage_id, wallet_id, key_id, amount, balance_after, late, fingerprint
+FROM usage_record
+WHERE org_id = %(org_id)s AND usage_id = %(usage_id)s
+"""
+
 _NIL: Final = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstCharge:
+    """What a call was charged, as it was answered the first time."""
+
+    usage_id: UUID
+    wallet_id: UUID
+    key_id: UUID | None
+    amount: int
+    balance_after: int
+    late: bool
+    fingerprint: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +228,12 @@ def is_outage(error: BaseException) -> bool:
         return True
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     return state is not None and state[:2] in _TRANSIENT
+
+
+async def first_charge(connection: Connection, org_id: UUID, usage_id: UUID) -> FirstCharge | None:
+    async with connection.cursor(row_factory=class_row(FirstCharge)) as cursor:
+        await cursor.execute(FIRST_CHARGE, {"org_id": org_id, "usage_id": usage_id})
+        return await cursor.fetchone()
 
 
 async def add_up(

@@ -1,0 +1,150 @@
+"""`POST /metering/events`: usage of the past, thousands at a time; it always posts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from tollkeeper.base.errors import InvalidRequest, TollkeeperError
+from tollkeeper.base.ids import named_uuid
+from tollkeeper.http import encode_json, header, invalid
+from tollkeeper.ledger import ChargeOutcome, ChargeResult, NewCharge
+from tollkeeper.metering.intake.bodies import EventIn, EventResult, EventsOut
+from tollkeeper.metering.intake.desk import Ask, Desk, Reply, call_of
+from tollkeeper.metering.intake.envelopes import read_events
+from tollkeeper.metering.intake.spenders import CURRENCY, Spender
+from tollkeeper.metering.intake.tariff import check_used, find_sale, rate_usage
+from tollkeeper.metering.record import fingerprint_of, new_charge
+from tollkeeper.metering.refusal import refuse_charge
+
+# Rated in one go; between two of them others get their turn.
+_TURN: Final = 100
+# Clocks differ.
+_AHEAD: Final = timedelta(minutes=5)
+
+Made = NewCharge | TollkeeperError
+
+
+async def ingest(desk: Desk, ask: Ask) -> Reply:
+    content_type = header(ask.scope, b"content-type")
+    read = read_events(content_type, ask.body, desk.limits.events)
+    batch = _Batch(desk, ask, desk.clock.now())
+    made: list[Made] = []
+    sent: list[asyncio.Task[list[ChargeResult | Exception]]] = []
+    for start in range(0, len(read), _TURN):
+        turn = [await batch.make(one) for one in read[start : start + _TURN]]
+        made += turn
+        charges = [one for one in turn if isinstance(one, NewCharge)]
+        # The database is at work on these while the next are rated.
+        sent.append(asyncio.create_task(desk.meter.settle_many(charges)))
+        await asyncio.sleep(0)
+    answers = iter([answer for part in await asyncio.gather(*sent) for answer in part])
+    results = [
+        _result(_id_of(one), next(answers) if isinstance(charge, NewCharge) else charge)
+        for one, charge in zip(read, made, strict=True)
+    ]
+    return 200, encode_json(_summed(results))
+
+
+class _Batch:
+    """Makes charges of events; who pays is found once for each who is named."""
+
+    def __init__(self, desk: Desk, ask: Ask, now: datetime) -> None:
+        self._desk = desk
+        self._ask = ask
+        self._now = now
+        self._latest = now + _AHEAD
+        self._earliest = now - desk.limits.late
+        self._spenders: dict[tuple[object, ...], Spender | TollkeeperError] = {}
+
+    async def make(self, read: EventIn | tuple[str | None, InvalidRequest]) -> Made:
+        if not isinstance(read, EventIn):
+            return read[1]
+        try:
+            check_used(read)
+            spender = await self._spender(read)
+            return self._charge(read, spender, self._moment(read.time))
+        except TollkeeperError as refusal:
+            return refusal
+
+    async def _spender(self, event: EventIn) -> Spender:
+        named = (event.api_key, event.organization_id, event.project_id, event.livemode)
+        found = self._spenders.get(named)
+        if found is None:
+            try:
+                found = await self._desk.spenders.find(self._ask.caller, event)
+            except TollkeeperError as refusal:
+                if refusal.retryable:
+                    raise
+                found = refusal
+            self._spenders[named] = found
+        if isinstance(found, TollkeeperError):
+            raise found
+        return found
+
+    def _moment(self, said: datetime | None) -> datetime:
+        if said is None:
+            return self._now
+        if said > self._latest:
+            raise invalid({"time": ["lies in the future"]})
+        if said < self._earliest:
+            days = self._desk.limits.late.days
+            raise invalid({"time": [f"lies more than {days} days back"]})
+        return said.astimezone(UTC)
+
+    def _charge(self, event: EventIn, spender: Spender, moment: datetime) -> NewCharge:
+        sale = find_sale(self._desk.books.book, event, moment)
+        call = call_of(
+            self._desk,
+            spender,
+            sale,
+            event,
+            event_id_of(spender, event.source, event.id),
+            started_at=moment,
+            fingerprint=fingerprint_of((event, spender.project_id, spender.key_id)),
+            request_id=event.id,
+        )
+        return new_charge(
+            call,
+            rate_usage(sale, event.usage),
+            status=event.status,
+            source="reported",
+            duration_ms=event.duration_ms,
+            error=event.error,
+        )
+
+
+def event_id_of(spender: Spender, source: str, event_id: str) -> UUID:
+    """Name the record of an event: unique by organization, mode, source and id."""
+    mode = "live" if spender.livemode else "test"
+    return named_uuid(spender.org_id, f"{mode}/event/{len(source)}/{source}/{event_id}")
+
+
+def _id_of(read: EventIn | tuple[str | None, InvalidRequest]) -> str | None:
+    return read.id if isinstance(read, EventIn) else read[0]
+
+
+def _result(event_id: str | None, answer: ChargeResult | Exception) -> EventResult:
+    if isinstance(answer, ChargeResult):
+        refusal = refuse_charge(answer, required=0, currency=CURRENCY, top_up_url=None)
+        if refusal is None:
+            known = answer.outcome is ChargeOutcome.EXISTS
+            return EventResult(id=event_id, status="duplicate" if known else "accepted")
+        answer = refusal
+    code, reason = "not_recordable", "This event cannot be recorded"
+    if isinstance(answer, TollkeeperError):
+        code, reason = answer.code, answer.detail
+    return EventResult(id=event_id, status="rejected", code=code, reason=reason)
+
+
+def _summed(results: Sequence[EventResult]) -> EventsOut:
+    said = [result.status for result in results]
+    return EventsOut(
+        accepted=said.count("accepted"),
+        duplicate=said.count("duplicate"),
+        rejected=said.count("rejected"),
+        results=list(results),
+    )

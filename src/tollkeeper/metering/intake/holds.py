@@ -1,0 +1,250 @@
+"""`/metering/holds`: reserve before a call, settle or give back after it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tollkeeper import ledger
+from tollkeeper.base.errors import IdempotencyKeyReused, NotFound, Unavailable
+from tollkeeper.base.money import Money
+from tollkeeper.http import JsonReader, encode_json, invalid
+from tollkeeper.ledger import (
+    ChargeOutcome,
+    EndOutcome,
+    HoldOutcome,
+    NewHold,
+    OpenHold,
+)
+from tollkeeper.metering import store
+from tollkeeper.metering.intake.bodies import HoldOut, NewHoldIn, SettleIn, VoidOut
+from tollkeeper.metering.intake.charges import charged
+from tollkeeper.metering.intake.desk import Ask, Desk, Reply, call_of, id_of
+from tollkeeper.metering.intake.spenders import CURRENCY, Spender
+from tollkeeper.metering.intake.tariff import Sale, find_sale, rate_usage
+from tollkeeper.metering.record import Call, fingerprint_of, new_charge, refused_call
+from tollkeeper.metering.refusal import AlreadyCharged, refuse_charge, refuse_hold
+from tollkeeper.orgs import Caller, KeyKind, OperatorCaller
+from tollkeeper.pricing import NO_MARKUP, Markup, PriceVersion
+
+_read_hold: Final = JsonReader(NewHoldIn)
+_read_settle: Final = JsonReader(SettleIn)
+
+# An organization and a hold: whoever settles says by this alone where it is.
+_HOLD_ID: Final = re.compile(r"hold_([0-9a-f]{32})([0-9a-f]{32})")
+
+
+class Context(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a hold remembers for its settlement: the prices of its moment, and what it is for."""
+
+    version: UUID
+    fingerprint: int
+    livemode: bool
+    markup: tuple[int, int] = (0, 0)
+    operation: str | None = None
+    request_id: str | None = None
+
+
+_decode_context: Final = msgspec.json.Decoder(Context).decode
+
+
+async def place(desk: Desk, ask: Ask) -> Reply:
+    said = _read_hold(ask.body)
+    if (said.estimate is None) == (said.max_amount is None):
+        raise invalid({"estimate": ["is required, or maxAmount; not both"]})
+    spender = await desk.spenders.find(ask.caller, said)
+    sale = find_sale(desk.books.book, said, desk.clock.now())
+    amount = (
+        int(said.max_amount)
+        if said.max_amount is not None
+        else rate_usage(sale, said.estimate or {}, "estimate").cost_nanos
+    )
+    new = _new_hold(desk, ask, said, spender, sale, amount)
+    result = await desk.meter.hold(new)
+    if result.outcome in (HoldOutcome.EXISTS, HoldOutcome.EXISTS_WITH_OTHER_AMOUNT):
+        return 201, await _the_same_hold(desk, new)
+    refusal = refuse_hold(
+        result, required=amount, currency=CURRENCY, top_up_url=desk.limits.top_up_url
+    )
+    if refusal is not None:
+        if result.outcome in (HoldOutcome.INSUFFICIENT, HoldOutcome.FROZEN):
+            desk.meter.note(refused_call(_refused(new, sale, said, desk), refusal))
+        raise refusal
+    return 201, _shown(new.org_id, new.hold_id, amount, new.expires_at)
+
+
+async def settle(desk: Desk, ask: Ask) -> Reply:
+    said = _read_settle(ask.body)
+    org_id, hold_id = _id_in(ask)
+    fingerprint = fingerprint_of(said)
+    found = await _find(desk, ask.caller, org_id, hold_id)
+    if not isinstance(found, OpenHold):
+        return 200, _first_answer(found, fingerprint)
+    context = _decode_context(found.context or b"{}")
+    version = await _version(desk, context.version)
+    # A call that came to nothing owes no fee either.
+    markup = Markup(*context.markup) if said.usage else NO_MARKUP
+    sale = Sale(version, markup, said.operation or context.operation)
+    rating = rate_usage(sale, said.usage)
+    call = call_of(
+        desk,
+        _spender_of(found, context),
+        sale,
+        said,
+        hold_id,
+        started_at=found.placed_at,
+        fingerprint=fingerprint,
+        request_id=context.request_id,
+        hold_id=hold_id,
+    )
+    record = new_charge(
+        call,
+        rating,
+        status=said.status,
+        source="reported",
+        duration_ms=said.duration_ms,
+        error=said.error,
+    )
+    result = await desk.meter.settle(record)
+    if result.outcome is ChargeOutcome.EXISTS:
+        # Somebody else settled it while we looked; whether that was late is in the record.
+        first = await _find(desk, ask.caller, org_id, hold_id)
+        if isinstance(first, store.FirstCharge):
+            return 200, _first_answer(first, fingerprint)
+    refusal = refuse_charge(
+        result, required=record.amount, currency=CURRENCY, top_up_url=desk.limits.top_up_url
+    )
+    if refusal is not None:
+        raise refusal
+    late = result.outcome is ChargeOutcome.POSTED_LATE
+    return 200, charged(hold_id, result.amount, result.balance_after, CURRENCY, late=late)
+
+
+async def void(desk: Desk, ask: Ask) -> Reply:
+    org_id, hold_id = _id_in(ask)
+    found = await _find(desk, ask.caller, org_id, hold_id)
+    if isinstance(found, OpenHold):
+        outcome = await desk.meter.void(org_id, found.wallet_id, hold_id)
+    else:
+        outcome = EndOutcome.SETTLED
+    if outcome is EndOutcome.UNKNOWN:
+        raise _no_hold()
+    return 200, encode_json(VoidOut(id=_show(org_id, hold_id), state=outcome.value))
+
+
+def _new_hold(
+    desk: Desk, ask: Ask, said: NewHoldIn, spender: Spender, sale: Sale, amount: int
+) -> NewHold:
+    ttl = desk.limits.hold_ttl
+    if said.ttl_seconds is not None:
+        ttl = timedelta(seconds=said.ttl_seconds)
+    context = Context(
+        version=sale.version.id,
+        fingerprint=fingerprint_of((said, spender.project_id, spender.key_id)),
+        livemode=spender.livemode,
+        markup=(sale.markup.ppm, sale.markup.fixed_nanos),
+        operation=sale.operation,
+        request_id=said.request_id,
+    )
+    return NewHold(
+        org_id=spender.org_id,
+        wallet_id=spender.wallet_id,
+        hold_id=id_of(ask, spender, said.request_id),
+        amount=amount,
+        expires_at=desk.clock.now() + ttl,
+        project_id=spender.project_id,
+        key_id=spender.key_id,
+        context=Raw(msgspec.json.encode(context)),
+    )
+
+
+async def _the_same_hold(desk: Desk, new: NewHold) -> bytes:
+    """Show the hold that this request placed before. Raises IdempotencyKeyReused for another."""
+    async with desk.database.connection() as connection:
+        first = await ledger.find_hold(connection, new.org_id, new.hold_id)
+    if first is None:
+        raise AlreadyCharged("A call with this request id has been charged")
+    asked, known = (_decode_context(c or b"{}") for c in (new.context, first.context))
+    if asked.fingerprint != known.fingerprint:
+        raise IdempotencyKeyReused("This request id was used for a request with other content")
+    return _shown(first.org_id, first.hold_id, first.amount, first.expires_at)
+
+
+async def _find(
+    desk: Desk, caller: Caller | OperatorCaller, org_id: UUID, hold_id: UUID
+) -> OpenHold | store.FirstCharge:
+    """Find a hold, or what it was settled with. Raises NotFound, also for other people's."""
+    async with desk.database.connection() as connection:
+        found = await ledger.find_hold(connection, org_id, hold_id) or await store.first_charge(
+            connection, org_id, hold_id
+        )
+    if found is None:
+        raise _no_hold()
+    if isinstance(caller, Caller):
+        wallet_id = await desk.meter.wallet(caller.org_id, caller.livemode, CURRENCY)
+        own = caller.kind is KeyKind.ADMIN or caller.key_id == found.key_id
+        if found.wallet_id != wallet_id or not own:
+            raise _no_hold()
+    return found
+
+
+async def _version(desk: Desk, version_id: UUID) -> PriceVersion:
+    version = desk.books.book.version(version_id)
+    if version is None:
+        # Another process placed the hold by a price published within the last second.
+        await desk.books.refresh()
+        version = desk.books.book.version(version_id)
+    if version is None:
+        raise Unavailable("The price of this hold is not known here yet")
+    return version
+
+
+def _first_answer(first: store.FirstCharge, fingerprint: int) -> bytes:
+    if first.fingerprint != fingerprint:
+        raise IdempotencyKeyReused("This hold was settled with other content")
+    return charged(first.usage_id, first.amount, first.balance_after, CURRENCY, late=first.late)
+
+
+def _refused(new: NewHold, sale: Sale, said: NewHoldIn, desk: Desk) -> Call:
+    return Call(
+        org_id=new.org_id,
+        wallet_id=new.wallet_id,
+        usage_id=new.hold_id,
+        started_at=desk.clock.now(),
+        operation=sale.operation,
+        project_id=new.project_id,
+        key_id=new.key_id,
+        request_id=said.request_id,
+        provider=sale.version.provider,
+        model=sale.version.model,
+    )
+
+
+def _spender_of(hold: OpenHold, context: Context) -> Spender:
+    assert hold.project_id is not None  # noqa: S101 (every hold placed here has one)
+    return Spender(hold.org_id, hold.project_id, hold.key_id, hold.wallet_id, context.livemode)
+
+
+def _id_in(ask: Ask) -> tuple[UUID, UUID]:
+    found = _HOLD_ID.fullmatch(ask.scope["path_params"]["id"])
+    if found is None:
+        raise _no_hold()
+    return UUID(hex=found[1]), UUID(hex=found[2])
+
+
+def _show(org_id: UUID, hold_id: UUID) -> str:
+    return f"hold_{org_id.hex}{hold_id.hex}"
+
+
+def _shown(org_id: UUID, hold_id: UUID, amount: int, expires_at: datetime) -> bytes:
+    shown = HoldOut(id=_show(org_id, hold_id), amount=Money(amount), expires_at=expires_at)
+    return encode_json(shown)
+
+
+def _no_hold() -> NotFound:
+    return NotFound("There is no such hold")
