@@ -1,4 +1,4 @@
-"""What the headers of a call say: who asks, how the answer is to be paid, and labels for the log."""
+"""What the headers of a call say: how it is to be paid, and labels for the log."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ _TAGS: Final = msgspec.json.Decoder()
 class CallHeaders(Struct, frozen=True, kw_only=True):
     """`clamp` is None where the client does not say; then the key's own setting holds."""
 
-    token: str | None = None
     content_type: str = ""
-    idempotency_key: str | None = None
     clamp: bool | None = None
     thread_id: str | None = None
     end_user: str | None = None
@@ -36,7 +34,7 @@ class CallHeaders(Struct, frozen=True, kw_only=True):
 # Those that a provider may be told; `providers` decides which of them each one is.
 _PASSED: Final = frozenset({b"anthropic-beta", b"anthropic-version", b"openai-beta"})
 _READ: Final = frozenset(
-    {b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"idempotency-key"}
+    {b"content-type", b"content-encoding"}
     | {b"x-tollkeeper-clamp", b"x-thread-id", b"x-end-user-id", b"x-tags"}
 )
 
@@ -50,30 +48,15 @@ def read_headers(scope: Scope) -> CallHeaders:
             said.setdefault(name, value)
         elif name in _PASSED:
             passed[name.decode("latin-1")] = value.decode("latin-1")
-    if len(said) == 2 and b"authorization" in said and b"content-type" in said:  # noqa: PLR2004 (most calls say no more)
-        return CallHeaders(
-            token=token_of(said),
-            content_type=said[b"content-type"].decode("latin-1"),
-            passed=passed,
-        )
+    if len(said) == 1 and b"content-type" in said:  # Most calls say no more.
+        return CallHeaders(content_type=said[b"content-type"].decode("latin-1"), passed=passed)
     return _read_all(said, passed)
-
-
-def token_of(said: Mapping[bytes, bytes]) -> str | None:
-    """Take the key from `Authorization: Bearer …`, or as Anthropic's clients send it."""
-    scheme, _, token = said.get(b"authorization", b"").decode("latin-1").partition(" ")
-    if token and scheme.lower() == "bearer":
-        return token.strip()
-    key = said.get(b"x-api-key")
-    return None if key is None else key.decode("latin-1").strip()
 
 
 def _read_all(said: Mapping[bytes, bytes], passed: Mapping[str, str]) -> CallHeaders:
     faults: dict[str, list[str]] = {}
     found = CallHeaders(
-        token=token_of(said),
         content_type=said.get(b"content-type", b"").decode("latin-1"),
-        idempotency_key=_label(said, b"idempotency-key", faults, within_ascii=True),
         clamp=_truth(said, b"x-tollkeeper-clamp", faults),
         thread_id=_label(said, b"x-thread-id", faults),
         end_user=_label(said, b"x-end-user-id", faults),
@@ -83,23 +66,19 @@ def _read_all(said: Mapping[bytes, bytes], passed: Mapping[str, str]) -> CallHea
     if said.get(b"content-encoding", b"identity").lower() != b"identity":
         faults["content-encoding"] = ["must be left out: bodies are taken as they are"]
     if faults:
-        named = (f"{name}: {sentence}" for name, sentences in faults.items() for sentence in sentences)
+        named = (
+            f"{name}: {sentence}" for name, sentences in faults.items() for sentence in sentences
+        )
         raise InvalidRequest("; ".join(named), faults)
     return found
 
 
-def _label(
-    said: Mapping[bytes, bytes],
-    name: bytes,
-    faults: dict[str, list[str]],
-    *,
-    within_ascii: bool = False,
-) -> str | None:
+def _label(said: Mapping[bytes, bytes], name: bytes, faults: dict[str, list[str]]) -> str | None:
     raw = said.get(name)
     if raw is None:
         return None
     try:
-        text = raw.decode("ascii" if within_ascii else "utf-8").strip()
+        text = raw.decode().strip()
     except UnicodeDecodeError:
         text = ""
     if not 1 <= len(text) <= MAX_LABEL or not text.isprintable():
@@ -107,9 +86,7 @@ def _label(
     return text
 
 
-def _truth(
-    said: Mapping[bytes, bytes], name: bytes, faults: dict[str, list[str]]
-) -> bool | None:
+def _truth(said: Mapping[bytes, bytes], name: bytes, faults: dict[str, list[str]]) -> bool | None:
     raw = said.get(name)
     if raw is None:
         return None

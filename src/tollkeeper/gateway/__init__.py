@@ -1,0 +1,5 @@
+"""Calls to models, paid from prepaid credit. Read `README.md` for the six steps of a call."""
+
+from tollkeeper.gateway.gateway import Gateway
+
+__all__ = ["Gateway"]

@@ -1,0 +1,104 @@
+"""Send a call to its provider, and turn what can go wrong into what the client is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from tollkeeper.base.errors import TollkeeperError
+from tollkeeper.gateway.call import JSON, Call, Ended, Parts, answered
+from tollkeeper.gateway.dialects import Change, UpstreamError
+from tollkeeper.gateway.dialects.faults import read_error
+from tollkeeper.gateway.metrics import Outcome
+from tollkeeper.gateway.providers import Reply, UpstreamFailed, returned_headers
+from tollkeeper.gateway.settlement import give_back
+from tollkeeper.http.problem import manner_headers
+
+# Images in base64 are the largest answers there are.
+MAX_ANSWER_BYTES: Final = 64 * 2**20
+_MAX_ERROR_BYTES: Final = 2**20
+_SUCCESS: Final = range(200, 300)
+_BAD_GATEWAY: Final = 502
+
+
+class Refused(Struct, frozen=True, kw_only=True):
+    """What the client is told of an answer that is none."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+    said: str
+
+
+@asynccontextmanager
+async def dispatched(call: Call) -> AsyncGenerator[Reply]:
+    """Send the call, and let go of the reply afterwards. Raises UpstreamFailed."""
+    provider = call.sale.route.provider
+    change = Change(
+        model=call.sale.route.model,
+        output_cap=call.quote.cap,
+        cap_field=provider.cap_field,
+        ask_usage=provider.ask_usage,
+    )
+    reply = await provider.send(call.for_upstream(call.dialect.upstream_body(call.ask, change)))
+    try:
+        yield reply
+    finally:
+        await reply.close()
+
+
+def succeeded(call: Call, reply: Reply) -> bool:
+    """Tell whether an answer follows. A stream that comes as JSON is an error with status 200."""
+    as_asked = not call.ask.stream or not reply.headers.get("content-type", "").startswith(JSON)
+    return reply.status in _SUCCESS and as_asked
+
+
+async def read_refusal(call: Call, reply: Reply) -> Refused:
+    """Read a provider's error answer, as far as it concerns the client."""
+    try:
+        body = await reply.body(_MAX_ERROR_BYTES)
+    except UpstreamFailed:
+        body = b""
+    return shown(call, reply.status, body, returned_headers(reply.headers))
+
+
+def shown(call: Call, status: int, body: bytes, headers: dict[str, str]) -> Refused:
+    told = _BAD_GATEWAY if status in _SUCCESS else status
+    secrets = call.sale.route.provider.secrets
+    status, body = call.dialect.upstream_error(told, body, secrets)
+    error = read_error(body)
+    kept = {name: value for name, value in headers.items() if name != "content-type"}
+    said = error.message if error is not None else f"the provider answered {told}"
+    return Refused(status=status, body=body, headers=kept, said=said)
+
+
+def shown_error(call: Call, error: UpstreamError) -> Refused:
+    """Show an error that a provider reported with status 200."""
+    inside = {"message": error.message, "type": error.type, "code": error.code}
+    return shown(call, _BAD_GATEWAY, msgspec.json.encode({"error": inside}), {})
+
+
+async def refuse(parts: Parts, call: Call, refused: Refused) -> Ended:
+    """Nothing was produced: charge nothing, and tell the client what the provider said."""
+    await give_back(parts, call, status=refused.status, error=refused.said)
+    parts.metrics.note_end(call.dialect.name, Outcome.UPSTREAM_ERROR)
+    answer = answered(refused.status, refused.body, refused.headers.items())
+    return Ended(charged=False, answer=answer)
+
+
+async def fail(parts: Parts, call: Call, error: TollkeeperError) -> Ended:
+    """Nothing was produced: charge nothing, and tell the client what went wrong on the way."""
+    await give_back(parts, call, status=error.status, error=error.detail)
+    parts.metrics.note_end(call.dialect.name, Outcome.UPSTREAM_ERROR)
+    headers = ((name.decode(), value.decode()) for name, value in manner_headers(error))
+    body = call.dialect.error_body(error, call.request.request_id)
+    return Ended(charged=False, answer=answered(error.status, body, headers))
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
