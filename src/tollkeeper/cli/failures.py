@@ -10,7 +10,7 @@ import click
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError, Unavailable
 from tollkeeper.base.settings_source import SettingsError
 from tollkeeper.cli.installation import NoDatabase
-from tollkeeper.db import EmbeddedServerError, MigrationError, unavailable
+from tollkeeper.db import BackupError, EmbeddedServerError, MigrationError, unavailable
 from tollkeeper.ops.server import AddressInUse
 from tollkeeper.ops.supervisor import WorkerFailed
 
@@ -22,6 +22,7 @@ FAULT: Final = 5
 
 _UNREACHABLE: Final = (
     AddressInUse,
+    BackupError,
     EmbeddedServerError,
     MigrationError,
     NoDatabase,

@@ -128,6 +128,15 @@ def find_binaries(account: Account) -> Path:
     return directory
 
 
+def packaged_programs() -> Path | None:
+    """Return the directory of the wheel's programs, pg_dump among them, if there is one."""
+    found = find_spec(_PACKAGE)
+    if found is None or found.origin is None:
+        return None
+    directory = Path(found.origin).parent / _INSTALLATION / "bin"
+    return directory if (directory / "pg_dump").exists() else None
+
+
 def _wheel_root() -> Path:
     found = find_spec(_PACKAGE)
     if found is None or found.origin is None:

@@ -17,11 +17,13 @@ from tollkeeper.operator.acts import (
 )
 from tollkeeper.operator.prices import compare_with_library, publish_prices
 from tollkeeper.operator.routes import credit_routes
+from tollkeeper.operator.shapes import PriceOut
 
 __all__ = [
     "Act",
     "Balance",
     "Opening",
+    "PriceOut",
     "adjust",
     "compare_with_library",
     "create_organization",
