@@ -144,3 +144,16 @@ async def test_a_list_is_the_same_as_csv(client: aiohttp.ClientSession) -> None:
             '{"data":[{"name":"=toy 1","price":-0.000000001,"madeAt":null,"secret":null}],'
             '"nextCursor":"more"}'
         )
+
+
+async def test_an_export_is_streamed(client: aiohttp.ClientSession) -> None:
+    async with client.get("toys.csv") as response:
+        assert response.status == 200
+        assert "content-length" not in response.headers
+        assert response.headers["content-disposition"] == "attachment; filename=all_toys.csv"
+        assert response.headers["x-count"] == "20000"
+        assert response.headers["x-request-id"].startswith("req_")
+        lines = (await response.text()).splitlines()
+    assert lines[0] == "number,name"
+    assert lines[-1] == "19999,toy 19999"
+    assert len(lines) == 20_001

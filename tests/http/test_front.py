@@ -239,6 +239,7 @@ async def test_the_document_has_hot_and_cold_routes_alike(
     paths = document["paths"]
     assert set(paths) == {
         "/api/v1/toys",
+        "/api/v1/toys.csv",
         "/api/v1/toys/{name}",
         "/api/v1/broken",
         "/api/v1/fast",
@@ -250,7 +251,9 @@ async def test_the_document_has_hot_and_cold_routes_alike(
     assert made["requestBody"]["content"]["application/json"]["schema"] == {
         "$ref": "#/components/schemas/Toy"
     }
-    assert set(made["responses"]) == {"201", "400", "401", "402", "403", "413", "500", "503"}
+    assert set(made["responses"]) == {
+        *("201", "400", "401", "402", "403", "409", "413", "422", "500", "503")
+    }
     assert "`out_of_toys`" in made["responses"]["402"]["description"]
     toy = document["components"]["schemas"]["Toy"]
     assert toy["additionalProperties"] is False

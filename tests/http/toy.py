@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from litestar.response import Response
+from litestar.response import Response, Stream
 from msgspec import Meta, Struct
 
 from tollkeeper.base.errors import TollkeeperError
@@ -29,6 +30,7 @@ from tollkeeper.http import (
     Scope,
     Send,
     answer_once,
+    csv_stream,
     encode_json,
     list_answer,
     note_owner,
@@ -122,12 +124,21 @@ async def drop_toy(request: AnyRequest, name: FromPath[str]) -> None:
     request.app.state["shelf"].make(f"-{name}")
 
 
+@get("/toys.csv", opt={"csv": True})
+async def export_toys() -> Stream:
+    async def batches() -> AsyncGenerator[list[list[object]]]:
+        for start in range(0, 20_000, 1_000):
+            yield [[number, f"toy {number}"] for number in range(start, start + 1_000)]
+
+    return csv_stream(["number", "name"], batches(), "all_toys.csv", {"x-count": "20000"})
+
+
 @get("/broken")
 async def broken() -> None:
     raise RuntimeError("the inside of the shelf")
 
 
-ROUTES = [list_toys, get_toy, make_toy, drop_toy, broken]
+ROUTES = [list_toys, export_toys, get_toy, make_toy, drop_toy, broken]
 
 
 def hot_routes(shelf: Shelf, idempotency: Idempotency) -> list[HotRoute]:

@@ -34,6 +34,7 @@ from tollkeeper.http.lists import list_answer
 from tollkeeper.http.openapi import OPERATOR_KEY, Endpoint, Operation, Problem
 from tollkeeper.http.paging import Cursors, CursorText, Limit, Page, page_of
 from tollkeeper.http.problem import manner_headers, problem_body, problem_headers
+from tollkeeper.http.store import instance_secret
 
 __all__ = [
     "BASE",
@@ -65,6 +66,7 @@ __all__ = [
     "end_stream",
     "hash_request",
     "header",
+    "instance_secret",
     "invalid",
     "key_of",
     "list_answer",

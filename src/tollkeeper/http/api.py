@@ -37,7 +37,7 @@ from tollkeeper.http.asgi import (
     request_id_of,
     respond,
 )
-from tollkeeper.http.encoding import encode_json, write_custom
+from tollkeeper.http.encoding import encode_json, invalid, write_custom
 from tollkeeper.http.failures import (
     HOT_ROUTES,
     answer_error,
@@ -55,8 +55,14 @@ from tollkeeper.http.idempotency import (
     key_of,
     leave,
 )
-from tollkeeper.http.inputs import CheckedRequest
-from tollkeeper.http.openapi import Endpoint, Operation, describe_routes, write_document
+from tollkeeper.http.inputs import CheckedRequest, query_faults
+from tollkeeper.http.openapi import (
+    Endpoint,
+    Operation,
+    Problem,
+    describe_routes,
+    write_document,
+)
 from tollkeeper.http.problem import problem_body, problem_headers, unexpected
 
 BASE: Final = "/api/v1"
@@ -155,7 +161,7 @@ class Api:
         # Written now, so that a route whose types cannot be described is found at the start.
         written = write_document(self.endpoints(), version=version("tollkeeper"), server="/")
         self.document = encode_json(written)
-        self.hot = HotRoutes((hot.method, BASE + hot.path, hot.handler) for hot in hot_routes)
+        self.hot = HotRoutes((hot.method, BASE + hot.path, _handler_of(hot)) for hot in hot_routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -198,6 +204,26 @@ class Api:
         """Every endpoint that the document describes."""
         hot = [Endpoint(hot.method, BASE + hot.path, hot.operation) for hot in self._hot_routes]
         return [*describe_routes(self.litestar), *hot]
+
+
+def _handler_of(hot: HotRoute) -> App:
+    """Return the route's handler, guarded from unknown parameters where it speaks our language.
+
+    What answers errors in a provider's shape also takes whatever parameters that provider takes.
+    """
+    operation, handler = hot.operation, hot.handler
+    if operation.error_body is not Problem:
+        return handler
+    required = any(field.required for field in operation.query.values())
+
+    async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["query_string"] or required:
+            faults = query_faults(operation.query, scope["query_string"])
+            if faults:
+                raise invalid(faults)
+        await handler(scope, receive, send)
+
+    return checked
 
 
 class _Outgoing:

@@ -10,6 +10,7 @@ again keeps its `run_id`: acts that must never happen twice are named after it.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,12 +33,13 @@ from tollkeeper.http.asgi import Message, Scope, Send, header, respond
 from tollkeeper.http.encoding import encode_json
 from tollkeeper.http.problem import problem_body, problem_headers
 
+KEY_PATTERN: Final = "^[!-~]{1,255}$"
 LEASE: Final = timedelta(seconds=60)
 KEPT: Final = timedelta(hours=24)
 
 _MAY_CHANGE: Final = frozenset({401, 402, 403, 408, 409, 425, 429})
 _SERVER_ERROR: Final = 500
-_LONGEST_KEY: Final = 255
+_KEY: Final = re.compile(KEY_PATTERN)
 # Headers that belong to one sending, not to the answer.
 _NOT_KEPT: Final = frozenset({"content-length", "date", "server", "x-request-id", "connection"})
 REPLAYED: Final = {"idempotent-replayed": "true"}
@@ -136,8 +138,8 @@ class Idempotency:
 def key_of(scope: Scope) -> str | None:
     """Return the request's Idempotency-Key. Raises InvalidRequest when it cannot be one."""
     key = header(scope, b"idempotency-key")
-    if key is not None and not (1 <= len(key) <= _LONGEST_KEY and key.isprintable()):
-        sentence = f"must be 1 to {_LONGEST_KEY} printable characters"
+    if key is not None and _KEY.fullmatch(key) is None:
+        sentence = "must be 1 to 255 printable ASCII characters without spaces"
         raise InvalidRequest(f"Idempotency-Key {sentence}", {"Idempotency-Key": [sentence]})
     return key
 

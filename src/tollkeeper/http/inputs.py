@@ -42,27 +42,29 @@ class Inputs:
     body_required: bool
     reader: JsonReader[Any] | None
 
-    def query_faults(self, query_string: bytes) -> Faults:
-        try:
-            pairs = parse_qsl(
-                query_string.decode("ascii"),
-                keep_blank_values=True,
-                errors="strict",
-                max_num_fields=_MOST_PARAMETERS,
-            )
-        except ValueError:
-            return {"": ["The query string must be percent-encoded UTF-8, of a sensible length"]}
-        given: dict[str, list[str]] = {}
-        for name, text in pairs:
-            given.setdefault(name, []).append(text)
-        found: Faults = {
-            name[:_LONGEST_NAME]: [f"is not known{suggest(name, [*self.query])}"]
-            for name in given
-            if name not in self.query
-        }
-        for name, field in self.query.items():
-            found |= _faults_of(name, field, given.get(name))
-        return found
+
+def query_faults(known: Mapping[str, QueryField], query_string: bytes) -> Faults:
+    """Return every fault of a query string, unknown names among them."""
+    try:
+        pairs = parse_qsl(
+            query_string.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MOST_PARAMETERS,
+        )
+    except ValueError:
+        return {"": ["The query string must be percent-encoded UTF-8, of a sensible length"]}
+    given: dict[str, list[str]] = {}
+    for name, text in pairs:
+        given.setdefault(name, []).append(text)
+    found: Faults = {
+        name[:_LONGEST_NAME]: [f"is not known{suggest(name, [*known])}"]
+        for name in given
+        if name not in known
+    }
+    for name, field in known.items():
+        found |= _faults_of(name, field, given.get(name))
+    return found
 
 
 def _faults_of(name: str, field: QueryField, texts: list[str] | None) -> Faults:
@@ -122,7 +124,7 @@ class CheckedRequest(Request[Any, Any, State]):
     async def check(self, max_body_bytes: int) -> None:
         """Read and check everything. Raises InvalidRequest with all faults, PayloadTooLarge."""
         inputs = inputs_of(self.route_handler)
-        faults = inputs.query_faults(self.scope["query_string"])
+        faults = query_faults(inputs.query, self.scope["query_string"])
         body = await read_body(cast("Any", self.scope), cast("Any", self.receive), max_body_bytes)
         self._checked_body = body
         if inputs.reader is not None and (body or inputs.body_required):

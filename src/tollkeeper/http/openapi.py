@@ -16,18 +16,22 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Response
 from litestar.routes import HTTPRoute
+from litestar.utils import is_class_and_subclass
 from msgspec import Struct
 
 from tollkeeper.base.errors import (
     Forbidden,
+    IdempotencyKeyReused,
     InvalidRequest,
     NotFound,
     PayloadTooLarge,
+    RequestInProgress,
     TollkeeperError,
     Unauthenticated,
     Unavailable,
 )
 from tollkeeper.base.money import Money, MoneyIn
+from tollkeeper.http.idempotency import KEY_PATTERN
 from tollkeeper.http.inputs import Inputs, QueryField, inputs_of
 from tollkeeper.http.problem import MEDIA_TYPE as PROBLEM_TYPE
 
@@ -91,22 +95,27 @@ def describe_routes(app: Litestar) -> Iterable[Endpoint]:
 
 def _operation_of(handler: HTTPRouteHandler) -> Operation:
     inputs: Inputs = inputs_of(handler)
-    returned: Any = handler.parsed_fn_signature.return_type.annotation
-    if get_origin(returned) is Response:
-        (returned,) = get_args(returned)
     return Operation(
         summary=handler.summary or handler.handler_name.replace("_", " ").capitalize(),
         description=handler.description or "",
         tag=(handler.resolve_tags() or [""])[0],
         request=inputs.body,
         request_required=inputs.body_required,
-        response=None if returned is type(None) else returned,
+        response=_body_of(handler.parsed_fn_signature.return_type.annotation),
         status=handler.status_code,
         errors=handler.opt.get("errors", ()),
         query=inputs.query,
         security=handler.opt.get("security", API_KEY),
         csv=handler.opt.get("csv", False),
     )
+
+
+def _body_of(returned: Any) -> Any:
+    """Return the type of the JSON body that a handler's return type tells of, None for none."""
+    for member in (returned, *get_args(returned)):
+        if get_origin(member) is Response:
+            return get_args(member)[0]
+    return None if is_class_and_subclass(returned, (Response, type(None))) else returned
 
 
 def write_document(endpoints: Iterable[Endpoint], *, version: str, server: str) -> dict[str, Any]:
@@ -223,13 +232,13 @@ def _parameters(endpoint: Endpoint, schemas: _Schemas) -> Iterable[dict[str, Any
         if query_field.default is not None:
             schema["default"] = query_field.default
         yield {**parameter, "schema": schema}
-    if endpoint.method in _WRITES and endpoint.operation.takes_idempotency_key:
+    if _takes_key(endpoint):
         yield {
             "name": "Idempotency-Key",
             "in": "header",
             "required": False,
             "description": "The same key and body get the first answer again.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            "schema": {"type": "string", "pattern": KEY_PATTERN},
         }
 
 
@@ -269,4 +278,10 @@ def _usual_errors(endpoint: Endpoint) -> Iterable[type[TollkeeperError]]:
         yield NotFound
     if operation.request is not None:
         yield PayloadTooLarge
+    if _takes_key(endpoint):
+        yield from (RequestInProgress, IdempotencyKeyReused)
     yield from (TollkeeperError, Unavailable)
+
+
+def _takes_key(endpoint: Endpoint) -> bool:
+    return endpoint.method in _WRITES and endpoint.operation.takes_idempotency_key
