@@ -26,6 +26,8 @@ class Splitter:
     def feed(self, chunk: bytes) -> list[bytes]:
         """Give the events that are complete now. Raises EventTooLarge."""
         buffer = self._buffer
+        if not buffer and chunk.find(b"\n\n") == len(chunk) - 2 >= 0 and b"\r" not in chunk:
+            return [chunk]  # Most often a provider's write is one event.
         buffer += chunk
         blocks: list[bytes] = []
         start = 0

@@ -10,13 +10,13 @@ from msgspec import Meta, Raw, Struct
 
 from tollkeeper.gateway.dialects import faults, reading
 from tollkeeper.gateway.dialects.bounds import InputBound, estimated_tokens
-from tollkeeper.gateway.dialects.chat_shapes import Completion, shown_usage, usage_of
+from tollkeeper.gateway.dialects.chat_shapes import Completion, reported_in, shown_usage
 from tollkeeper.gateway.dialects.chat_stream import ChatMeter
 from tollkeeper.gateway.dialects.costs import put_cost
 from tollkeeper.gateway.dialects.loose import count_texts, members_of, value_of
 from tollkeeper.gateway.dialects.metering import encoded
 from tollkeeper.gateway.dialects.model import ABSENT, JSON, Answer, Ask, Change, Cost, Fields
-from tollkeeper.gateway.dialects.usage import upstream_cost
+from tollkeeper.gateway.dialects.usage import chat_usage, upstream_cost
 from tollkeeper.pricing.units import MODALITIES
 
 MAX_CHOICES: Final = 128
@@ -116,7 +116,8 @@ class Chat(faults.OpenAIFaults):
             found = _COMPLETION.decode(body)
         except (ValueError, RecursionError) as why:
             raise reading.UnreadableAnswer("The provider's answer is no completion") from why
-        usage, oddities, raw = usage_of(found.usage, found.x_groq)
+        raw = reported_in(found.usage, found.x_groq)
+        usage, oddities = ({}, ()) if raw is None else chat_usage(raw)
         produced = bool(found.choices)
         if raw is None:
             usage = self._estimate(ask, fields) if produced else {}

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from tollkeeper.gateway.dialects.loose import members_of
 from tollkeeper.gateway.dialects.model import ABSENT
-from tollkeeper.gateway.dialects.usage import chat_usage, reported
+from tollkeeper.gateway.dialects.usage import reported
 from tollkeeper.pricing.units import INPUT_TOKENS, OUTPUT_TOKENS
 
 
@@ -35,12 +35,9 @@ class Completion(Struct):
     x_groq: Groq | None = None
 
 
-def usage_of(
-    usage: Raw, groq: Groq | None = None
-) -> tuple[dict[str, int], tuple[str, ...], bytes | None]:
-    """Give buckets, oddities and the usage object itself; null and absent are None."""
-    raw = reported(usage) or (reported(groq.usage) if groq is not None else None)
-    return ({}, (), None) if raw is None else (*chat_usage(raw), raw)
+def reported_in(usage: Raw, groq: Groq | None) -> bytes | None:
+    """Give the usage object, wherever it is; null and absent are None."""
+    return reported(usage) or (reported(groq.usage) if groq is not None else None)
 
 
 def shown_usage(usage: Mapping[str, int]) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects import faults
 from tollkeeper.gateway.dialects.bounds import base64_bytes
-from tollkeeper.gateway.dialects.chat_shapes import Groq, chunk_like, shown_usage, usage_of
+from tollkeeper.gateway.dialects.chat_shapes import Groq, chunk_like, reported_in, shown_usage
 from tollkeeper.gateway.dialects.costs import has_object, put_cost, without_upstream_money
 from tollkeeper.gateway.dialects.loose import count_texts, members_of, value_of
 from tollkeeper.gateway.dialects.metering import BaseMeter, encoded
 from tollkeeper.gateway.dialects.model import ABSENT, Answer, Ask, Cost
 from tollkeeper.gateway.dialects.reading import is_given, tier
-from tollkeeper.gateway.dialects.usage import upstream_cost
+from tollkeeper.gateway.dialects.usage import chat_usage, upstream_cost
 from tollkeeper.pricing.units import OUTPUT_TOKENS
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -93,7 +93,6 @@ class ChatMeter(BaseMeter):
         self._held: list[bytes] = []  # the finishing chunk, and what came after it
         self._carrier = b""  # the finishing chunk's data
         self._usage_chunk: bytes | None = None
-        self._usage: dict[str, int] = {}
         self._raw_usage: bytes | None = None
         self._usage_is_final = False
         self._finished = 0
@@ -104,26 +103,29 @@ class ChatMeter(BaseMeter):
         self._finish_reason: str | None = None
 
     def answer(self) -> Answer:
-        reported = self._raw_usage is not None
-        usage = dict(self._usage) if reported else self._estimate()
-        whole = reported and (self._usage_is_final or self.complete)
-        if reported and not whole:
-            usage = self._at_least_seen(usage)
+        raw, oddities = self._raw_usage, tuple(self._oddities)
+        whole = raw is not None and (self._usage_is_final or self.complete)
+        if raw is None:
+            usage = self._estimate()
+        else:
+            usage, found = chat_usage(raw)
+            usage = usage if whole else self._at_least_seen(usage)
+            oddities = (*oddities, *found)
         searches = self._ask.counted.get("web_search")
         if searches and self.produced:
             usage.setdefault("web_search", searches)
         return Answer(
             usage=usage,
-            reported=reported,
+            reported=raw is not None,
             source=self._source(reported=whole),
             produced=self.produced,
             model=self._model,
             service_tier=tier(self._tier),
             id=self._id,
             finish_reason=self._finish_reason,
-            raw_usage=self._raw_usage,
-            oddities=tuple(dict.fromkeys(self._oddities)),
-            upstream_cost=None if self._raw_usage is None else upstream_cost(self._raw_usage),
+            raw_usage=raw,
+            oddities=oddities,
+            upstream_cost=None if raw is None else upstream_cost(raw),
             error=self.error,
         )
 
@@ -147,10 +149,9 @@ class ChatMeter(BaseMeter):
             return self._let_go(block)
         if self._first is None:
             self._first = data
-        self._note(chunk)
+        reports = self._note(chunk)
         if is_given(chunk.error):
             return self._fail(faults.error_from(value_of(chunk.error)))
-        reports = has_object(chunk.usage)
         if not chunk.choices or (reports and self.complete):
             return self._take_without_choices(block, data, reports=reports)
         if reports and b"cost" in bytes(chunk.usage):
@@ -182,7 +183,7 @@ class ChatMeter(BaseMeter):
         except msgspec.ValidationError:
             return self._decode_loosely(data)
         except (ValueError, RecursionError):
-            self._oddities.append("a chunk is not JSON")
+            self._note_oddity("a chunk is not JSON")
             return None
         for choice in chunk.choices or ():
             if choice.delta is not None:
@@ -194,7 +195,7 @@ class ChatMeter(BaseMeter):
         try:
             chunk = _LOOSE.decode(data)
         except (ValueError, RecursionError):
-            self._oddities.append("a chunk has an unknown shape")
+            self._note_oddity("a chunk has an unknown shape")
             return None
         for choice in chunk.choices or ():
             if is_given(choice.delta):
@@ -219,16 +220,17 @@ class ChatMeter(BaseMeter):
                 self.produced = True
                 self._audio_bytes += base64_bytes(delta.audio.data)
 
-    def _note(self, chunk: _Chunk | _LooseChunk) -> None:
+    def _note(self, chunk: _Chunk | _LooseChunk) -> bool:
+        """Note what a chunk tells, and say whether it has usage."""
         self._id = chunk.id or self._id
         self._model = chunk.model or self._model
         self._tier = chunk.service_tier or self._tier
         for choice in chunk.choices or ():
             self._finish_reason = choice.finish_reason or self._finish_reason
-        usage, oddities, raw = usage_of(chunk.usage, chunk.x_groq)
-        if raw is not None:
-            self._usage, self._raw_usage = usage, raw
-            self._oddities.extend(oddities)
+        has_usage = has_object(chunk.usage)
+        if has_usage or chunk.x_groq is not None:
+            self._raw_usage = reported_in(chunk.usage, chunk.x_groq) or self._raw_usage
+        return has_usage
 
     def _let_go(self, block: bytes) -> bytes:
         if not self._held:

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from tollkeeper.base.money import format_nanos
 from tollkeeper.gateway.dialects.loose import members_of
-from tollkeeper.gateway.dialects.model import Cost, Fields
+from tollkeeper.gateway.dialects.model import ABSENT, Cost, Fields
 
 # What other gateways and providers charged our operator: replaced or left out, because a
 # customer who sums it with our cost pays twice in his books.
@@ -54,4 +54,4 @@ def details(cost: Cost) -> Raw:
 
 
 def has_object(raw: Raw | None) -> bool:
-    return raw is not None and memoryview(raw).nbytes > 0 and bytes(memoryview(raw)[:1]) == b"{"
+    return raw is not None and raw is not ABSENT and bytes(memoryview(raw)[:1]) == b"{"

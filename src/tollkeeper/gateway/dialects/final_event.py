@@ -59,7 +59,7 @@ class FinalEventMeter(BaseMeter):
             produced=self.produced,
             finish_reason=self._last_type if self.complete else None,
             raw_usage=raw,
-            oddities=tuple(dict.fromkeys((*self._oddities, *oddities))),
+            oddities=(*self._oddities, *oddities),
             error=self.error,
         )
 
@@ -82,7 +82,7 @@ class FinalEventMeter(BaseMeter):
         try:
             event = _EVENT.decode(data)
         except (ValueError, RecursionError):
-            self._oddities.append("an event has an unknown shape")
+            self._note_oddity("an event has an unknown shape")
             return block
         if event.type == "error" or is_given(event.error):
             whole = event.error if is_given(event.error) else Raw(data)

@@ -84,7 +84,7 @@ class MessagesMeter(BaseMeter):
             id=self._id,
             finish_reason=self._stop_reason,
             raw_usage=raw,
-            oddities=tuple(dict.fromkeys((*self._oddities, *oddities))),
+            oddities=(*self._oddities, *oddities),
             error=self.error,
         )
 
@@ -105,7 +105,7 @@ class MessagesMeter(BaseMeter):
         except msgspec.ValidationError:
             return self._take_unknown(block, data)
         except (ValueError, RecursionError):
-            self._oddities.append("an event is not JSON")
+            self._note_oddity("an event is not JSON")
             return block
         if event.type == "content_block_delta" and event.delta is not None:
             self._count(event.delta.text)
@@ -150,7 +150,7 @@ class MessagesMeter(BaseMeter):
 
     def _take_unknown(self, block: bytes, data: bytes) -> bytes:
         """Pass an event of a shape we do not know; if it brings content, its text counts."""
-        self._oddities.append("an event has an unknown shape")
+        self._note_oddity("an event has an unknown shape")
         delta = members_of(data).get("delta")
         if delta is not None:
             self._text_bytes += count_texts(delta)

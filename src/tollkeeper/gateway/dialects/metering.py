@@ -23,7 +23,7 @@ class BaseMeter:
         self._ask = ask
         self._splitter = sse.Splitter()
         self._text_bytes = 0
-        self._oddities: list[str] = []
+        self._oddities: dict[str, None] = {}  # each once, in order
 
     def feed(self, chunk: bytes) -> bytes:
         if self.ended:
@@ -50,7 +50,7 @@ class BaseMeter:
     def _take_text(self, block: bytes, data: bytes) -> bytes:
         if is_text(data):
             return self._take(block, data)
-        self._oddities.append("an event is not UTF-8")
+        self._note_oddity("an event is not UTF-8")
         return block
 
     def _take(self, block: bytes, data: bytes) -> bytes:
@@ -61,6 +61,9 @@ class BaseMeter:
         if text:
             self.produced = True
             self._text_bytes += len(text) if text.isascii() else len(text.encode())
+
+    def _note_oddity(self, said: str) -> None:
+        self._oddities[said] = None
 
     def _fail(self, error: UpstreamError) -> bytes:
         self.error = error

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError
-from tollkeeper.gateway.dialects.model import Fields
+from tollkeeper.gateway.dialects.model import ABSENT, Fields
 
 T = TypeVar("T")
 
@@ -132,7 +132,7 @@ def tier(name: str | None) -> str | None:
 
 def is_given(raw: Raw | None) -> bool:
     """Say whether a field holds something: not absent, null, false or empty."""
-    return raw is not None and bytes(raw) not in _NOTHING
+    return raw is not None and raw is not ABSENT and bytes(raw) not in _NOTHING
 
 
 _NOTHING: Final = frozenset({b"null", b"false", b'""', b"[]", b"{}"})

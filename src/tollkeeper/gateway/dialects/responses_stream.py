@@ -67,7 +67,7 @@ class ResponsesMeter(BaseMeter):
             answer,
             source=source,
             produced=produced,
-            oddities=tuple(dict.fromkeys((*self._oddities, *answer.oddities))),
+            oddities=(*self._oddities, *answer.oddities),
             error=self.error or answer.error,
         )
 
@@ -94,7 +94,7 @@ class ResponsesMeter(BaseMeter):
         try:
             event = _EVENT.decode(data)
         except (ValueError, RecursionError):
-            self._oddities.append("an event has an unknown shape")
+            self._note_oddity("an event has an unknown shape")
             return block
         kind = event.type or ""
         if kind.endswith(".delta"):
@@ -118,7 +118,7 @@ class ResponsesMeter(BaseMeter):
         try:
             self._count(_TEXT.decode(delta))
         except msgspec.ValidationError:
-            self._oddities.append("a delta is no text")
+            self._note_oddity("a delta is no text")
 
     def _note_item(self, raw: Raw) -> None:
         try:

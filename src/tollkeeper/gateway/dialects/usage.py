@@ -225,6 +225,8 @@ _TOTALS: Final = (
 
 def upstream_cost(raw: Raw | bytes) -> str | None:
     """Give the cost that OpenRouter, Perplexity and others report, as they wrote it."""
+    if b'"cost"' not in bytes(raw):
+        return None
     cost = members_of(raw).get("cost", b"null")
     cost = members_of(cost).get("total_cost", cost)
     text = bytes(cost).decode("ascii", "replace")
