@@ -18,12 +18,12 @@ from typing import Final
 import structlog
 from litestar.types import ControllerRouterHandler
 
-from tollkeeper import credits, ledger, operator, orgs  # noqa: A004 (the room's name)
+from tollkeeper import credits, ledger, metering, operator, orgs  # noqa: A004 (the room's name)
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.settings import Settings
 from tollkeeper.db import Connection, Database, pending_on
 from tollkeeper.gateway import Gateway
-from tollkeeper.http import Api, App, Cursors, Idempotency, make_api
+from tollkeeper.http import Api, App, Cursors, HotRoute, Idempotency, make_api
 from tollkeeper.http.store import instance_secret
 from tollkeeper.metering import Meter
 from tollkeeper.operator import Opening
@@ -137,7 +137,7 @@ def _make_api(settings: Settings, rooms: Rooms, jobs: Jobs) -> Api:
     }
     return make_api(
         _routes(settings),
-        rooms.gateway.routes,
+        [*rooms.gateway.routes, *_metering(settings, rooms)],
         idempotency=rooms.idempotency,
         max_body_bytes=settings.server.max_body_bytes,
         other_routes=health_routes(checks, rooms.metrics, token.reveal() if token else None),
@@ -166,6 +166,20 @@ def _routes(settings: Settings) -> list[ControllerRouterHandler]:
             credits.Limits(bought.purchase_min_nanos, bought.purchase_max_nanos)
         ),
     ]
+
+
+def _metering(settings: Settings, rooms: Rooms) -> list[HotRoute]:
+    return metering.metering_routes(
+        database=rooms.database,
+        clock=rooms.clock,
+        meter=rooms.meter,
+        books=rooms.books,
+        keys=rooms.keys,
+        idempotency=rooms.idempotency,
+        settings=settings,
+        # An operator whose API is its own has no provider here, and means real credit.
+        default_livemode=True,
+    )
 
 
 def opening_of(settings: Settings) -> Opening:
