@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from tollkeeper.base.errors import InvalidRequest, TollkeeperError, Unavailable
+from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.base.settings_source import SettingsError
 from tollkeeper.cli.installation import NoDatabase
 from tollkeeper.db import BackupError, EmbeddedServerError, MigrationError, unavailable
@@ -26,7 +26,6 @@ _UNREACHABLE: Final = (
     EmbeddedServerError,
     MigrationError,
     NoDatabase,
-    Unavailable,
 )
 
 
@@ -35,8 +34,12 @@ def report(error: Exception) -> int:
     outage = unavailable(error)
     if isinstance(error, SettingsError):
         return _say(str(error), WRONG)
-    if outage is not None or isinstance(error, _UNREACHABLE):
-        return _say(str(outage or error), UNREACHABLE)
+    if outage is not None:
+        # Customers are not told the driver's words; whoever runs the command needs them.
+        reason = error.__cause__ if error is outage else error
+        return _say(f"{outage.detail}: {reason}".strip(), UNREACHABLE)
+    if isinstance(error, _UNREACHABLE):
+        return _say(str(error), UNREACHABLE)
     if isinstance(error, InvalidRequest):
         said = [f"{place}: {text}" for place, texts in error.faults.items() for text in texts]
         return _say("\n  ".join([error.detail, *(said if len(said) > 1 else [])]), REFUSED)
