@@ -12,6 +12,7 @@ from tollkeeper.ledger.model import (
     EndOutcome,
     Entry,
     EntryKind,
+    Finding,
     HoldOutcome,
     HoldResult,
     InsufficientCredits,
@@ -44,6 +45,7 @@ from tollkeeper.ledger.store import (
     unfreeze,
     wallets_of,
 )
+from tollkeeper.ledger.verify import Progress, verify
 
 __all__ = [
     "Account",
@@ -56,6 +58,7 @@ __all__ = [
     "EndOutcome",
     "Entry",
     "EntryKind",
+    "Finding",
     "HoldOutcome",
     "HoldResult",
     "InsufficientCredits",
@@ -66,6 +69,7 @@ __all__ = [
     "NewLot",
     "OpenHold",
     "Posting",
+    "Progress",
     "SourceReused",
     "Wallet",
     "WalletFrozen",
@@ -93,6 +97,7 @@ __all__ = [
     "set_overdraft",
     "settle",
     "unfreeze",
+    "verify",
     "void",
     "wallets_of",
 ]

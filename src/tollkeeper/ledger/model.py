@@ -247,6 +247,34 @@ class Lot:
     label: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something in the books that is wrong. Whoever verifies something yields these.
+
+    `rule` is the L-number; organization and wallet are None for what concerns all; `row` names the
+    row to a reader, `seq` to a program if it has one. `because` completes the sentence.
+    """
+
+    rule: str
+    org_id: UUID | None
+    wallet_id: UUID | None
+    table: str
+    seq: int | None
+    row: str
+    column: str
+    expected: str
+    found: str
+    because: str
+
+    @property
+    def sentence(self) -> str:
+        whose = "" if self.wallet_id is None else f" of wallet {self.wallet_id}"
+        return (
+            f"{self.rule}: {self.row}{whose}: {self.column} should be {self.expected},"
+            f" {self.because}, but is {self.found}."
+        )
+
+
 class InsufficientCredits(TollkeeperError):
     """Insufficient credits"""
 
