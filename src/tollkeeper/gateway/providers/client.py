@@ -32,7 +32,7 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 
 
 class HttpReply:
-    """An aiohttp response behind `Reply`."""
+    """An aiohttp response behind `Reply`; it is its own iterator, so that nothing lingers."""
 
     def __init__(self, response: aiohttp.ClientResponse, idle: float) -> None:
         self._response = response
@@ -57,19 +57,25 @@ class HttpReply:
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        content = self._response.content
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self
+
+    def __aiter__(self) -> HttpReply:
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            while True:
-                async with asyncio.timeout(self._idle):
-                    part = await content.readany()
-                if not part:
-                    return
-                yield part
+            async with asyncio.timeout(self._idle):
+                part = await self._response.content.readany()
         except TimeoutError as why:
+            self._response.close()
             raise UpstreamBroke("The provider fell silent in the middle of its answer") from why
         except aiohttp.ClientError as why:
+            self._response.close()
             raise UpstreamBroke("The provider broke off in the middle of its answer") from why
+        if not part:
+            raise StopAsyncIteration
+        return part
 
     async def close(self) -> None:
         # `close` drops the connection unless it was read to its end; then it goes back to the pool.

@@ -155,7 +155,7 @@ def _is_by_tokens(heard: Heard) -> bool:
     return heard.model.rpartition("/")[2].startswith(_BY_TOKENS)
 
 
-def _event(name: str, **members: Any) -> bytes:
+def _event(name: str, /, **members: Any) -> bytes:
     return sse.event(msgspec.json.encode({"type": name, **members}), name)
 
 

@@ -133,7 +133,7 @@ def _delta(said: Said, piece: str) -> dict[str, Any]:
     return {"type": "text_delta", "text": piece}
 
 
-def _event(name: str, **members: Any) -> bytes:
+def _event(name: str, /, **members: Any) -> bytes:
     return sse.event(msgspec.json.encode({"type": name, **members}), name)
 
 

@@ -60,7 +60,7 @@ def stream(heard: Heard, reply_id: str, created: int) -> Iterator[bytes]:
     number = count()
     begun = _response(heard, reply_id, created)
 
-    def event(name: str, **more: Any) -> bytes:
+    def event(name: str, /, **more: Any) -> bytes:
         body = {"type": f"response.{name}", "sequence_number": next(number), **more}
         return sse.event(msgspec.json.encode(body), f"response.{name}")
 
