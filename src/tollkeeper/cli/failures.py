@@ -31,27 +31,32 @@ _UNREACHABLE: Final = (
 
 def report(error: Exception) -> int:
     """Say what is wrong and return the exit status for it."""
-    outage = unavailable(error)
-    if isinstance(error, SettingsError):
-        return _say(str(error), WRONG)
-    if outage is not None:
-        # Customers are not told the driver's words; whoever runs the command needs them.
-        reason = error.__cause__ if error is outage else error
-        return _say(f"{outage.detail}: {reason}".strip(), UNREACHABLE)
-    if isinstance(error, _UNREACHABLE):
-        return _say(str(error), UNREACHABLE)
-    if isinstance(error, InvalidRequest):
-        said = [f"{place}: {text}" for place, texts in error.faults.items() for text in texts]
-        return _say("\n  ".join([error.detail, *(said if len(said) > 1 else [])]), REFUSED)
-    if isinstance(error, TollkeeperError):
-        return _say(error.detail, REFUSED)
     if isinstance(error, WorkerFailed):
         # The worker has said why.
         return error.status if error.status > 0 else FAULT
-    traceback.print_exception(error)
-    return _say("This is a fault of Tollkeeper; please report the lines above.", FAULT)
-
-
-def _say(sentence: str, status: int) -> int:
+    known = _outage(error) or _refusal(error)
+    if known is None:
+        traceback.print_exception(error)
+        known = "This is a fault of Tollkeeper; please report the lines above.", FAULT
+    sentence, status = known
     click.echo(f"tollkeeper: {sentence}", err=True)
     return status
+
+
+def _outage(error: Exception) -> tuple[str, int] | None:
+    outage = unavailable(error)
+    if outage is not None:
+        # Customers are not told the driver's words; whoever runs the command needs them.
+        reason = error.__cause__ if error is outage else error
+        said = f"{outage.detail}: {reason}" if reason is not None else outage.detail
+        return said.strip(), UNREACHABLE
+    return (str(error), UNREACHABLE) if isinstance(error, _UNREACHABLE) else None
+
+
+def _refusal(error: Exception) -> tuple[str, int] | None:
+    if isinstance(error, SettingsError):
+        return str(error), WRONG
+    if isinstance(error, InvalidRequest):
+        said = [f"{place}: {text}" for place, texts in error.faults.items() for text in texts]
+        return "\n  ".join([error.detail, *(said if len(said) > 1 else [])]), REFUSED
+    return (error.detail, REFUSED) if isinstance(error, TollkeeperError) else None
