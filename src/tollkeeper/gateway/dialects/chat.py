@@ -25,8 +25,14 @@ _Parts = list[dict[str, Any]]
 
 _TEXT_PARTS: Final = frozenset({"text", "refusal", "thinking", "reasoning"})
 _CAPS: Final = ("max_completion_tokens", "max_tokens")
-# Fields that would have another model answer, at another price, than the one that is held for.
-_REFUSED: Final = ("models", "fallbacks", "plugins", "route")
+_ONE_PRICE: Final = "is not taken here: the call must have one model, one price"
+_REFUSED: Final = {
+    "models": _ONE_PRICE,
+    "fallbacks": _ONE_PRICE,
+    "route": _ONE_PRICE,
+    "plugins": "is not taken here: what plugins cost is not known beforehand",
+    "search_parameters": "is not taken here: what sources cost is not known beforehand",
+}
 _OURS: Final = frozenset(
     {"model", "messages", "stream", "stream_options", "n", "tools", "functions", "prediction"}
     | {"service_tier", "modalities", "web_search_options", "response_format", *_CAPS, *_REFUSED}
@@ -160,9 +166,9 @@ class Chat(faults.OpenAIFaults):
 def _check(fields: Fields, asked: _Body) -> None:
     reading.check_model(asked.model)
     reading.check_spelling(fields, _OURS)
-    for name in _REFUSED:
+    for name, why in _REFUSED.items():
         if reading.is_given(fields.get(name)):
-            raise reading.fault(name, "is not taken here: the call must have one model, one price")
+            raise reading.fault(name, why)
 
 
 def _bound(fields: Fields, asked: _Body, body: bytes) -> InputBound:

@@ -39,7 +39,7 @@ _OURS: Final = frozenset(
     {"model", "input", "instructions", "max_output_tokens", "max_tool_calls", "stream", "tools"}
     | {"service_tier", "context_management", "prompt_cache_options", *_REFUSED, *_ELSEWHERE}
 )
-_FILES: Final = frozenset({"file_data", "file_id", "file_url"})
+_FILES: Final = frozenset({"file_data", "file_url"})
 _BY_REFERENCE: Final = frozenset({"item_reference", "compaction", "compaction_trigger"})
 
 
@@ -178,7 +178,7 @@ def _count_item(bound: InputBound, item: dict[str, Any]) -> None:
     data: Any = cast("dict[str, Any]", sound).get("data") if isinstance(sound, dict) else None
     if isinstance(data, str):
         bound.sound(data)
-    elif kind in _BY_REFERENCE or not item.keys().isdisjoint(_FILES - {"file_id"}):
+    elif kind in _BY_REFERENCE or not item.keys().isdisjoint(_FILES):
         inline = item.get("file_data")
         bound.unbounded(inline if isinstance(inline, str) else None)
     elif image is not None or kind in ("input_image", "computer_screenshot"):
