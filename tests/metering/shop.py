@@ -18,9 +18,10 @@ from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.settings import Settings
 from tollkeeper.db import Database
-from tollkeeper.http import Api, Idempotency, make_api
-from tollkeeper.metering import Meter, metering_routes
+from tollkeeper.http import Api, Cursors, Idempotency, make_api
+from tollkeeper.metering import Meter, billing_routes, metering_routes
 from tollkeeper.orgs import (
+    KEYRING,
     KeyKind,
     KeyRing,
     NewKey,
@@ -158,11 +159,17 @@ async def open_shop(
             default_livemode=True,
         )
         api = make_api(
-            [],
+            billing_routes(settings),
             routes,
             idempotency=idempotency,
             max_body_bytes=settings.server.max_body_bytes,
-            dependencies={"database": database, "clock": clock},
+            dependencies={
+                "database": database,
+                "clock": clock,
+                "cursors": Cursors(SECRET),
+                "keeper": books,
+            },
+            state={KEYRING: keys},
         )
         url = await stack.enter_async_context(served(api))
         session = await stack.enter_async_context(aiohttp.ClientSession())

@@ -1,6 +1,8 @@
 """Hold, meter, settle: what every call costs, recorded once. Read `README.md` for what holds."""
 
+from tollkeeper.metering.billing import billing_routes
 from tollkeeper.metering.intake import metering_routes
+from tollkeeper.metering.jobs import usage_jobs
 from tollkeeper.metering.meter import Meter
 from tollkeeper.metering.record import (
     Call,
@@ -12,18 +14,31 @@ from tollkeeper.metering.record import (
     usage_id_of,
 )
 from tollkeeper.metering.refusal import AlreadyCharged, refuse_charge, refuse_hold
+from tollkeeper.metering.rerating import list_unpriced, rerate
+from tollkeeper.metering.store import LineTotal, Total, Unpriced
+from tollkeeper.metering.sums import line_totals, rebuild_all, totals
 
 __all__ = [
     "AlreadyCharged",
     "Call",
+    "LineTotal",
     "Meter",
     "Previews",
+    "Total",
+    "Unpriced",
+    "billing_routes",
     "failed_call",
     "fingerprint_of",
+    "line_totals",
+    "list_unpriced",
     "metering_routes",
     "new_charge",
+    "rebuild_all",
     "refuse_charge",
     "refuse_hold",
     "refused_call",
+    "rerate",
+    "totals",
     "usage_id_of",
+    "usage_jobs",
 ]

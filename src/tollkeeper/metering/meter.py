@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, Self
@@ -113,6 +113,10 @@ class Meter:
         if self._noting.allow((record.org_id, record.wallet_id)):
             self._notes.submit_unheard(record)
 
+    def touch(self, wallets: Iterable[tuple[UUID, UUID]]) -> None:
+        """Note that these wallets' sums are behind."""
+        self._touched.update(wallets)
+
     def take_touched(self) -> list[tuple[UUID, UUID]]:
         """Return the wallets that were charged since this was asked last."""
         touched, self._touched = self._touched, set()
@@ -161,14 +165,14 @@ class Meter:
         self, connection: Connection, items: Sequence[NewCharge], _repeated: bool
     ) -> list[ChargeResult]:
         results = await ledger.charge(connection, items, self._clock.now())
-        self._touched.update((item.org_id, item.wallet_id) for item in items)
+        self.touch((item.org_id, item.wallet_id) for item in items)
         return results
 
     async def _settle(
         self, connection: Connection, items: Sequence[NewCharge], _repeated: bool
     ) -> list[ChargeResult]:
         results = await ledger.settle(connection, items, self._clock.now())
-        self._touched.update((item.org_id, item.wallet_id) for item in items)
+        self.touch((item.org_id, item.wallet_id) for item in items)
         return results
 
     async def _void(

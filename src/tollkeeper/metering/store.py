@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, LiteralString
 from uuid import UUID
@@ -168,6 +168,20 @@ UPDATE usage_summed SET usage_seq = 0
 WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
 """
 
+# Rated again means: there is an entry that says so.
+UNPRICED: Final[LiteralString] = """
+SELECT u.org_id, u.wallet_id, u.usage_id, u.recorded_at
+FROM usage_unpriced u
+WHERE (u.recorded_at, u.usage_id) > (%(recorded_at)s, %(usage_id)s)
+  AND NOT EXISTS (
+      SELECT FROM entry e
+      WHERE e.org_id = u.org_id
+        AND e.source = 'rerate:use_' || replace(u.usage_id::text, '-', '')
+  )
+ORDER BY u.recorded_at, u.usage_id
+LIMIT %(limit)s
+"""
+
 FIRST_CHARGE: Final[LiteralString] = """
 SELECT usage_id, wallet_id, key_id, amount, balance_after, late, fingerprint
 FROM usage_record
@@ -175,6 +189,17 @@ WHERE org_id = %(org_id)s AND usage_id = %(usage_id)s
 """
 
 _NIL: Final = UUID(int=0)
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpriced:
+    """A record with usage that had no price."""
+
+    org_id: UUID
+    wallet_id: UUID
+    usage_id: UUID
+    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +259,17 @@ async def first_charge(connection: Connection, org_id: UUID, usage_id: UUID) -> 
     async with connection.cursor(row_factory=class_row(FirstCharge)) as cursor:
         await cursor.execute(FIRST_CHARGE, {"org_id": org_id, "usage_id": usage_id})
         return await cursor.fetchone()
+
+
+async def unpriced(connection: Connection, after: Unpriced | None, limit: int) -> list[Unpriced]:
+    parameters = {
+        "recorded_at": _BEGINNING if after is None else after.recorded_at,
+        "usage_id": _NIL if after is None else after.usage_id,
+        "limit": limit,
+    }
+    async with connection.cursor(row_factory=class_row(Unpriced)) as cursor:
+        await cursor.execute(UNPRICED, parameters)
+        return await cursor.fetchall()
 
 
 async def add_up(

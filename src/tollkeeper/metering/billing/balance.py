@@ -1,0 +1,81 @@
+"""`GET /billing/balance`: what there is, and whether a call may be made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Struct
+
+from tollkeeper import ledger
+from tollkeeper.base.money import Money
+from tollkeeper.base.settings import Settings
+from tollkeeper.db import Database
+from tollkeeper.ledger import Wallet
+from tollkeeper.metering.billing.asked import AnyRequest
+from tollkeeper.orgs import caller_of
+
+
+class AutoTopUp(Struct, frozen=True, kw_only=True, rename="camel"):
+    enabled: bool = False
+
+
+class Balance(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Amounts are of `consumptionCurrency`; `balances` are what is owned in each. `available` is
+    what is owned and not held by running calls."""
+
+    can_consume: bool
+    consumption_currency: str
+    balances: dict[str, Money]
+    available: Money
+    held: Money
+    posted: Money
+    low_balance: bool
+    lifetime_added: Money
+    lifetime_spent: Money
+    auto_top_up: AutoTopUp
+
+
+def balance_route(settings: Settings) -> HTTPRouteHandler:
+    @get("/balance", summary="Get the balance")
+    async def get_balance(request: AnyRequest, database: NamedDependency[Database]) -> Balance:
+        caller = caller_of(request)
+        async with database.connection() as connection:
+            wallets = await ledger.wallets_of(connection, caller.org_id)
+        own = {w.currency: w for w in wallets if w.livemode == caller.livemode}
+        return show_balance(own, list(settings.currencies), settings.billing.low_balance_nanos)
+
+    return get_balance
+
+
+def show_balance(
+    wallets: Mapping[str, Wallet], order: Sequence[str], low_balance_nanos: int
+) -> Balance:
+    """`order` is the one in which currencies are spent."""
+    currency = next((code for code in order if _spendable(wallets.get(code))), order[0])
+    wallet = wallets.get(currency)
+    available = 0 if wallet is None else wallet.available
+    return Balance(
+        can_consume=_spendable(wallet),
+        consumption_currency=currency,
+        balances={camel(code): Money(wallets[code].posted) for code in order if code in wallets},
+        available=Money(available),
+        held=Money(0 if wallet is None else wallet.held),
+        posted=Money(0 if wallet is None else wallet.posted),
+        low_balance=available <= low_balance_nanos,
+        lifetime_added=Money(0 if wallet is None else wallet.added),
+        lifetime_spent=Money(0 if wallet is None else wallet.spent),
+        auto_top_up=AutoTopUp(),
+    )
+
+
+def camel(code: str) -> str:
+    """Write a currency's code as a member's name: `BUNDLED_CREDITS` is `bundledCredits`."""
+    first, *others = code.lower().split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def _spendable(wallet: Wallet | None) -> bool:
+    return wallet is not None and wallet.frozen_reason is None and wallet.spendable > 0

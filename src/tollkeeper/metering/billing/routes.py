@@ -1,0 +1,35 @@
+"""The endpoints of `/billing` that are about usage and balance: by ADMIN keys only."""
+
+from __future__ import annotations
+
+from litestar import Router
+from litestar.types import ControllerRouterHandler
+
+from tollkeeper.base.settings import Settings
+from tollkeeper.metering.billing.balance import balance_route
+from tollkeeper.metering.billing.credit import list_entries, list_lots
+from tollkeeper.metering.billing.history import history_route
+from tollkeeper.metering.billing.records import record_routes
+from tollkeeper.metering.billing.usage import usage_route
+from tollkeeper.orgs import AdminKeyRequired, admin_only
+
+
+def billing_routes(settings: Settings) -> list[ControllerRouterHandler]:
+    """They ask for the dependencies `database`, `clock`, `cursors`, and `keeper` (the prices)."""
+    handlers = [
+        usage_route(settings),
+        history_route(settings),
+        balance_route(settings),
+        *record_routes(settings),
+        list_entries,
+        list_lots,
+    ]
+    return [
+        Router(
+            "/billing",
+            route_handlers=handlers,
+            guards=[admin_only],
+            tags=["Billing"],
+            opt={"errors": (AdminKeyRequired,)},
+        )
+    ]

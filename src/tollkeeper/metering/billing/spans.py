@@ -1,0 +1,127 @@
+"""Walks an organization's usage records from the newest down, over all its wallets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from tollkeeper.db import Connection
+from tollkeeper.metering.billing import store
+from tollkeeper.metering.billing.store import Head, RecordRow
+
+# A filter that no index answers looks at so many records at a time, and at so many for one page:
+# what is rare is then found over several pages, each of them quick.
+_STEP: Final = 20_000
+_MOST: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Records numbered above `above` and below `below`, of one wallet."""
+
+    head: Head
+    above: int
+    below: int
+
+    @property
+    def empty(self) -> bool:
+        return self.below - self.above <= 1
+
+
+async def open_spans(
+    connection: Connection,
+    org_id: UUID,
+    heads: Sequence[Head],
+    start: datetime | None,
+    end: datetime | None,
+) -> list[Span]:
+    """The records of [start, end), wallet by wallet."""
+    ids = [head.wallet_id for head in heads]
+    before = {} if start is None else await store.records_before(connection, org_id, ids, start)
+    until = {} if end is None else await store.records_before(connection, org_id, ids, end)
+    return [
+        Span(
+            head,
+            before[head.wallet_id].records if head.wallet_id in before else 0,
+            1 + (until[head.wallet_id].records if head.wallet_id in until else head.records),
+        )
+        for head in heads
+    ]
+
+
+async def walk(
+    connection: Connection,
+    org_id: UUID,
+    spans: Sequence[Span],
+    filters: dict[str, Any],
+    limit: int,
+) -> tuple[list[tuple[Head, RecordRow]], list[Span]]:
+    """The newest `limit` records that pass, and the spans that are left.
+
+    There may be fewer, even none, while there are spans left: see `_MOST`.
+    """
+    found: list[tuple[Head, RecordRow]] = []
+    reached: list[Span] = []
+    frontiers: list[datetime] = []
+    for span in spans:
+        rows, rest = await _search(connection, org_id, span, filters, limit)
+        found += [(span.head, row) for row in rows]
+        reached.append(rest)
+        if len(rows) < limit and not rest.empty and len(spans) > 1:
+            frontiers.append(await _time_of(connection, org_id, rest))
+    found.sort(key=lambda pair: (pair[1].recorded_at, pair[0].wallet_id, pair[1].seq), reverse=True)
+    # What another wallet has not been searched for yet cannot be passed by.
+    oldest = max(frontiers, default=None)
+    shown = [pair for pair in found if oldest is None or pair[1].recorded_at >= oldest][:limit]
+    return shown, [_left(rest, found, shown) for rest in reached]
+
+
+def _left(
+    rest: Span, found: Sequence[tuple[Head, RecordRow]], shown: Sequence[tuple[Head, RecordRow]]
+) -> Span:
+    own = [row.seq for head, row in found if head is rest.head]
+    own_shown = [row.seq for head, row in shown if head is rest.head]
+    if len(own) == len(own_shown):
+        return rest
+    return replace(rest, below=min(own_shown, default=max(own) + 1))
+
+
+async def _search(
+    connection: Connection, org_id: UUID, span: Span, filters: dict[str, Any], limit: int
+) -> tuple[list[RecordRow], Span]:
+    """Records that pass, and what is left of the span below the last place looked at."""
+    rows: list[RecordRow] = []
+    stepwise = filters and not store.INDEXED & filters.keys()
+    floor = max(span.above, span.below - 1 - _MOST) if stepwise else span.above
+    below = span.below
+    while below - floor > 1 and len(rows) < limit:
+        above = max(floor, below - 1 - _STEP) if stepwise else floor
+        part = await store.records_down(
+            connection,
+            org_id,
+            span.head.wallet_id,
+            above=above,
+            below=below,
+            filters=filters,
+            limit=limit - len(rows),
+        )
+        rows += part
+        below = part[-1].seq if len(rows) == limit else above + 1
+    return rows, replace(span, below=below)
+
+
+async def _time_of(connection: Connection, org_id: UUID, rest: Span) -> datetime:
+    """The time of the oldest record that was looked at."""
+    (row,) = await store.records_down(
+        connection,
+        org_id,
+        rest.head.wallet_id,
+        above=rest.below - 1,
+        below=rest.below + 1,
+        filters={},
+        limit=1,
+    )
+    return row.recorded_at

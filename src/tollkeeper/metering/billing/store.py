@@ -1,0 +1,245 @@
+"""SQL of the usage lists.
+
+A wallet's records are numbered without gaps (`seq`), their lines are counted (`line_seq`), and
+their times never run backwards. So a moment or a line is found by halving: some twenty look-ups by
+primary key however long the history is, where OFFSET and count(*) would read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from tollkeeper.db import Connection
+
+HEADS: Final[LiteralString] = """
+SELECT wallet_id, currency, usage_seq AS records, line_seq AS lines
+FROM wallet
+WHERE org_id = %(org_id)s AND livemode = %(livemode)s
+  AND (%(currency)s::text IS NULL OR currency = %(currency)s)
+ORDER BY wallet_id
+"""
+
+# `low` is before the moment and `high` is not, in each step and for each wallet.
+RECORDS_BEFORE: Final[LiteralString] = """
+WITH RECURSIVE search AS (
+    SELECT w.wallet_id, 0::bigint AS low, w.usage_seq + 1 AS high
+    FROM wallet w
+    WHERE w.org_id = %(org_id)s AND w.wallet_id = ANY(%(wallet_ids)s)
+    UNION ALL
+    SELECT s.wallet_id, CASE WHEN u.before THEN m.seq ELSE s.low END,
+           CASE WHEN u.before THEN s.high ELSE m.seq END
+    FROM search s
+    CROSS JOIN LATERAL (SELECT (s.low + s.high) / 2 AS seq) m
+    CROSS JOIN LATERAL (
+        SELECT u.recorded_at < %(at)s AS before
+        FROM usage_record u
+        WHERE u.org_id = %(org_id)s AND u.wallet_id = s.wallet_id AND u.seq = m.seq
+        LIMIT 1
+    ) u
+    WHERE s.high - s.low > 1
+)
+SELECT s.wallet_id, s.low AS records, coalesce(u.line_seq, 0) AS lines
+FROM search s
+LEFT JOIN LATERAL (
+    SELECT u.line_seq FROM usage_record u
+    WHERE u.org_id = %(org_id)s AND u.wallet_id = s.wallet_id AND u.seq = s.low
+    LIMIT 1
+) u ON true
+WHERE s.high - s.low = 1
+"""
+
+LINES: Final[LiteralString] = """
+WITH RECURSIVE search AS (
+    SELECT t.line, 0::bigint AS low, %(records)s::bigint AS high
+    FROM unnest(ARRAY[%(first)s, %(last)s]::bigint[]) AS t (line)
+    UNION ALL
+    SELECT s.line, CASE WHEN u.before THEN m.seq ELSE s.low END,
+           CASE WHEN u.before THEN s.high ELSE m.seq END
+    FROM search s
+    CROSS JOIN LATERAL (SELECT (s.low + s.high) / 2 AS seq) m
+    CROSS JOIN LATERAL (
+        SELECT u.line_seq < s.line AS before
+        FROM usage_record u
+        WHERE u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s AND u.seq = m.seq
+        LIMIT 1
+    ) u
+    WHERE s.high - s.low > 1
+), bounds AS (
+    SELECT min(high) AS first, max(high) AS last FROM search WHERE high - low = 1
+)
+SELECT u.*
+FROM bounds b
+CROSS JOIN LATERAL (
+    SELECT u.line_seq, u.lines, u.recorded_at, u.usage_id, u.request_id, u.duration_ms,
+           u.provider, u.operation, (u.detail -> 'rating')::text AS rating,
+           u.detail ->> 'notes' AS notes
+    FROM usage_record u
+    WHERE u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s
+      AND u.seq >= b.first AND u.seq <= b.last AND u.lines > 0
+    ORDER BY u.seq
+    LIMIT %(most)s
+) u
+"""
+
+_RECORD: Final[LiteralString] = """
+SELECT u.org_id, u.wallet_id, u.seq, u.usage_id, u.amount, u.balance_after, u.held, u.late,
+       u.recorded_at, u.started_at, u.duration_ms, u.project_id, u.key_id, u.request_id,
+       u.status, u.source, u.provider, u.model, u.operation, u.thread_id, u.detail::text AS detail
+FROM usage_record u
+"""
+RECORD: Final[LiteralString] = _RECORD + "WHERE u.org_id = %(org_id)s AND u.usage_id = %(usage_id)s"
+RECORDS_DOWN: Final[LiteralString] = (
+    _RECORD
+    + """
+WHERE u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s
+  AND u.seq > %(above)s AND u.seq < %(below)s
+"""
+)
+# What a list may be narrowed to, each a condition on `u` with a parameter of its name.
+FILTERS: Final[dict[str, LiteralString]] = {
+    "operation": " AND u.operation = %(operation)s",
+    "thread_id": " AND u.thread_id = %(thread_id)s",
+    "project_id": " AND u.project_id = %(project_id)s",
+    "key_id": " AND u.key_id = %(key_id)s",
+    "model": " AND u.model = %(model)s",
+    "status": " AND u.status = %(status)s",
+    "success": " AND u.status < 400",
+    "error": " AND u.status >= 400",
+}
+# Those that an index answers, however few records pass.
+INDEXED: Final = frozenset({"thread_id", "error"})
+_NEWEST_FIRST: Final[LiteralString] = " ORDER BY u.seq DESC LIMIT %(limit)s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """A wallet as far as it is now: how many records it has, and how many lines those have."""
+
+    wallet_id: UUID
+    currency: str
+    records: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """Records and lines of a wallet before a moment."""
+
+    wallet_id: UUID
+    records: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinesRow:
+    """A record with its lines; `line_seq` is the number of the last of them."""
+
+    line_seq: int
+    lines: int
+    recorded_at: datetime
+    usage_id: UUID
+    request_id: str | None
+    duration_ms: int | None
+    provider: str | None
+    operation: str | None
+    rating: str
+    notes: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRow:
+    org_id: UUID
+    wallet_id: UUID
+    seq: int
+    usage_id: UUID
+    amount: int
+    balance_after: int
+    held: int | None
+    late: bool
+    recorded_at: datetime
+    started_at: datetime
+    duration_ms: int | None
+    project_id: UUID | None
+    key_id: UUID | None
+    request_id: str | None
+    status: int
+    source: str
+    provider: str | None
+    model: str | None
+    operation: str | None
+    thread_id: str | None
+    detail: str
+
+
+async def heads(
+    connection: Connection, org_id: UUID, livemode: bool, currency: str | None
+) -> list[Head]:
+    parameters = {"org_id": org_id, "livemode": livemode, "currency": currency}
+    async with connection.cursor(row_factory=class_row(Head)) as cursor:
+        await cursor.execute(HEADS, parameters)
+        return await cursor.fetchall()
+
+
+async def records_before(
+    connection: Connection, org_id: UUID, wallet_ids: Sequence[UUID], at: datetime
+) -> dict[UUID, Count]:
+    parameters = {"org_id": org_id, "wallet_ids": list(wallet_ids), "at": at}
+    async with connection.cursor(row_factory=class_row(Count)) as cursor:
+        await cursor.execute(RECORDS_BEFORE, parameters)
+        return {count.wallet_id: count for count in await cursor.fetchall()}
+
+
+async def lines(
+    connection: Connection, org_id: UUID, head: Head, first: int, last: int
+) -> list[LinesRow]:
+    """The records that the lines numbered `first` to `last` belong to, by sequence."""
+    parameters = {
+        "org_id": org_id,
+        "wallet_id": head.wallet_id,
+        "records": head.records,
+        "first": first,
+        "last": last,
+        "most": last - first + 1,
+    }
+    async with connection.cursor(row_factory=class_row(LinesRow)) as cursor:
+        await cursor.execute(LINES, parameters)
+        return await cursor.fetchall()
+
+
+async def record(connection: Connection, org_id: UUID, usage_id: UUID) -> RecordRow | None:
+    async with connection.cursor(row_factory=class_row(RecordRow)) as cursor:
+        await cursor.execute(RECORD, {"org_id": org_id, "usage_id": usage_id})
+        return await cursor.fetchone()
+
+
+async def records_down(
+    connection: Connection,
+    org_id: UUID,
+    wallet_id: UUID,
+    *,
+    above: int,
+    below: int,
+    filters: dict[str, Any],
+    limit: int,
+) -> list[RecordRow]:
+    """Records numbered between the two (exclusive) that pass the filters, newest first."""
+    statement = RECORDS_DOWN
+    for name in filters:
+        statement += FILTERS[name]
+    parameters = {
+        **filters,
+        "org_id": org_id,
+        "wallet_id": wallet_id,
+        "above": above,
+        "below": below,
+        "limit": limit,
+    }
+    async with connection.cursor(row_factory=class_row(RecordRow)) as cursor:
+        await cursor.execute(statement + _NEWEST_FIRST, parameters)
+        return await cursor.fetchall()

@@ -1,0 +1,36 @@
+"""What this room does in the background, in every process; each is safe to run beside its like."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from tollkeeper.db import Database
+from tollkeeper.metering import sums
+from tollkeeper.metering.meter import Meter
+
+# A name, how many seconds lie between two runs, and what to run; it says how much it did.
+Job = tuple[str, float, Callable[[], Awaitable[int]]]
+
+_ADD_UP_SECONDS: Final = 2.0
+_SWEEP_SECONDS: Final = 300.0
+
+
+def usage_jobs(database: Database, meter: Meter) -> list[Job]:
+    """Keep the sums of usage up: at once what this process recorded, now and then what is left."""
+
+    async def add_up() -> int:
+        wallets = meter.take_touched()
+        try:
+            return await sums.add_up(database, wallets)
+        except BaseException:
+            meter.touch(wallets)
+            raise
+
+    async def sweep() -> int:
+        return await sums.sweep(database)
+
+    return [
+        ("add_up_usage", _ADD_UP_SECONDS, add_up),
+        ("sweep_usage_sums", _SWEEP_SECONDS, sweep),
+    ]
