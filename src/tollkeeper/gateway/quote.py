@@ -61,7 +61,7 @@ def affordable_cap(
     None where it writes no tokens. A limit that was not there before makes the body longer.
     """
     bounds = dict(full.bounds)
-    if ask.max_output_tokens is None and ask.input_tokens is not None:
+    if ask.max_output_tokens is None and "input" in bounds:
         bounds["input"] += _LIMIT_IN_BODY
     cap = _affordable(ask, sale, bounds, spendable_nanos)
     return 0 if cap is not None and cap < _LEAST_CAP.get(dialect, 1) else cap

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from io import BytesIO
 from typing import Final
 
 import aiohttp
@@ -18,6 +19,8 @@ from tollkeeper.gateway.providers.model import (
 )
 
 _READ_BUFFER: Final = 256 * 1024
+# From here on aiohttp wants a body that it can send piece by piece, with others between.
+_LARGE_BODY: Final = 1024 * 1024
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):
@@ -64,9 +67,12 @@ class HttpReply:
         return self
 
     async def __anext__(self) -> bytes:
+        content = self._response.content
         try:
-            async with asyncio.timeout(self._idle):
-                part = await self._response.content.readany()
+            part = content.read_nowait()
+            if not part and not content.is_eof():
+                async with asyncio.timeout(self._idle):
+                    part = await content.readany()
         except TimeoutError as why:
             self._response.close()
             raise UpstreamBroke("The provider fell silent in the middle of its answer") from why
@@ -98,7 +104,10 @@ class HttpClient:
         try:
             async with asyncio.timeout(self.timeouts.first_byte):
                 response = await self._open().post(
-                    url, data=body, headers=headers, allow_redirects=False
+                    url,
+                    data=body if len(body) < _LARGE_BODY else BytesIO(body),
+                    headers=headers,
+                    allow_redirects=False,
                 )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as why:
             raise UpstreamUnreachable("The provider could not be reached") from why
