@@ -95,7 +95,8 @@ class Shop:
         async with self.session.request(
             method, self.url + path, data=content, headers=said
         ) as reply:
-            return Reply(reply.status, {**reply.headers}, await reply.read())
+            named = {name.lower(): value for name, value in reply.headers.items()}
+            return Reply(reply.status, named, await reply.read())
 
     async def post(self, path: str, key: str | None, body: Any, **headers: str) -> Reply:
         return await self.ask("POST", path, key, body, **headers)

@@ -28,7 +28,7 @@ from tollkeeper.metering.billing.asked import (
 from tollkeeper.metering.billing.lines import COLUMNS, UsageRow, cells_of, rows_of
 from tollkeeper.orgs import Caller, caller_of
 
-CSV: Final = "text/csv; charset=utf-8"
+CSV: Final = "text/csv"  # Litestar adds the charset
 _FILENAME: Final = "billing_usage.csv"
 
 
