@@ -139,6 +139,16 @@ def test_names_and_limits_are_checked_too(fields: dict[str, object], place: str)
     assert [where for where, _ in faults_in(bad)] == [place]
 
 
+def test_a_file_may_be_written_as_json_whose_dates_stand_in_quotes() -> None:
+    (found,) = read_price_file(
+        '{"provider": "acme", "source": "a page", "checked_on": "2026-01-31", "models":'
+        ' {"m": {"prices": [{"from": "2026-02-01T08:00Z", "rates": {"input": 2.5}}]}}}',
+        "acme.json",
+    )
+    assert found.effective_from == datetime(2026, 2, 1, 8, tzinfo=UTC)
+    assert str(found.checked_on) == "2026-01-31"
+
+
 def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(one("{from: always, rates: {input: x, output: y}}"))
     (tmp_path / "b.yaml").write_text(one("{from: never, rates: {input: 1}}"))

@@ -86,7 +86,7 @@ def export(
                 if form == "csv":
                     file.write(encode_rows([row.get(name) for name in columns] for row in page))
                 else:
-                    file.writelines(encode_json(row) + b"\\n" for row in page)
+                    file.writelines(encode_json(row) + b"\n" for row in page)
                 count += len(page)
                 progress(count)
         return count

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Router, get, post, put
 from litestar.datastructures import State
 from litestar.di import NamedDependency
@@ -19,7 +20,7 @@ from tollkeeper.base.clock import Clock
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import read_id
 from tollkeeper.db import Database
-from tollkeeper.http import OPERATOR_KEY, encode_json, read_path_id, run_id_of
+from tollkeeper.http import OPERATOR_KEY, read_path_id, run_id_of
 from tollkeeper.ledger import InsufficientCredits, LotKind, NewLot
 from tollkeeper.operator import acts, prices
 from tollkeeper.operator.acts import Act, Balance
@@ -225,7 +226,7 @@ async def publish_prices(
     clock: NamedDependency[Clock],
 ) -> PublishedOut:
     # JSON is YAML, so the reader of price files reads it, and says the same of its faults.
-    versions = pricing.read_price_file(encode_json(data.file).decode(), "file")
+    versions = pricing.read_price_file(_write_as_it_was(data.file).decode(), "file")
     act = _act(request, data.reason, clock)
     async with database.transaction() as tx:
         added = await prices.publish_prices(tx, act, versions, backdate=data.backdate)
@@ -260,6 +261,13 @@ async def import_prices(
         versions = diff.to_publish(end_missing=data.end_missing)
         added = await prices.publish_prices(tx, act, versions)
     return PublishedOut.of(added)
+
+
+def _number_as_it_was(number: object) -> msgspec.Raw:
+    return msgspec.Raw(str(number).encode())
+
+
+_write_as_it_was = msgspec.json.Encoder(enc_hook=_number_as_it_was).encode
 
 
 def _act(request: AnyRequest, why: str, clock: Clock) -> Act:

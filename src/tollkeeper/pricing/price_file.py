@@ -37,6 +37,7 @@ _MODEL_FIELDS: Final = (
 )
 _PRICE_FIELDS: Final = ("from", "rates", "service_tiers", "note", "ended")
 _RATE_FIELDS: Final = ("price", "per", "above")
+_DAY_LENGTH: Final = len("2026-01-31")
 _PLAIN_NUMBER: Final = re.compile(r"\d{1,9}(\.\d{1,9})?")
 
 
@@ -200,7 +201,7 @@ class _Reader:
         return None
 
     def _moment(self, fields: Mapping[str, object], where: str) -> datetime:
-        value = fields.get("from")
+        value = _dated(fields.get("from"))
         if value == "always":
             return ALWAYS
         if isinstance(value, datetime):
@@ -252,7 +253,7 @@ class _Reader:
         return None
 
     def _date(self, fields: Mapping[str, object], field: str, where: str) -> date | None:
-        value = fields.get(field)
+        value = _dated(fields.get(field))
         if isinstance(value, date) and not isinstance(value, datetime):
             return value
         if value is not None:
@@ -261,3 +262,17 @@ class _Reader:
 
     def _note(self, place: str, said: str) -> None:
         self._faults.setdefault(f"{self._name}: {place}".rstrip(": "), []).append(said)
+
+
+def _dated(value: object) -> object:
+    """Read a day or a time that stands in quotes, as it must in JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return (
+            date.fromisoformat(value)
+            if len(value) == _DAY_LENGTH
+            else datetime.fromisoformat(value)
+        )
+    except ValueError:
+        return value

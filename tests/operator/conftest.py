@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from whole import Customer, Whole, whole_served
+
+
+@pytest.fixture
+async def whole(database_url: str) -> AsyncIterator[Whole]:
+    async with whole_served(database_url) as served:
+        yield served
+
+
+@pytest.fixture
+async def customer(whole: Whole) -> Customer:
+    return await whole.customer()
