@@ -99,6 +99,26 @@ def test_streams_change_only_by_their_cost(case: Case):
 
 
 @by_name(CASES)
+def test_what_the_operator_was_charged_does_not_reach_the_customer(case: Case):
+    if case.response is not None:
+        answer = case.dialect.read_answer(case.ask, case.response)
+        shown = case.dialect.with_cost(answer, COST) or b""
+    else:
+        passed, withheld, answer = run(case.dialect.meter(case.ask), [case.stream or b""], COST)
+        shown = passed + withheld
+    for word in (b"cost_in_usd_ticks", b"is_byok", b"total_cost", b"3.9e-06", b"0.00095"):
+        assert word not in shown
+    assert answer.upstream_cost == UPSTREAM_COSTS.get(case.name)
+
+
+UPSTREAM_COSTS = {
+    "openrouter/chat": "0.00095",
+    "openrouter/chat_stream": "3.9e-06",
+    "perplexity/chat_stream": "0.005008",
+}
+
+
+@by_name(CASES)
 def test_no_usage_exceeds_the_bound_that_its_hold_came_from(case: Case):
     """The recorded numbers are invented: only answers of a size the request allows are checked."""
     bounds = case.ask.bounds(1_000_000, 200_000)
