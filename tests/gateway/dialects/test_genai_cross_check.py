@@ -12,7 +12,8 @@ from golden_cases import Case, cases
 from wire_streams import run
 
 # genai-prices counts input and output whole, with parts of them beside; we count disjointly.
-_INPUT = ("input", "cache_read", "cache_write", "cache_write_1h", "input_audio", "input_image")
+_WRITES = ("cache_write", "cache_write_1h", "cache_write_12h")
+_INPUT = ("input", "cache_read", *_WRITES, "input_audio", "input_image")
 _OUTPUT = ("output", "reasoning", "output_audio", "output_image")
 _PARTS = {
     "cache_read": "cache_read_tokens",
@@ -70,7 +71,7 @@ def ours(usage: Mapping[str, int]) -> dict[str, int]:
     counts = {
         "input_tokens": sum(usage.get(unit, 0) for unit in _INPUT),
         "output_tokens": sum(usage.get(unit, 0) for unit in _OUTPUT),
-        "cache_write_tokens": usage.get("cache_write", 0) + usage.get("cache_write_1h", 0),
+        "cache_write_tokens": sum(usage.get(unit, 0) for unit in _WRITES),
         **{name: usage.get(unit, 0) for unit, name in _PARTS.items()},
     }
     return {name: count for name, count in counts.items() if count}
