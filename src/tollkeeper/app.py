@@ -162,6 +162,7 @@ def _routes(settings: Settings) -> list[ControllerRouterHandler]:
         *orgs.organization_routes(clamp_new_keys=settings.gateway.clamp),
         *orgs.operator_routes(opened),
         *operator.credit_routes(settings.currencies),
+        *metering.billing_routes(settings),
         *credits.purchase_routes(
             credits.Limits(bought.purchase_min_nanos, bought.purchase_max_nanos)
         ),
@@ -226,6 +227,7 @@ def background_jobs(rooms: Rooms) -> list[Job]:
         Job("expire_lots", 30, expire_lots),
         Job("forget_ended_holds", 600, forget_holds),
         Job("forget_idempotent_answers", 60, forget_answers),
+        *(Job(*told) for told in metering.usage_jobs(database, rooms.meter)),
     ]
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from tollkeeper.cli.installation import Installation
+from tollkeeper.cli.naming import Moment
 from tollkeeper.cli.output import Progress, org_option, say
 
 if TYPE_CHECKING:
@@ -20,11 +22,12 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 5_000
 
-Row = Mapping[str, object]
+F = TypeVar("F", bound=Callable[..., Any])
+Pages = AsyncGenerator[Sequence[Sequence[object]]]
 
 ENTRY_COLUMNS: Final = (
     "organizationId",
-    "mode",
+    "livemode",
     "currency",
     "seq",
     "id",
@@ -46,33 +49,75 @@ def export_command() -> None:
     """Write usage or entries as CSV or NDJSON."""
 
 
+def _options(command: F) -> F:
+    for option in (
+        org_option,
+        click.option(
+            "--output",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="A file; without it, standard output.",
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(["csv", "ndjson"]),
+            default="csv",
+            show_default=True,
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@export_command.command("usage")
+@click.option("--start", type=Moment(), help="Recorded from this moment on.")
+@click.option("--end", type=Moment(), help="Recorded before this moment.")
+@_options
+@click.pass_obj
+def usage(
+    here: Installation,
+    start: datetime | None,
+    end: datetime | None,
+    form: str,
+    output: Path | None,
+    org: str | None,
+) -> None:
+    """Write usage, a row per SKU of each call, of all organizations or of one."""
+    from tollkeeper import metering
+    from tollkeeper.base.ids import show_id
+
+    async def pages(connection: Connection) -> Pages:
+        for organization in await _organizations(connection, org):
+            org_id = organization.org_id
+            shown = show_id("org", org_id)
+            async for page in metering.usage_pages(connection, org_id, start=start, end=end):
+                yield [(shown, *row) for row in page]
+
+    _export(here, pages, ("organizationId", *metering.USAGE_COLUMNS), form, output)
+
+
 @export_command.command("entries")
-@click.option("--format", "form", type=click.Choice(["csv", "ndjson"]), default="csv")
-@click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Without it, to the screen."
-)
-@org_option
+@_options
 @click.pass_obj
 def entries(here: Installation, form: str, output: Path | None, org: str | None) -> None:
     """Write every line of the ledger, of all organizations or of one, wallet by wallet."""
 
-    async def pages(database: Database) -> AsyncGenerator[Sequence[Row]]:
-        async with database.connection() as connection:
-            for organization in await _organizations(connection, org):
-                async for page in _entries_of(connection, organization):
-                    yield page
+    async def pages(connection: Connection) -> Pages:
+        for organization in await _organizations(connection, org):
+            async for page in _entries_of(connection, organization):
+                yield page
 
-    export(here, pages, ENTRY_COLUMNS, form, output)
+    _export(here, pages, ENTRY_COLUMNS, form, output)
 
 
-def export(
+def _export(
     here: Installation,
-    pages: Callable[[Database], AsyncGenerator[Sequence[Row]]],
+    pages: Callable[[Connection], Pages],
     columns: Sequence[str],
     form: str,
     output: Path | None,
 ) -> None:
-    """Write pages of rows as they come, so that memory does not grow with the book."""
+    """Write pages of rows as they come, so that memory does not grow with the books."""
     from tollkeeper.http import encode_json, encode_rows
 
     progress = Progress("rows written")
@@ -82,13 +127,15 @@ def export(
         with _opened(output) as file:
             if form == "csv":
                 file.write(encode_rows([], columns))
-            async for page in pages(database):
-                if form == "csv":
-                    file.write(encode_rows([row.get(name) for name in columns] for row in page))
-                else:
-                    file.writelines(encode_json(row) + b"\n" for row in page)
-                count += len(page)
-                progress(count)
+            async with database.connection() as connection:
+                async for page in pages(connection):
+                    if form == "csv":
+                        file.write(encode_rows(page))
+                    else:
+                        rows = (dict(zip(columns, row, strict=True)) for row in page)
+                        file.writelines(encode_json(row) + b"\n" for row in rows)
+                    count += len(page)
+                    progress(count)
         return count
 
     count = here.run(act)
@@ -116,46 +163,41 @@ async def _organizations(connection: Connection, named: str | None) -> list[Orga
     return await all_orgs(connection)
 
 
-async def _entries_of(
-    connection: Connection, organization: Organization
-) -> AsyncGenerator[Sequence[Row]]:
+async def _entries_of(connection: Connection, organization: Organization) -> Pages:
     from tollkeeper import ledger
 
     for wallet in await ledger.wallets_of(connection, organization.org_id):
         above = 0
-        while True:
-            page = await ledger.entries(
-                connection,
-                wallet.org_id,
-                wallet.wallet_id,
-                limit=_PAGE,
-                above=above,
-                descending=False,
-            )
+        while page := await ledger.entries(
+            connection,
+            wallet.org_id,
+            wallet.wallet_id,
+            limit=_PAGE,
+            above=above,
+            descending=False,
+        ):
             yield [_entry_row(entry, wallet) for entry in page]
-            if len(page) < _PAGE:
-                break
             above = page[-1].seq
 
 
-def _entry_row(entry: Entry, wallet: Wallet) -> Row:
+def _entry_row(entry: Entry, wallet: Wallet) -> Sequence[object]:
     from tollkeeper.base.ids import show_id
     from tollkeeper.base.money import Money
 
-    return {
-        "organizationId": show_id("org", entry.org_id),
-        "mode": "live" if wallet.livemode else "test",
-        "currency": wallet.currency,
-        "seq": entry.seq,
-        "id": show_id("ent", entry.entry_id),
-        "timestamp": entry.posted_at,
-        "kind": entry.kind.value,
-        "account": entry.account.value,
-        "amount": Money(entry.amount),
-        "balanceAfter": Money(entry.balance_after),
-        "lotId": None if entry.lot_id is None else show_id("lot", entry.lot_id),
-        "source": entry.source,
-        "reversesSeq": entry.reverses_seq,
-        "actor": entry.actor,
-        "reason": entry.reason,
-    }
+    return (
+        show_id("org", entry.org_id),
+        wallet.livemode,
+        wallet.currency,
+        entry.seq,
+        show_id("ent", entry.entry_id),
+        entry.posted_at,
+        entry.kind.value,
+        entry.account.value,
+        Money(entry.amount),
+        Money(entry.balance_after),
+        None if entry.lot_id is None else show_id("lot", entry.lot_id),
+        entry.source,
+        entry.reverses_seq,
+        entry.actor,
+        entry.reason,
+    )

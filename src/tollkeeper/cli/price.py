@@ -11,7 +11,15 @@ import click
 
 from tollkeeper.cli.installation import Installation
 from tollkeeper.cli.naming import Moment
-from tollkeeper.cli.output import Row, json_option, print_json, print_rows, say
+from tollkeeper.cli.output import (
+    Progress,
+    Row,
+    json_option,
+    print_json,
+    print_record,
+    print_rows,
+    say,
+)
 
 if TYPE_CHECKING:
     from tollkeeper.db import Database
@@ -152,6 +160,27 @@ def import_(
         _show_added(_publish(here, versions, why, backdate=False), as_json=as_json)
         return
     _show_diff(diff, as_json=as_json)
+
+
+@price_command.command("rerate")
+@click.option("--why", default="It has a price now", show_default=True, help="For the audit log.")
+@json_option
+@click.pass_obj
+def rerate(here: Installation, why: str, *, as_json: bool) -> None:
+    """Charge usage that had no price when it was recorded and has one now.
+
+    Each call is charged once, by an adjusting entry; what still has no price is left and counted.
+    """
+    from tollkeeper.base.clock import SystemClock
+    from tollkeeper.cli.naming import who
+    from tollkeeper.cli.rerating import rerate_all
+    from tollkeeper.operator import Act
+
+    act = Act(who=who(), why=why, at=SystemClock().now())
+    progress = Progress("calls looked at")
+    done = here.run(lambda database: rerate_all(database, act, progress))
+    progress.end()
+    print_record({"charged": done.charged, "stillUnpriced": done.unpriced}, as_json=as_json)
 
 
 def _row(version: PriceVersion) -> Row:

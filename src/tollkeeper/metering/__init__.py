@@ -1,6 +1,6 @@
 """Hold, meter, settle: what every call costs, recorded once. Read `README.md` for what holds."""
 
-from tollkeeper.metering.billing import billing_routes
+from tollkeeper.metering.billing import USAGE_COLUMNS, billing_routes, usage_pages
 from tollkeeper.metering.intake import metering_routes
 from tollkeeper.metering.jobs import usage_jobs
 from tollkeeper.metering.meter import Meter
@@ -19,6 +19,7 @@ from tollkeeper.metering.store import LineTotal, Total, Unpriced
 from tollkeeper.metering.sums import line_totals, rebuild_all, totals
 
 __all__ = [
+    "USAGE_COLUMNS",
     "AlreadyCharged",
     "Call",
     "LineTotal",
@@ -41,4 +42,5 @@ __all__ = [
     "totals",
     "usage_id_of",
     "usage_jobs",
+    "usage_pages",
 ]
