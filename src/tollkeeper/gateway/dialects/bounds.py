@@ -31,8 +31,8 @@ LIKELY_IMAGE_TOKENS: Final = 765
 
 # The most one image can cost, by the beginning of the model's name; the first that fits counts.
 # OpenAI, "Images and vision", calculating costs: base + 8 tiles (2,048 by 768 pixels at most), or
-# 1,536 patches times the model's factor; later models take up to 10,000 patches at full detail.
-# Anthropic, "Vision": 4,784 tokens at the highest resolution.
+# 1,536 patches times the model's factor; from GPT-5 on up to 10,000 patches at full detail, times
+# 2.46, the greatest factor there has been. Anthropic, "Vision": about 4,784 at most.
 _IMAGE_TOKENS: Final = (
     ("gpt-4o-mini", 2_833 + 8 * 5_667),
     ("gpt-4o", 85 + 8 * 170),
@@ -45,7 +45,7 @@ _IMAGE_TOKENS: Final = (
     ("o1", 75 + 8 * 150),
     ("o3", 75 + 8 * 150),
     ("gpt-5", 24_600),
-    ("claude", 4_784),
+    ("claude", 5_000),
     ("sandbox", 1_000),
 )
 
