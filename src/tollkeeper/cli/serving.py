@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tollkeeper.base.settings_source import CONFIG
 from tollkeeper.cli.installation import Installation, require_migrated
@@ -101,10 +101,15 @@ async def _work(listener: socket.socket, ready: int, life: int, *, with_jobs: bo
     with here.database_url() as url, stop_on_signals() as stop:
         watching = asyncio.create_task(gone(life))
         watching.add_done_callback(lambda _: stop.set())
-        await _serve_here(
-            here, url, listener, lambda: os.write(ready, b"1"), stop, with_jobs=with_jobs
-        )
+        await _serve_here(here, url, listener, lambda: _announce(ready), stop, with_jobs=with_jobs)
         watching.cancel()
+
+
+def _announce(ready: int) -> None:
+    # A supervisor that was killed meanwhile hears nothing; requests may have come in all the
+    # same, and are ended in order because its other pipe has closed too.
+    with suppress(BrokenPipeError):
+        os.write(ready, b"1")
 
 
 def main(arguments: list[str]) -> int:
