@@ -18,6 +18,7 @@ from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.errors import Unauthenticated, Unavailable
 from tollkeeper.db import Connection, Database
 from tollkeeper.orgs import (
+    ApiKey,
     Caller,
     KeyChange,
     KeyKind,
@@ -171,9 +172,10 @@ async def test_expiry_is_checked_each_time(acme: Acme, ring: KeyRing, clock: Mov
 
 
 async def test_operator_keys_and_api_keys_are_told_apart(
-    acme: Acme, ring: KeyRing, clock: MovableClock
+    acme: Acme, ring: KeyRing, clock: MovableClock, owner: Connection
 ) -> None:
     key_id, operator = await hire_operator(acme.database, clock.now())
+    await owner.execute("UPDATE operator_key SET changed_at = changed_at - interval '1 hour'")
     _, secret = await acme.key()
     assert (await ring.authenticate_operator(operator)).key_id == key_id
     with pytest.raises(Unauthenticated, match="operator key"):
@@ -187,10 +189,19 @@ async def test_operator_keys_and_api_keys_are_told_apart(
         await ring.authenticate_operator(operator)
 
 
-async def test_a_revoked_key_is_refused_within_a_second(acme: Acme, ring: KeyRing) -> None:
+async def aged(acme: Acme, owner: Connection) -> tuple[ApiKey, str]:
+    """Make a key whose making is too long ago for polls to look back to."""
+    key, secret = await acme.key()
+    await owner.execute("UPDATE api_key SET changed_at = changed_at - interval '1 hour'")
+    return key, secret
+
+
+async def test_a_revoked_key_is_refused_within_a_second(
+    acme: Acme, ring: KeyRing, owner: Connection
+) -> None:
     slowest = 0.0
     for _ in range(5):
-        key, secret = await acme.key()
+        key, secret = await aged(acme, owner)
         await ring.authenticate(secret)
         async with acme.database.transaction() as tx:
             await revoke_key(tx, acme.org_id, key.key_id, acme.now)
@@ -223,8 +234,10 @@ async def test_a_transaction_that_polls_do_not_look_back_to_is_reviewed(
     assert await seconds_until_refused(ring, secret) < 2.0
 
 
-async def test_changes_arrive_too(acme: Acme, ring: KeyRing, counting: CountingDatabase) -> None:
-    key, secret = await acme.key()
+async def test_changes_arrive_too(
+    acme: Acme, ring: KeyRing, counting: CountingDatabase, owner: Connection
+) -> None:
+    key, secret = await aged(acme, owner)
     assert (await ring.authenticate(secret)).clamp is False
     known = counting.lookups
     async with acme.database.transaction() as tx:
@@ -236,8 +249,10 @@ async def test_changes_arrive_too(acme: Acme, ring: KeyRing, counting: CountingD
     assert counting.lookups == known
 
 
-async def test_archiving_a_project_revokes_its_keys(acme: Acme, ring: KeyRing) -> None:
-    _, secret = await acme.key()
+async def test_archiving_a_project_revokes_its_keys(
+    acme: Acme, ring: KeyRing, owner: Connection
+) -> None:
+    _, secret = await aged(acme, owner)
     await ring.authenticate(secret)
     async with acme.database.transaction() as tx:
         await archive_project(tx, acme.org_id, acme.project_id, acme.now)
