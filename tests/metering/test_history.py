@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,9 +15,10 @@ from shop import Customer, Shop
 
 from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.ids import uuid7
-from tollkeeper.db import Database
+from tollkeeper.db import Connection, Database
 from tollkeeper.metering import Meter
 from tollkeeper.metering.billing import store, windows
+from tollkeeper.metering.billing.store import Head
 
 PATH = "/billing/usage-history"
 FEW = settings(
@@ -170,7 +173,7 @@ async def test_every_line_once_in_order(
     assert read == sorted(expected)
 
 
-async def _all(connection: Any, org_id: Any, heads: Any) -> Any:
+async def _all(connection: Connection, org_id: UUID, heads: list[Head]) -> AsyncIterator[Any]:
     for head in heads:
         for row in await store.lines(connection, org_id, head, 1, head.lines):
             for place in range(row.lines):

@@ -13,7 +13,12 @@ from tollkeeper.metering.record import (
     refused_call,
     usage_id_of,
 )
-from tollkeeper.metering.refusal import AlreadyCharged, refuse_charge, refuse_hold
+from tollkeeper.metering.refusal import (
+    AlreadyCharged,
+    refuse_charge,
+    refuse_hold,
+    refuse_settlement,
+)
 from tollkeeper.metering.rerating import list_unpriced, rerate
 from tollkeeper.metering.store import LineTotal, Total, Unpriced
 from tollkeeper.metering.sums import line_totals, rebuild_all, totals
@@ -37,6 +42,7 @@ __all__ = [
     "rebuild_all",
     "refuse_charge",
     "refuse_hold",
+    "refuse_settlement",
     "refused_call",
     "rerate",
     "totals",

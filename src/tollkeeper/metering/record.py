@@ -27,7 +27,8 @@ LONGEST_ERROR: Final = 1000
 _FINGERPRINT_BYTES: Final = 8
 
 _encode: Final = msgspec.json.Encoder().encode
-_encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
+# The hook is for amounts, which are integers of a class of their own.
+_encode_sorted: Final = msgspec.json.Encoder(order="sorted", enc_hook=int).encode
 _ESCAPE: Final = re.compile(rb"\\(u0000|.)")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tollkeeper.base.errors import IdempotencyKeyReused, NotFound, TollkeeperError
 from tollkeeper.base.money import Money
 from tollkeeper.ledger import (
+    BalanceTooLarge,
     ChargeOutcome,
     ChargeResult,
     HoldOutcome,
@@ -69,6 +70,13 @@ def refuse_charge(
             return _frozen(top_up_url)
         case ChargeOutcome.WALLET_UNKNOWN:
             return _unknown(currency)
+
+
+def refuse_settlement(result: ChargeResult, *, currency: str) -> TollkeeperError | None:
+    """Return the error of what had to post and could not: a debt beyond what can be kept."""
+    if result.outcome is ChargeOutcome.INSUFFICIENT:
+        return BalanceTooLarge("The debt would be larger than a balance can hold")
+    return refuse_charge(result, required=0, currency=currency, top_up_url=None)
 
 
 def insufficient(

@@ -18,7 +18,7 @@ from tollkeeper.metering.intake.envelopes import read_events
 from tollkeeper.metering.intake.spenders import CURRENCY, Spender
 from tollkeeper.metering.intake.tariff import check_used, find_sale, rate_usage
 from tollkeeper.metering.record import fingerprint_of, new_charge
-from tollkeeper.metering.refusal import refuse_charge
+from tollkeeper.metering.refusal import refuse_settlement
 
 # Rated in one go; between two of them others get their turn.
 _TURN: Final = 100
@@ -129,7 +129,7 @@ def _id_of(read: EventIn | tuple[str | None, InvalidRequest]) -> str | None:
 
 def _result(event_id: str | None, answer: ChargeResult | Exception) -> EventResult:
     if isinstance(answer, ChargeResult):
-        refusal = refuse_charge(answer, required=0, currency=CURRENCY, top_up_url=None)
+        refusal = refuse_settlement(answer, currency=CURRENCY)
         if refusal is None:
             known = answer.outcome is ChargeOutcome.EXISTS
             return EventResult(id=event_id, status="duplicate" if known else "accepted")

@@ -28,7 +28,7 @@ from tollkeeper.metering.intake.desk import Ask, Desk, Reply, call_of, id_of
 from tollkeeper.metering.intake.spenders import CURRENCY, Spender
 from tollkeeper.metering.intake.tariff import Sale, find_sale, rate_usage
 from tollkeeper.metering.record import Call, fingerprint_of, new_charge, refused_call
-from tollkeeper.metering.refusal import AlreadyCharged, refuse_charge, refuse_hold
+from tollkeeper.metering.refusal import AlreadyCharged, refuse_hold, refuse_settlement
 from tollkeeper.orgs import Caller, KeyKind, OperatorCaller
 from tollkeeper.pricing import NO_MARKUP, Markup, PriceVersion
 
@@ -116,9 +116,7 @@ async def settle(desk: Desk, ask: Ask) -> Reply:
         first = await _find(desk, ask.caller, org_id, hold_id)
         if isinstance(first, store.FirstCharge):
             return 200, _first_answer(first, fingerprint)
-    refusal = refuse_charge(
-        result, required=record.amount, currency=CURRENCY, top_up_url=desk.limits.top_up_url
-    )
+    refusal = refuse_settlement(result, currency=CURRENCY)
     if refusal is not None:
         raise refusal
     late = result.outcome is ChargeOutcome.POSTED_LATE

@@ -14,7 +14,7 @@ from tollkeeper.base.errors import (
 from tollkeeper.base.settings import Settings
 from tollkeeper.db import Database
 from tollkeeper.http import HotRoute, Idempotency, Operation
-from tollkeeper.ledger import InsufficientCredits, WalletFrozen
+from tollkeeper.ledger import BalanceTooLarge, InsufficientCredits, WalletFrozen
 from tollkeeper.metering.intake import charges, estimates, events, holds
 from tollkeeper.metering.intake.bodies import (
     ChargeIn,
@@ -58,7 +58,7 @@ _SETTLE = Operation(
     tag=_TAG,
     request=documented(SettleIn),
     response=ChargeOut,
-    errors=(*_PRICED, *_REUSED),
+    errors=(*_PRICED, *_REUSED, BalanceTooLarge),
 )
 _VOID = Operation(
     summary="Give a hold back",
