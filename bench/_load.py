@@ -32,7 +32,10 @@ def wrk(url: str, *, connections: int, seconds: float, script: str) -> Load:
             *("--duration", f"{seconds:g}s", "--timeout", "20s", "--script", str(path), url),
         ]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return _read(done.stdout)
+    load = _read(done.stdout)
+    if load.errors:
+        print(f"{load.errors} errors from {url}", flush=True)
+    return load
 
 
 def _read(text: str) -> Load:
