@@ -155,7 +155,7 @@ from openai import OpenAI
 client = OpenAI(base_url="{baseUrl}", api_key="{inferenceKey}")
 messages = [{{"role": "user", "content": "Hello"}}]
 answer = client.chat.completions.create(model="{model}", messages=messages)
-print(answer.choices[0].message.content, "- it cost", answer.cost, "USD")
+print(answer.choices[0].message.content, f"- it cost {{answer.cost:.9f}} USD")
 
 What is left:  curl {baseUrl}/billing/balance -H "Authorization: Bearer {adminKey}"
 Your data is in {data_dir}. Ctrl-C stops it.
