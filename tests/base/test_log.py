@@ -62,7 +62,12 @@ def test_no_secret_is_written(
     key = "tk_live_" + "a" * 43
     text_with_key = f"got {key}"
     log.info(text_with_key, authorization="Bearer abc", nested={"api_key": "abc", "ok": [key]})
-    log.info("connect", url="postgresql://u:abc@host/db", upstream="sk-proj-abcdef123456")
+    log.info(
+        "connect",
+        url="postgresql://u:abc@host/db",
+        upstream="sk-proj-abcdef123456",
+        paid=["sk_live_abcdef123456", "whsec_abcdef123456"],
+    )
     refused = ValueError(f"refused {key}")
     log.error("failed", x_api_key="abc", input_token_count=7, exc_info=refused)
     logging.getLogger("other").warning("lost %s", key)

@@ -15,9 +15,9 @@ from tollkeeper.base.settings import Log
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-# Keys of ours, keys of the providers we call, and passwords within addresses.
+# Keys of ours, of model and payment providers, and passwords within addresses.
 _SECRETS: Final = re.compile(
-    r"\b(?:tk_(?:live|test|op)_|sk-)[A-Za-z0-9_-]{6,}|(?<=:)[^:@/\s]+(?=@)"
+    r"\b(?:tk_(?:live|test|op)_|(?:sk|rk|whsec)[-_])[A-Za-z0-9_-]{6,}|(?<=:)[^:@/\s]+(?=@)"
 )
 _SECRET_NAMES: Final = re.compile(
     r"authorization|api[-_]?key|secret|password|token$", re.IGNORECASE
