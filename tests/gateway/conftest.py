@@ -26,6 +26,22 @@ def shared_database_url(server: EmbeddedServer, template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+async def shared_hasty_house(shared_database_url: str) -> AsyncIterator[House]:
+    limits = {
+        "connect_timeout_seconds": 1,
+        "first_byte_timeout_seconds": 1,
+        "idle_timeout_seconds": 1,
+        "total_timeout_seconds": 3,
+        "drain_seconds": 1,
+    }
+    async with (
+        Database.open(shared_database_url) as database,
+        open_house(database, limits) as opened,
+    ):
+        yield opened
+
+
+@pytest.fixture(scope="session")
 async def shared_house(shared_database_url: str) -> AsyncIterator[House]:
     async with (
         Database.open(shared_database_url) as database,
@@ -35,10 +51,19 @@ async def shared_house(shared_database_url: str) -> AsyncIterator[House]:
 
 
 @pytest.fixture
-async def house(shared_house: House) -> AsyncIterator[House]:
+def house(shared_house: House) -> House:
     """The house that most tests share. Its upstream does nothing until it is told."""
-    shared_house.upstream.script = None
-    shared_house.upstream.heard.clear()
-    shared_house.upstream.finished = 0
-    yield shared_house
-    shared_house.upstream.script = None
+    return anew(shared_house)
+
+
+@pytest.fixture
+def hasty_house(shared_hasty_house: House) -> House:
+    """A house that waits a second for anything, and three for a whole call."""
+    return anew(shared_hasty_house)
+
+
+def anew(house: House) -> House:
+    house.upstream.script = None
+    house.upstream.heard.clear()
+    house.upstream.finished = 0
+    return house

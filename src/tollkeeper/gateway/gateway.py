@@ -43,7 +43,7 @@ class Gateway:
     """One per process. `routes` are for the application, `drain` is for when it stops."""
 
     def __init__(self, parts: Parts, keys: KeyRing, idempotency: Idempotency) -> None:
-        self._flights = parts.flights
+        self._parts = parts
         proxy = Proxy(parts, keys, idempotency)
         shelf = Shelf(parts.models, parts.books, keys, parts.clock)
         self.routes: list[HotRoute] = [*call_routes(proxy), *model_routes(shelf)]
@@ -93,14 +93,14 @@ class Gateway:
     @property
     def running(self) -> int:
         """How many calls are under way, those included whose client has left."""
-        return self._flights.running
+        return self._parts.flights.running
 
     async def drain(self, grace_seconds: float) -> int:
         """Take no new calls and bring those under way to their end, within the grace.
 
         Returns how many had to be given up: their holds expire. The meter must outlive this.
         """
-        return await self._flights.drain(grace_seconds)
+        return await self._parts.flights.drain(grace_seconds)
 
 
 def connect(settings: Mapping[str, ProviderSettings], client: HttpClient) -> dict[str, Provider]:

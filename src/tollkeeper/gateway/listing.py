@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from tollkeeper import pricing
 from tollkeeper.base.money import Money
@@ -30,14 +30,14 @@ class UnitPrice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unit: str
     price: Money
     per: int
-    above: list[Step] = field(default_factory=list[Step])
+    above: list[Step] = []
 
 
 class ModelPrices(Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str
     units: list[UnitPrice]
     per_request: Money | None = None
-    service_tiers: dict[str, list[UnitPrice]] = field(default_factory=dict[str, list[UnitPrice]])
+    service_tiers: dict[str, list[UnitPrice]] = {}
 
 
 class Model(Struct, frozen=True, kw_only=True):

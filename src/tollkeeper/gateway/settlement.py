@@ -38,9 +38,8 @@ async def settle(
 ) -> Settled:
     """Charge what was used. Posts in any case: past the hold, below zero, after an outage."""
     rating, said = rate(call, answer)
-    said = [*said, *notes, *answer.oddities]
-    amount, held = rating.cost_nanos, call.quote.amount_nanos
-    if amount > held:
+    said += answer.oddities
+    if rating.cost_nanos > call.quote.amount_nanos:
         said.append("cost more than was held for it")
     charge = new_charge(
         call.metered,
@@ -51,7 +50,7 @@ async def settle(
         usage=None if answer.raw_usage is None else Raw(answer.raw_usage),
         response_id=answer.id,
         error=error,
-        notes="; ".join(said) or None,
+        notes="; ".join((*notes, *said)) or None,
     )
     result = await parts.meter.settle(charge)
     _note(parts, call, answer, rating, source)
