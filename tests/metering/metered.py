@@ -113,8 +113,10 @@ PAGES = seal(
 
 
 def rated(purse: Purse, version: PriceVersion = GPT, **said: Any) -> NewCharge:
-    """A call, rated: `usage`, and whatever else `Call` and `new_charge` take."""
+    """A call, rated: `usage`, and whatever else `Call` and `new_charge` take (its `usage`, which
+    is what the provider said, as `usage_said`)."""
     usage = said.pop("usage", {"input": 1000, "output": 200})
+    said["usage"] = said.pop("usage_said", None)
     known = {name: said.pop(name) for name in list(said) if name in Call.__struct_fields__}
     call = Call(
         org_id=purse.org_id,

@@ -134,7 +134,8 @@ async def test_one_bad_event_spoils_no_other(shop: Shop, customer: Customer) -> 
 
 
 async def test_rated_at_the_price_of_its_time(shop: Shop, customer: Customer) -> None:
-    rates = dict.fromkeys(("input", "output"), GPT.rates["output"])
+    output = GPT.rates["output"]
+    rates = {"input": output, "output": output}
     dearer = PriceVersion(
         provider="openai",
         model="gpt-5",

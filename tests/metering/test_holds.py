@@ -84,7 +84,8 @@ async def test_the_same_hold_when_the_price_has_changed(shop: Shop, customer: Cu
 
 async def make_dearer(shop: Shop) -> None:
     at = shop.clock.now() + timedelta(seconds=1)
-    rates = dict.fromkeys(("input", "output"), GPT.rates["output"])
+    output = GPT.rates["output"]
+    rates = {"input": output, "output": output}
     dearer = PriceVersion(
         provider="openai", model="gpt-5", effective_from=at, source="a test", rates=rates
     )
