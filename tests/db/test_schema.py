@@ -54,8 +54,9 @@ CATALOG: dict[str, LiteralString] = {
         WHERE relnamespace = 'public'::regnamespace
     """,
     "triggers": """
-        SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid)
-        FROM pg_trigger WHERE NOT tgisinternal
+        SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(pg_trigger.oid)
+        FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+        WHERE NOT tgisinternal AND relnamespace = 'public'::regnamespace
     """,
     "functions": """
         SELECT oid::regprocedure::text, pg_get_functiondef(oid)
@@ -73,7 +74,8 @@ CATALOG: dict[str, LiteralString] = {
     """,
     "sequences": """
         SELECT seqrelid::regclass::text, seqtypid::regtype::text, seqstart, seqincrement, seqmax
-        FROM pg_sequence
+        FROM pg_sequence JOIN pg_class ON pg_class.oid = seqrelid
+        WHERE relnamespace = 'public'::regnamespace
     """,
     "grants": """
         SELECT relname, '' AS column, grantor::regrole::text, grantee::regrole::text,

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import AsyncConnection, errors, sql
 from psycopg.rows import TupleRow
 
+from tollkeeper.db.included import with_included
 from tollkeeper.db.pool import APPLICATION_ROLE
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -183,8 +184,8 @@ async def _apply(connection: AsyncConnection[TupleRow], migration: Migration) ->
             # A migration that has to wait for traffic gives up before traffic waits for it.
             await connection.execute("SET LOCAL lock_timeout = '4s'")
             await connection.execute("SET LOCAL statement_timeout = '30s'")
-            # Our own files; the driver's type guards against texts built from input.
-            await connection.execute(cast("LiteralString", migration.text))
+            # Our own files and a library's; the type guards against texts built from input.
+            await connection.execute(cast("LiteralString", with_included(migration.text)))
             await connection.execute(_RECORD, (migration.name, migration.sha256))
     except psycopg.Error as error:
         raise MigrationError(f"{migration.name}: {error}") from error

@@ -23,6 +23,8 @@ APPLICATION_ROLE: Final = "tollkeeper_app"
 # shorter than the patience of an HTTP client.
 _WAIT_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 10
+# Jobs are in the schema `queue`, whose functions name their tables without it.
+_SESSION: Final = f"-c role={APPLICATION_ROLE} -c timezone=UTC -c search_path=public,queue"
 # psycopg's own default, stated because the hot path depends on it: a statement that is run
 # this often on one connection is prepared there.
 _PREPARE_AFTER: Final = 5
@@ -78,6 +80,11 @@ class Database:
             async with self._pool.connection() as connection:
                 yield connection
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """How to connect as this pool does, for a library that keeps connections of its own."""
+        return _parameters(self.url)
+
     async def dedicated(self) -> Connection:
         """Open an autocommit connection of the caller's own, which the caller closes."""
         with _outages_named():
@@ -120,7 +127,7 @@ def _parameters(url: str) -> dict[str, Any]:
         "connect_timeout": _CONNECT_SECONDS,
         **given,
         # As options of the start-up packet they cost no round trip, and RESET returns to them.
-        "options": f"{options} -c role={APPLICATION_ROLE} -c timezone=UTC".strip(),
+        "options": f"{options} {_SESSION}".strip(),
         "autocommit": True,
         "prepare_threshold": _PREPARE_AFTER,
     }

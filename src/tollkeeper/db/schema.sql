@@ -446,3 +446,8 @@ CREATE TABLE usage_summed (
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON usage_sum, usage_line_sum, usage_unpriced, usage_summed
     TO tollkeeper_app;
+
+-- Jobs that wait or run. The tables in here are Procrastinate's own, made by its migrations.
+CREATE SCHEMA queue;
+
+GRANT USAGE ON SCHEMA queue TO tollkeeper_app;

@@ -1,0 +1,140 @@
+"""The worker: takes jobs that wait and runs their handlers, several at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import procrastinate
+import structlog
+from procrastinate import BaseRetryStrategy, RetryDecision
+from procrastinate.exceptions import JobAborted
+from procrastinate.jobs import Job
+
+from tollkeeper.db import Database
+from tollkeeper.jobs import store
+from tollkeeper.jobs.enqueue import QUEUE
+from tollkeeper.jobs.model import Handler, Schedule, Task
+
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 30.0
+# One connection listens; the others fetch and finish jobs, which is quick.
+_CONNECTIONS: Final = 4
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How a worker works. A worker that is silent for `silent_seconds` is taken for dead."""
+
+    at_once: int = 8
+    poll_seconds: float = 1.0  # also how soon a job starts that waited behind a lock
+    heartbeat_seconds: float = 5.0
+    silent_seconds: float = 30.0
+    grace_seconds: float = 20.0  # for running jobs when stopping; they are run again if it ends
+
+
+@asynccontextmanager
+async def working(
+    database: Database,
+    handlers: Iterable[Handler],
+    schedules: Iterable[Schedule] = (),
+    *,
+    pace: Pace | None = None,
+) -> AsyncGenerator[None]:
+    """Run jobs for as long as the block lasts. At its end, running ones have their grace."""
+    # Its lines about each start and end are for debugging.
+    logging.getLogger("procrastinate").setLevel(logging.WARNING)
+    pace = pace or Pace()
+    handlers, schedules = list(handlers), list(schedules)
+    task = asyncio.create_task(_keep_working(database, handlers, schedules, pace), name="jobs")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _keep_working(
+    database: Database, handlers: list[Handler], schedules: list[Schedule], pace: Pace
+) -> None:
+    pause = _FIRST_PAUSE
+    while True:
+        began = asyncio.get_running_loop().time()
+        try:
+            await _work(database, handlers, schedules, pace)
+        except Exception as error:  # noqa: BLE001 (whatever it was, the next try may succeed)
+            _log.warning("worker_failed", reason=str(error) or type(error).__name__)
+        lived = asyncio.get_running_loop().time() - began
+        pause = _FIRST_PAUSE if lived > _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)
+        await asyncio.sleep(pause)
+
+
+async def _work(
+    database: Database, handlers: list[Handler], schedules: list[Schedule], pace: Pace
+) -> None:
+    connector = store.make_connector(database.parameters, _CONNECTIONS)
+    app = procrastinate.App(connector=connector)
+    for handler in handlers:
+        app.task(name=handler.task.name, queue=QUEUE, retry=_Retry(handler.task))(handler.run)
+    for schedule in schedules:
+        task = app.task(name=schedule.task.name, queue=QUEUE, retry=_Retry(schedule.task))
+        app.periodic(cron=schedule.cron)(task(_without_timestamp(schedule.run)))
+
+    async def begin(proceed: Callable[[], Awaitable[Any]], context: Any, _worker: Any) -> Any:
+        # A retry would collide with one like it that waits meanwhile, and the job would hang.
+        if context.job.queueing_lock is not None:
+            await store.drop_queueing_lock(connector, context.job.id)
+        return await proceed()
+
+    async with app.open_async():
+        await app.run_worker_async(
+            queues=[QUEUE],
+            concurrency=pace.at_once,
+            install_signal_handlers=False,
+            listen_notify=True,
+            delete_jobs="successful",
+            fetch_job_polling_interval=pace.poll_seconds,
+            update_heartbeat_interval=pace.heartbeat_seconds,
+            stalled_worker_timeout=pace.silent_seconds,
+            shutdown_graceful_timeout=pace.grace_seconds,
+            worker_middleware=[begin],
+        )
+
+
+def _without_timestamp(run: Callable[[], Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+    async def scheduled(timestamp: int) -> None:
+        del timestamp  # the library says for when it was due; handlers ask their clock
+        await run()
+
+    return scheduled
+
+
+class _Retry(BaseRetryStrategy):
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if not isinstance(exception, Exception) or isinstance(exception, JobAborted):
+            # Stopped in the middle, by no fault of its own.
+            return RetryDecision(retry_at=datetime.now(UTC))
+        pause = self._task.pause_after(job.attempts + 1)
+        log = _log.warning if pause is not None else _log.error
+        log(
+            "job_failed" if pause is not None else "job_given_up",
+            task=job.task_name,
+            job=job.id,
+            tried=job.attempts + 1,
+            reason=str(exception) or type(exception).__name__,
+        )
+        return None if pause is None else RetryDecision(retry_at=_after(pause))
+
+
+def _after(pause: timedelta) -> datetime:
+    return datetime.now(UTC) + pause
