@@ -25,15 +25,18 @@ def serve_command(
     it exits. A worker that dies is replaced.
     """
     from tollkeeper.cli.serving import serve_until_stopped
-    from tollkeeper.ops.server import address_of, listen
+    from tollkeeper.ops.server import address_of, listening
 
     here = here.given(SERVER__HOST=host, SERVER__PORT=port, SERVER__WORKERS=workers)
     server = here.settings.server
-    with listen(server.host, server.port) as listener, here.database_url() as url:
+    with (
+        listening(server.host, server.port, server.workers) as listeners,
+        here.database_url() as url,
+    ):
+        address = address_of(listeners[0])
         asyncio.run(require_migrated(url))
-        address = address_of(listener)
         serve_until_stopped(
-            here, url, listener, lambda: say(f"Serving at {address}/api/v1"), with_jobs=jobs
+            here, url, listeners, lambda: say(f"Serving at {address}/api/v1"), with_jobs=jobs
         )
 
 

@@ -11,7 +11,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 
 from tollkeeper.base.settings_source import CONFIG
@@ -24,7 +24,7 @@ from tollkeeper.ops.supervisor import Supervisor, gone
 def serve_until_stopped(
     here: Installation,
     url: str,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     ready: Callable[[], object],
     *,
     with_jobs: bool,
@@ -34,17 +34,17 @@ def serve_until_stopped(
 
         async def alone() -> None:
             with stop_on_signals() as stop:
-                await _serve_here(here, url, listener, ready, stop, with_jobs=with_jobs)
+                await _serve_here(here, url, listeners[0], ready, stop, with_jobs=with_jobs)
 
         run(alone)
         return
     with _metrics_directory() as directory:
-        run(lambda: _supervise(here, listener, ready, directory, with_jobs=with_jobs))
+        run(lambda: _supervise(here, listeners, ready, directory, with_jobs=with_jobs))
 
 
 async def _supervise(
     here: Installation,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     ready: Callable[[], object],
     metrics: str,
     *,
@@ -56,7 +56,7 @@ async def _supervise(
     supervisor = Supervisor(
         [sys.executable, "-m", __name__, "--jobs", "1" if with_jobs else "0"],
         here.settings.server.workers,
-        listener,
+        listeners,
         here.settings.server.shutdown_grace_seconds,
         {**here.environ, **config, DIRECTORY: metrics},
     )

@@ -41,17 +41,17 @@ def up_command(
     configured it makes live keys too.
     """
     from tollkeeper.cli.serving import serve_until_stopped
-    from tollkeeper.ops.server import address_of, listen
+    from tollkeeper.ops.server import address_of, listening
 
     here = here.given(SERVER__PORT=port, DATABASE__DATA_DIR=data_dir)
-    settings = here.settings
+    settings, server = here.settings, here.settings.server
     with (
         _only_one(settings.data_dir) as lock,
-        listen(settings.server.host, settings.server.port) as listener,
+        listening(server.host, server.port, server.workers) as listeners,
         _reading_ahead(),
         here.database_url(may_create=True) as url,
     ):
-        address = address_of(listener)
+        address = address_of(listeners[0])
         shown, fresh = asyncio.run(_prepare(here, url, address))
         lock.write_text(f"{address} (process {os.getpid()})", "utf-8")
 
@@ -61,7 +61,7 @@ def up_command(
             else:
                 click.echo(_welcome(shown, settings.data_dir, fresh=fresh))
 
-        serve_until_stopped(here, url, listener, ready, with_jobs=True)
+        serve_until_stopped(here, url, listeners, ready, with_jobs=True)
         say("Stopped")
 
 

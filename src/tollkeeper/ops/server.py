@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -32,12 +33,37 @@ class AddressInUse(Exception):
 
 def listen(host: str, port: int) -> socket.socket:
     """Take the address at once, so that two servers never share it. Raises AddressInUse."""
+    return _listen(host, port, shared=False)
+
+
+@contextmanager
+def listening(host: str, port: int, workers: int) -> Generator[list[socket.socket]]:
+    """Take the address once for each of several workers. Raises AddressInUse.
+
+    Linux then deals out connections evenly; from one socket, whichever worker wakes first takes
+    all that have come. Elsewhere one socket serves them all.
+    """
+    listeners = [listen(host, port)]
+    if workers > 1 and sys.platform == "linux":
+        port = listeners[0].getsockname()[1]
+        listeners.pop().close()
+        listeners += [_listen(host, port, shared=True) for _ in range(workers)]
+    try:
+        yield listeners
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind(address)
             listener.listen(_BACKLOG)
         except OSError:

@@ -1,4 +1,4 @@
-"""Several serving processes on one listening socket, kept at their number until told to stop."""
+"""Several serving processes on one address, kept at their number until told to stop."""
 
 from __future__ import annotations
 
@@ -35,22 +35,25 @@ class WorkerFailed(Exception):
 class Supervisor:
     """Runs `command --socket FD --ready FD --life FD`, `workers` times.
 
-    The three descriptors are inherited: the listening socket; a pipe on which the worker writes a
+    The three descriptors are inherited: a listening socket; a pipe on which the worker writes a
     byte once it serves; and one that closes when the supervisor is gone, however it went, on
     which the worker stops.
+
+    The sockets stay open here, so what waits in the queue of a worker that dies is answered by
+    the one that takes its place.
     """
 
     def __init__(
         self,
         command: Sequence[str],
         workers: int,
-        listener: socket.socket,
+        listeners: Sequence[socket.socket],
         grace_seconds: int,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._command = command
         self._workers = workers
-        self._listener = listener
+        self._listeners = listeners
         self._patience = _GRACES * grace_seconds + _CLOSING_SECONDS
         self._environment = {**os.environ, **(environment or {})}
         self._processes: set[Process] = set()
@@ -83,6 +86,9 @@ class Supervisor:
                 task.cancel()
             stopping.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # While ours are open, clients would connect, and wait for workers that take no more.
+            for listener in self._listeners:
+                listener.close()
             await self._end_all()
             os.close(held_by_us)
             os.close(life)
@@ -93,7 +99,7 @@ class Supervisor:
         pause = 0.0
         while True:
             started = time.monotonic()
-            process, serves = await self._start(life)
+            process, serves = await self._start(slot, life)
             if serves and slot not in self._serving:
                 self._serving.add(slot)
                 if len(self._serving) == self._workers:
@@ -110,17 +116,18 @@ class Supervisor:
             )
             await asyncio.sleep(pause)
 
-    async def _start(self, life: int) -> tuple[Process, bool]:
+    async def _start(self, slot: int, life: int) -> tuple[Process, bool]:
         """Start a worker and wait until it serves, or has ended without."""
         ready, ready_of_worker = os.pipe()
+        listener = self._listeners[slot % len(self._listeners)].fileno()
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command,
-                *("--socket", str(self._listener.fileno())),
+                *("--socket", str(listener)),
                 *("--ready", str(ready_of_worker)),
                 *("--life", str(life)),
                 stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(self._listener.fileno(), ready_of_worker, life),
+                pass_fds=(listener, ready_of_worker, life),
                 env=self._environment,
                 # Ctrl-C in a terminal reaches every process of the group; workers hear from us.
                 start_new_session=True,
