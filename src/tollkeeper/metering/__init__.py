@@ -22,6 +22,7 @@ from tollkeeper.metering.refusal import (
 from tollkeeper.metering.rerating import list_unpriced, rerate
 from tollkeeper.metering.store import LineTotal, Total, Unpriced
 from tollkeeper.metering.sums import line_totals, rebuild_all, totals
+from tollkeeper.metering.verify import verify_costs
 
 __all__ = [
     "USAGE_COLUMNS",
@@ -49,4 +50,5 @@ __all__ = [
     "usage_id_of",
     "usage_jobs",
     "usage_pages",
+    "verify_costs",
 ]

@@ -54,21 +54,16 @@ class Lane(Generic[Item, Result]):
 
     async def submit(self, item: Item) -> Result:
         """Send one item with whatever else is waiting. Raises Unavailable, or the item's fault."""
-        self._check_room()
-        result = await self._batcher.submit(item)
+        result = await self.put(item)
         if isinstance(result, Exception):
             raise result
         return result
 
-    async def submit_all(self, items: Sequence[Item]) -> list[Result | Exception]:
-        """Send many; each is answered by its result or its fault. Raises Unavailable for all."""
-        self._check_room()
-        waiting = [self._batcher.submit(item) for item in items]
-        results = [await future for future in waiting]
-        for result in results:
-            if isinstance(result, Unavailable):
-                raise result
-        return results
+    def put(self, item: Item) -> asyncio.Future[Result | Exception]:
+        """Queue one item; its result, or its fault, is in the future. Raises Unavailable."""
+        if self._batcher.waiting >= MOST_WAITING:
+            raise Unavailable("Too many requests wait for the database")
+        return self._batcher.submit(item)
 
     def submit_unheard(self, item: Item) -> None:
         """Send an item whose answer nobody waits for. It is dropped when too many are waiting."""
@@ -88,10 +83,6 @@ class Lane(Generic[Item, Result]):
         if self._connection is not None:
             connection, self._connection = self._connection, None
             await connection.close()
-
-    def _check_room(self) -> None:
-        if self._batcher.waiting >= MOST_WAITING:
-            raise Unavailable("Too many requests wait for the database")
 
     async def _send(self, items: Sequence[Item]) -> list[Result | Exception]:
         pause = _FIRST_PAUSE

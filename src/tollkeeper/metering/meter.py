@@ -12,7 +12,7 @@ from uuid import UUID
 
 from tollkeeper import ledger
 from tollkeeper.base.clock import Clock
-from tollkeeper.base.errors import NotFound
+from tollkeeper.base.errors import NotFound, Unavailable
 from tollkeeper.db import Connection, Database
 from tollkeeper.ledger import (
     ChargeResult,
@@ -27,6 +27,7 @@ from tollkeeper.metering.lane import IMPATIENT_SECONDS, Lane
 _GRACE_SECONDS: Final = 30.0
 _MOST_WALLETS: Final = 200_000
 NOTES_PER_SECOND: Final = 10
+_LIST_LANES: Final = 2
 
 Void = tuple[UUID, UUID, UUID]  # organization, wallet, hold
 
@@ -47,9 +48,14 @@ class Meter:
         self._charges = Lane(database, self._charge, patience=IMPATIENT_SECONDS)
         self._settlements = Lane(database, self._settle, patience=None)
         self._voids = Lane(database, self._void, patience=None)
-        # Long lists have connections of their own, so that no single call waits behind them.
-        self._settled_lists = Lane(database, self._settle, patience=IMPATIENT_SECONDS)
-        self._charged_lists = Lane(database, self._charge, patience=IMPATIENT_SECONDS)
+        # Long lists have connections of their own, so that no single call waits behind them. A
+        # wallet's items keep to one of them: they would only wait for each other elsewhere.
+        self._settled_lists = [
+            Lane(database, self._settle, patience=IMPATIENT_SECONDS) for _ in range(_LIST_LANES)
+        ]
+        self._charged_lists = [
+            Lane(database, self._charge, patience=IMPATIENT_SECONDS) for _ in range(_LIST_LANES)
+        ]
         self._notes = Lane(database, self._settle, patience=IMPATIENT_SECONDS)
         self._noting = Allowance(NOTES_PER_SECOND)
 
@@ -99,11 +105,11 @@ class Meter:
 
         Raises Unavailable; then any part may have been posted, and the list is safe to repeat.
         """
-        return await self._settled_lists.submit_all(charges)
+        return await _put_all(self._settled_lists, charges)
 
     async def charge_many(self, charges: Sequence[NewCharge]) -> list[ChargeResult | Exception]:
         """Like `settle_many`, but what the money does not cover is refused."""
-        return await self._charged_lists.submit_all(charges)
+        return await _put_all(self._charged_lists, charges)
 
     def note(self, record: NewCharge) -> None:
         """Record a call that cost nothing, when there is time; only so many a second per wallet.
@@ -138,8 +144,8 @@ class Meter:
             self._charges,
             self._settlements,
             self._voids,
-            self._settled_lists,
-            self._charged_lists,
+            *self._settled_lists,
+            *self._charged_lists,
             self._notes,
         )
 
@@ -179,6 +185,17 @@ class Meter:
         self, connection: Connection, items: Sequence[Void], _repeated: bool
     ) -> list[EndOutcome]:
         return await ledger.void(connection, items, self._clock.now())
+
+
+async def _put_all(
+    lanes: Sequence[Lane[NewCharge, ChargeResult]], charges: Sequence[NewCharge]
+) -> list[ChargeResult | Exception]:
+    waiting = [lanes[charge.wallet_id.int % len(lanes)].put(charge) for charge in charges]
+    results = [await future for future in waiting]
+    for result in results:
+        if isinstance(result, Unavailable):
+            raise result
+    return results
 
 
 class Allowance:

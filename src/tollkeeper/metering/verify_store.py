@@ -1,0 +1,59 @@
+"""The SQL of `verify_costs`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, LiteralString
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from tollkeeper.db import Connection
+
+WALLETS_WITH_USAGE: Final[LiteralString] = """
+SELECT org_id, wallet_id FROM wallet
+WHERE usage_seq > 0 AND (%(org_id)s::uuid IS NULL OR org_id = %(org_id)s)
+  AND (org_id, wallet_id) > (%(after_org)s::uuid, %(after_wallet)s::uuid)
+ORDER BY org_id, wallet_id
+LIMIT %(limit)s
+"""
+
+COSTS: Final[LiteralString] = """
+SELECT seq, amount, lines, (detail -> 'rating')::text AS rating
+FROM usage_record
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND seq > %(above)s
+ORDER BY seq
+LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a record charged, and the rating that it says is the reason."""
+
+    seq: int
+    amount: int
+    lines: int
+    rating: str | None
+
+
+async def wallets_with_usage(
+    connection: Connection, org_id: UUID | None, after: tuple[UUID, UUID], limit: int
+) -> list[tuple[UUID, UUID]]:
+    after_org, after_wallet = after
+    parameters = {
+        "org_id": org_id,
+        "after_org": after_org,
+        "after_wallet": after_wallet,
+        "limit": limit,
+    }
+    return await (await connection.execute(WALLETS_WITH_USAGE, parameters)).fetchall()
+
+
+async def costs(
+    connection: Connection, org_id: UUID, wallet_id: UUID, above: int, limit: int
+) -> list[Cost]:
+    parameters = {"org_id": org_id, "wallet_id": wallet_id, "above": above, "limit": limit}
+    async with connection.cursor(row_factory=class_row(Cost)) as cursor:
+        await cursor.execute(COSTS, parameters)
+        return await cursor.fetchall()
