@@ -59,7 +59,7 @@ def verify_command(
 async def _verify(
     database: Database, org: str | None, progress: Progress
 ) -> AsyncGenerator[Finding]:
-    from tollkeeper import ledger
+    from tollkeeper import ledger, metering
     from tollkeeper.base.clock import SystemClock
     from tollkeeper.cli.naming import find_org
 
@@ -69,6 +69,8 @@ async def _verify(
         async for finding in ledger.verify(
             connection, now, org_id=org_id, progress=lambda at: progress(at.done)
         ):
+            yield finding
+        async for finding in metering.verify_costs(connection, org_id=org_id, progress=progress):
             yield finding
 
 
