@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
 
@@ -20,6 +21,7 @@ from tollkeeper.base.money import (
 
 _WHOLE_PRICE_OFF: Final = -1_000_000  # in parts per million
 _NANOS_PER_PPM_OF_PERCENT: Final = 100_000  # 0.0001 % is one part per million
+_STRIPE_KEY: Final = re.compile(r"(sk|rk)_(live|test)_")
 
 
 class Secret:
@@ -249,6 +251,51 @@ class Credits(Section, frozen=True):
             raise ValueError("purchase_min must be at most purchase_max")
 
 
+class Payments(Section, frozen=True):
+    """How credit is paid for."""
+
+    sandbox: Annotated[
+        bool,
+        Meta(
+            description="Whether test mode pays with the built-in sandbox, whose money is not"
+            " real. A Stripe key of test mode takes its place."
+        ),
+    ] = True
+
+
+class Stripe(Section, frozen=True):
+    """Your account at Stripe. The key says which balances it serves: live ones or test ones."""
+
+    secret_key: Annotated[
+        Secret | None,
+        Meta(description="Your secret or restricted key, such as `sk_live_…` or `sk_test_…`."),
+    ] = None
+    publishable_key: Annotated[
+        str | None,
+        Meta(description="The key for browsers, which embedded payment pages need."),
+    ] = None
+    webhook_secret: Annotated[
+        Secret | None,
+        Meta(
+            description="What your webhook endpoint's events are signed with, such as `whsec_…`;"
+            " unset, there is no endpoint, and Stripe is asked for events instead."
+        ),
+    ] = None
+    api_base: Annotated[
+        str, Meta(pattern=r"^https?://\S+$", description="Where Stripe's API is.")
+    ] = "https://api.stripe.com"
+    timeout_seconds: Annotated[
+        int, Meta(ge=1, le=80, description="How long one request to Stripe may take.")
+    ] = 20
+
+    def __post_init__(self) -> None:
+        key = self.secret_key
+        if key is not None and _STRIPE_KEY.match(key.reveal()) is None:
+            raise ValueError("secret_key must begin with sk_live_, rk_live_, sk_test_ or rk_test_")
+        if key is None and self.webhook_secret is not None:
+            raise ValueError("webhook_secret is of no use without secret_key")
+
+
 class Metering(Section, frozen=True):
     """Usage that your own API reports."""
 
@@ -281,6 +328,8 @@ class Settings(Section, frozen=True):
     currencies: dict[str, Currency] = field(default_factory=lambda: {"USD": Currency()})
     billing: Billing = field(default_factory=Billing)
     credits: Credits = field(default_factory=Credits)
+    payments: Payments = field(default_factory=Payments)
+    stripe: Stripe = field(default_factory=Stripe)
     metering: Metering = field(default_factory=Metering)
     log: Log = field(default_factory=Log)
 

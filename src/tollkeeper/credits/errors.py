@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from tollkeeper.base.errors import InvalidRequest, TollkeeperError
+from tollkeeper.base.errors import InvalidRequest
+from tollkeeper.payments import PaymentsNotConfigured as PaymentsNotConfigured
 
 
 class AmountOutOfRange(InvalidRequest):
     """This amount cannot be bought"""
 
     code = "amount_out_of_range"
-
-
-class PaymentsNotConfigured(TollkeeperError):
-    """No payment processor is configured here"""
-
-    code = "payments_not_configured"
-    status = 422
