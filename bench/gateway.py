@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -88,7 +89,8 @@ def _targets(delay: float, *, litellm: bool) -> Generator[dict[str, Target]]:
             "tollkeeper": stack.enter_context(_tollkeeper(upstream)),
         }
         if litellm:
-            targets["LiteLLM"] = (stack.enter_context(_litellm(upstream)) + path, "sk-none")
+            key = f"sk-{secrets.token_hex(32)}"
+            targets["LiteLLM"] = (stack.enter_context(_litellm(upstream, key)) + path, key)
         yield targets
 
 
@@ -144,7 +146,7 @@ def _nginx(upstream: str) -> Generator[str]:
 
 
 @contextmanager
-def _litellm(upstream: str) -> Generator[str]:
+def _litellm(upstream: str, key: str) -> Generator[str]:
     environment = _HERE.parent / ".cache" / "bench" / "litellm"
     program = environment / "bin" / "litellm"
     if not program.exists():
@@ -158,7 +160,7 @@ def _litellm(upstream: str) -> Generator[str]:
         config = {"model_list": [{"model_name": _MODEL, "litellm_params": model}]}
         path.write_text(json.dumps(config), "utf-8")
         command = [str(program), "--config", str(path), "--port", str(port), "--host", "127.0.0.1"]
-        quiet = {**os.environ, "LITELLM_LOG": "ERROR", "LITELLM_TELEMETRY": "False"}
+        quiet = {**os.environ, "LITELLM_LOG": "ERROR", "LITELLM_MASTER_KEY": key}
         ready = f"http://127.0.0.1:{port}/health/liveliness"
         with running(command, ready, quiet):
             yield f"http://127.0.0.1:{port}"
