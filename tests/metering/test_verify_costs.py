@@ -12,7 +12,6 @@ from tollkeeper.ledger import Finding
 from tollkeeper.metering import Meter
 from tollkeeper.pricing import Quantity
 
-
 NOWHERE = "0193f5e7-a400-7cc0-8e1b-746f6c6c6b65"
 
 
