@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -184,6 +185,35 @@ async def test_filters(shop: Shop, busy: Customer, query: str, expected: str) ->
     assert "".join(row["requestId"] for row in rows) == expected
 
 
+async def test_csv_says_what_json_says(shop: Shop, busy: Customer) -> None:
+    shop.clock.advance(timedelta(microseconds=120_000))
+    said: dict[str, Any] = {
+        "input": 'a, "b"',
+        "end_user": "ada",
+        "tags": {"a": "b"},
+        "duration_ms": 7,
+    }
+    started = shop.clock.now() - timedelta(microseconds=1)
+    tags = {"a": "b"}
+    await shop.meter.settle(rated(busy.purse, started_at=started, error="no", tags=tags, **said))
+    await shop.meter.settle(busy.purse.charge(200 * DOLLAR))
+    reply = await shop.get(PATH, busy.admin, accept="text/csv")
+    rows = list(csv.DictReader(io.StringIO(reply.body.decode())))
+    text = (await shop.get(PATH, busy.admin)).body
+    records = json.loads(text, parse_float=str, parse_int=str)["data"]
+    assert len(rows) == len(records) == 9
+    for row, record in zip(rows, records, strict=True):
+        assert {name: cell_of(value) for name, value in record.items()} == row
+
+
+def cell_of(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return "" if value is None else str(value)
+
+
 async def test_filters_by_id(shop: Shop, busy: Customer) -> None:
     project, key = busy.project_id, busy.key_ids[busy.admin]
     found = await listed(shop, busy.admin, f"projectId={show_id('prj', project)}")
@@ -285,7 +315,9 @@ async def test_every_record_once_in_order(
         for _ in range(300):
             if all(span.empty for span in rest):
                 break
-            found, rest = await spans.walk(connection, org_id, rest, filters, size)
+            found, rest = await spans.walk(
+                connection, org_id, rest, filters, size, store.records_down
+            )
             assert len(found) <= size
             read += [
                 (row.recorded_at, head.wallet_id, row.seq, row.usage_id) for head, row in found

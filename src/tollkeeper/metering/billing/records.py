@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -38,13 +39,16 @@ from tollkeeper.orgs import Caller, caller_of
 from tollkeeper.pricing import BookKeeper, Rating
 
 _PAGE: Final = 50
-_CSV_CHUNK: Final = 1000
+_CSV_CHUNK: Final = 2000
 # Of each wallet its currency, and the numbers between which records are still to be shown.
 Position = tuple[list[tuple[str, int, int]]]
 StatusText = Annotated[
     str, Meta(pattern="^(success|error|[1-5][0-9][0-9])$", description="Or an HTTP status.")
 ]
 Source = Literal["provider", "partial", "estimated", "reported", "none"]
+
+Cells = Sequence[str | None]
+R = TypeVar("R", bound=spans.Row)
 
 _decode: Final = msgspec.json.Decoder(Detail).decode
 
@@ -73,6 +77,9 @@ class UsageRecord(Struct, frozen=True, kw_only=True, rename="camel"):
     tags: dict[str, str] | None
     late: bool
     error: str | None
+
+
+_COLUMNS: Final = [field.encode_name for field in msgspec.structs.fields(UsageRecord)]
 
 
 class RecordPage(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -233,11 +240,19 @@ class _Reader:
         return [Span(by_currency[currency], above, below) for currency, above, below in places]
 
     async def page(self, rest: Sequence[Span], limit: int) -> tuple[list[UsageRecord], list[Span]]:
-        async with self._database.connection() as connection:
-            found, left = await spans.walk(
-                connection, self._caller.org_id, rest, self._query.filters, limit
-            )
+        found, left = await self._walk(rest, limit, store.records_down)
         return [_shown(head, row) for head, row in found], left
+
+    async def cells(self, rest: Sequence[Span], limit: int) -> tuple[list[Cells], list[Span]]:
+        found, left = await self._walk(rest, limit, store.cells_down)
+        return [row.cells for _, row in found], left
+
+    async def _walk(
+        self, rest: Sequence[Span], limit: int, read: spans.Read[R]
+    ) -> tuple[list[tuple[Head, R]], list[Span]]:
+        org_id, filters = self._caller.org_id, self._query.filters
+        async with self._database.connection() as connection:
+            return await spans.walk(connection, org_id, rest, filters, limit, read)
 
     def seal(self, rest: Sequence[Span]) -> str | None:
         if all(span.empty for span in rest):
@@ -245,11 +260,18 @@ class _Reader:
         places = [(span.head.currency, span.above, span.below) for span in rest]
         return self._cursors.seal(self._query.bound(self._caller), [places])
 
-    async def batches(self, rest: list[Span]) -> AsyncIterator[list[Sequence[object]]]:
+    async def batches(self, rest: Sequence[Span]) -> AsyncIterator[list[Cells]]:
         """All rows, in chunks: no connection is kept while a client reads."""
-        while not all(span.empty for span in rest):
-            found, rest = await self.page(rest, _CSV_CHUNK)
-            yield [_cells(record) for record in found]
+        coming = asyncio.ensure_future(self.cells(rest, _CSV_CHUNK))
+        try:
+            while not all(span.empty for span in rest):
+                batch, rest = await coming
+                # The database is at work on the next while this one is written out.
+                coming = asyncio.ensure_future(self.cells(rest, _CSV_CHUNK))
+                yield batch
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
 
 async def _as_csv(reader: _Reader, cursor: str | None, limit: int | None) -> Response[RecordPage]:
@@ -258,15 +280,15 @@ async def _as_csv(reader: _Reader, cursor: str | None, limit: int | None) -> Res
     if limit is None:
         batches = reader.batches(rest)
     else:
-        found, following = await reader.page(rest, limit)
+        batch, following = await reader.cells(rest, limit)
         sealed = reader.seal(following)
         headers = {} if sealed is None else {"x-next-cursor": sealed}
-        batches = _once([_cells(record) for record in found])
+        batches = _once(batch)
     answer: Any = csv_stream(_COLUMNS, batches, "usage_records.csv", headers)
     return answer
 
 
-async def _once(batch: list[Sequence[object]]) -> AsyncIterator[list[Sequence[object]]]:
+async def _once(batch: list[Cells]) -> AsyncIterator[list[Cells]]:
     yield batch
 
 
@@ -376,15 +398,3 @@ def _unpriced(rating: Rating | None) -> dict[str, str] | None:
     if rating is None or not rating.unpriced:
         return None
     return {unit: str(quantity) for unit, quantity in rating.unpriced.items()}
-
-
-_FIELDS: Final = msgspec.structs.fields(UsageRecord)
-_COLUMNS: Final = [field.encode_name for field in _FIELDS]
-
-
-def _cells(record: UsageRecord) -> Sequence[object]:
-    cells = [getattr(record, field.name) for field in _FIELDS]
-    tags = _COLUMNS.index("tags")
-    if cells[tags] is not None:
-        cells[tags] = msgspec.json.encode(cells[tags]).decode()
-    return cells

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 from tollkeeper.db import Connection
 from tollkeeper.metering.billing import store
-from tollkeeper.metering.billing.store import Head, RecordRow
+from tollkeeper.metering.billing.store import Head, Part
 
 # A filter that no index answers looks at so many records at a time, and at so many for one page:
 # what is rare is then found over several pages, each of them quick.
@@ -52,26 +52,42 @@ async def open_spans(
     ]
 
 
+class Row(Protocol):
+    """Whatever form a record is read in."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def recorded_at(self) -> datetime: ...
+
+
+R = TypeVar("R", bound=Row)
+Read = Callable[[Connection, UUID, Head, Part], Awaitable[list[R]]]
+
+
 async def walk(
     connection: Connection,
     org_id: UUID,
     spans: Sequence[Span],
     filters: dict[str, Any],
     limit: int,
-) -> tuple[list[tuple[Head, RecordRow]], list[Span]]:
-    """The newest `limit` records that pass, and the spans that are left.
+    read: Read[R],
+) -> tuple[list[tuple[Head, R]], list[Span]]:
+    """The newest `limit` records that pass, as `read` gives them, and the spans that are left.
 
     There may be fewer, even none, while there are spans left: see `_MOST`.
     """
-    found: list[tuple[Head, RecordRow]] = []
+    found: list[tuple[Head, R]] = []
     reached: list[Span] = []
     frontiers: list[datetime] = []
     for span in spans:
-        rows, rest = await _search(connection, org_id, span, filters, limit)
+        rows, rest = await _search(connection, org_id, span, filters, limit, read)
         found += [(span.head, row) for row in rows]
         reached.append(rest)
         if len(rows) < limit and not rest.empty and len(spans) > 1:
-            frontiers.append(await _time_of(connection, org_id, rest))
+            frontiers.append(await _time_of(connection, org_id, rest, read))
+    if len(spans) <= 1:
+        return found, reached
     found.sort(key=lambda pair: (pair[1].recorded_at, pair[0].wallet_id, pair[1].seq), reverse=True)
     # What another wallet has not been searched for yet cannot be passed by.
     oldest = max(frontiers, default=None)
@@ -79,9 +95,7 @@ async def walk(
     return shown, [_left(rest, found, shown) for rest in reached]
 
 
-def _left(
-    rest: Span, found: Sequence[tuple[Head, RecordRow]], shown: Sequence[tuple[Head, RecordRow]]
-) -> Span:
+def _left(rest: Span, found: Sequence[tuple[Head, Row]], shown: Sequence[tuple[Head, Row]]) -> Span:
     own = [row.seq for head, row in found if head is rest.head]
     own_shown = [row.seq for head, row in shown if head is rest.head]
     if len(own) == len(own_shown):
@@ -90,38 +104,28 @@ def _left(
 
 
 async def _search(
-    connection: Connection, org_id: UUID, span: Span, filters: dict[str, Any], limit: int
-) -> tuple[list[RecordRow], Span]:
+    connection: Connection,
+    org_id: UUID,
+    span: Span,
+    filters: dict[str, Any],
+    limit: int,
+    read: Read[R],
+) -> tuple[list[R], Span]:
     """Records that pass, and what is left of the span below the last place looked at."""
-    rows: list[RecordRow] = []
+    rows: list[R] = []
     stepwise = filters and not store.INDEXED & filters.keys()
     floor = max(span.above, span.below - 1 - _MOST) if stepwise else span.above
     below = span.below
     while below - floor > 1 and len(rows) < limit:
         above = max(floor, below - 1 - _STEP) if stepwise else floor
-        part = await store.records_down(
-            connection,
-            org_id,
-            span.head.wallet_id,
-            above=above,
-            below=below,
-            filters=filters,
-            limit=limit - len(rows),
-        )
-        rows += part
-        below = part[-1].seq if len(rows) == limit else above + 1
+        part = Part(above, below, limit - len(rows), filters)
+        rows += await read(connection, org_id, span.head, part)
+        below = rows[-1].seq if len(rows) == limit else above + 1
     return rows, replace(span, below=below)
 
 
-async def _time_of(connection: Connection, org_id: UUID, rest: Span) -> datetime:
+async def _time_of(connection: Connection, org_id: UUID, rest: Span, read: Read[R]) -> datetime:
     """The time of the oldest record that was looked at."""
-    (row,) = await store.records_down(
-        connection,
-        org_id,
-        rest.head.wallet_id,
-        above=rest.below - 1,
-        below=rest.below + 1,
-        filters={},
-        limit=1,
-    )
+    at = Part(rest.below - 1, rest.below + 1, 1, {})
+    (row,) = await read(connection, org_id, rest.head, at)
     return row.recorded_at

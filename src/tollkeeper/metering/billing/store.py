@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, NamedTuple
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -94,12 +94,27 @@ SELECT u.org_id, u.wallet_id, u.seq, u.usage_id, u.amount, u.balance_after, u.he
 FROM usage_record u
 """
 RECORD: Final[LiteralString] = _RECORD + "WHERE u.org_id = %(org_id)s AND u.usage_id = %(usage_id)s"
-RECORDS_DOWN: Final[LiteralString] = (
-    _RECORD
-    + """
+_DOWN: Final[LiteralString] = """
 WHERE u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s
   AND u.seq > %(above)s AND u.seq < %(below)s
 """
+RECORDS_DOWN: Final[LiteralString] = _RECORD + _DOWN
+# The same as text, cell by cell in the order of `UsageRecord`: an export of millions of rows has
+# no time to make objects of them.
+CELLS_DOWN: Final[LiteralString] = (
+    """
+SELECT u.seq, u.recorded_at,
+       'use_' || replace(u.usage_id::text, '-', ''),
+       replace(to_char(u.started_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000Z', 'Z'),
+       replace(to_char(u.recorded_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000Z', 'Z'),
+       u.operation, u.detail ->> 'input', 'prj_' || replace(u.project_id::text, '-', ''),
+       u.thread_id, trim_scale(u.amount * 0.000000001)::text, %(currency)s::text,
+       trim_scale(u.balance_after * 0.000000001)::text, u.status::text, u.duration_ms::text,
+       'key_' || replace(u.key_id::text, '-', ''), u.provider, u.model, u.source, u.request_id,
+       u.detail ->> 'endUser', u.detail ->> 'tags', u.late::text, u.detail ->> 'error'
+FROM usage_record u
+"""
+    + _DOWN
 )
 # What a list may be narrowed to, each a condition on `u` with a parameter of its name.
 FILTERS: Final[dict[str, LiteralString]] = {
@@ -177,6 +192,16 @@ class RecordRow:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """At most `limit` records numbered between the two (exclusive), narrowed by `FILTERS`."""
+
+    above: int
+    below: int
+    limit: int
+    filters: dict[str, Any]
+
+
 async def heads(
     connection: Connection, org_id: UUID, livemode: bool, currency: str | None
 ) -> list[Head]:
@@ -218,28 +243,42 @@ async def record(connection: Connection, org_id: UUID, usage_id: UUID) -> Record
         return await cursor.fetchone()
 
 
+class Cells(NamedTuple):
+    """A record as text."""
+
+    seq: int
+    recorded_at: datetime
+    cells: Sequence[str | None]
+
+
 async def records_down(
-    connection: Connection,
-    org_id: UUID,
-    wallet_id: UUID,
-    *,
-    above: int,
-    below: int,
-    filters: dict[str, Any],
-    limit: int,
+    connection: Connection, org_id: UUID, head: Head, part: Part
 ) -> list[RecordRow]:
-    """Records numbered between the two (exclusive) that pass the filters, newest first."""
-    statement = RECORDS_DOWN
-    for name in filters:
-        statement += FILTERS[name]
-    parameters = {
-        **filters,
-        "org_id": org_id,
-        "wallet_id": wallet_id,
-        "above": above,
-        "below": below,
-        "limit": limit,
-    }
+    """Records of a part that pass its filters, newest first."""
     async with connection.cursor(row_factory=class_row(RecordRow)) as cursor:
-        await cursor.execute(statement + _NEWEST_FIRST, parameters)
+        await cursor.execute(_narrowed(RECORDS_DOWN, part), _parameters(org_id, head, part))
         return await cursor.fetchall()
+
+
+async def cells_down(connection: Connection, org_id: UUID, head: Head, part: Part) -> list[Cells]:
+    """The same as text."""
+    cursor = await connection.execute(_narrowed(CELLS_DOWN, part), _parameters(org_id, head, part))
+    return [Cells(row[0], row[1], row[2:]) for row in await cursor.fetchall()]
+
+
+def _narrowed(statement: LiteralString, part: Part) -> LiteralString:
+    for name in part.filters:
+        statement += FILTERS[name]
+    return statement + _NEWEST_FIRST
+
+
+def _parameters(org_id: UUID, head: Head, part: Part) -> dict[str, Any]:
+    return {
+        **part.filters,
+        "org_id": org_id,
+        "wallet_id": head.wallet_id,
+        "currency": head.currency,
+        "above": part.above,
+        "below": part.below,
+        "limit": part.limit,
+    }
