@@ -194,8 +194,7 @@ async def test_csv_says_what_json_says(shop: Shop, busy: Customer) -> None:
         "duration_ms": 7,
     }
     started = shop.clock.now() - timedelta(microseconds=1)
-    tags = {"a": "b"}
-    await shop.meter.settle(rated(busy.purse, started_at=started, error="no", tags=tags, **said))
+    await shop.meter.settle(rated(busy.purse, started_at=started, error="no", **said))
     await shop.meter.settle(busy.purse.charge(200 * DOLLAR))
     reply = await shop.get(PATH, busy.admin, accept="text/csv")
     rows = list(csv.DictReader(io.StringIO(reply.body.decode())))
