@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Final
 
-from tollkeeper.http.asgi import Headers, Send, respond
+from tollkeeper.http.asgi import Headers, Message, Send, respond
 from tollkeeper.http.idempotency import Answer
 
 # What is kept to be sent again under an Idempotency-Key.
@@ -29,6 +29,9 @@ class Client:
         self._patience = patience
         self._kept: list[bytes] | None = None
         self._kept_bytes = 0
+        self._sent = 0
+        self._sending = False
+        self._dropped = False
         self._when_gone: Callable[[], None] | None = None
         self.gone = False
         self.begun = False
@@ -68,26 +71,29 @@ class Client:
     async def pass_on(self, chunk: bytes) -> None:
         """Send a piece of a stream, and wait until the client has room for more."""
         self._keep(chunk)
-        if self.gone:
-            return
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._begin()
-                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-        except TimeoutError:
-            self.leave()
+        if not self.gone:
+            await self._push({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def finish(self, last: bytes) -> None:
         """Send the last piece of a stream, and end it."""
-        if self.gone:
-            return
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._begin()
-                await self._send({"type": "http.response.body", "body": last})
-        except TimeoutError:
-            self.leave()
-        self.finished = True
+        if not self.gone:
+            await self._push({"type": "http.response.body", "body": last})
+            self.finished = True
+
+    async def watch(self, work: asyncio.Task[None], leaving: asyncio.Task[None]) -> None:
+        """Wait until the work is done or the client has left; drop one that takes nothing."""
+        while True:
+            before = self._sent
+            done, _ = await asyncio.wait(
+                (work, leaving), timeout=self._patience, return_when=asyncio.FIRST_COMPLETED
+            )
+            if done:
+                self.leave()
+                return
+            if self._sending and self._sent == before:
+                self.leave()
+                self._dropped = True
+                work.cancel()
 
     def kept(self, last: bytes) -> Answer | None:
         """Give the stream that was kept, with its last piece; None where it was too large."""
@@ -97,12 +103,21 @@ class Client:
         named = [(name.decode(), value.decode()) for name, value in _STREAM_HEADERS]
         return Answer(_OK, named, b"".join(self._kept))
 
-    async def _begin(self) -> None:
-        if not self.begun:
-            self.begun = True
-            await self._send(
-                {"type": "http.response.start", "status": _OK, "headers": _STREAM_HEADERS}
-            )
+    async def _push(self, message: Message) -> None:
+        self._sent += 1
+        self._sending = True
+        try:
+            if not self.begun:
+                self.begun = True
+                start = {"type": "http.response.start", "status": _OK, "headers": _STREAM_HEADERS}
+                await self._send(start)
+            await self._send(message)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._dropped or task is None or task.uncancel() > 0:
+                raise
+        finally:
+            self._sending = self._dropped = False
 
     def _keep(self, chunk: bytes) -> None:
         if self._kept is None:

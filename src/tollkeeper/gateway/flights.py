@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from typing import Any, Final
 
 from tollkeeper.gateway.errors import Stopping
@@ -36,21 +35,17 @@ class Flights:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    @contextmanager
-    def cuttable(self) -> Generator[None]:
+    def cuttable(self) -> Cuttable:
         """Mark the part of a call that waits for a provider: a stop ends it with Stopping."""
-        task = asyncio.current_task()
-        if task is None or self._cutting:
-            raise Stopping(_SAID)
-        self._reading.add(task)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not self._cutting or task.uncancel() > 0:
-                raise
-            raise Stopping(_SAID) from None
-        finally:
-            self._reading.discard(task)
+        return Cuttable(self)
+
+    @property
+    def cutting(self) -> bool:
+        return self._cutting
+
+    @property
+    def reading(self) -> set[asyncio.Task[Any]]:
+        return self._reading
 
     async def drain(self, grace_seconds: float) -> int:
         """Take no new calls, and wait for those under way; return how many were given up.
@@ -70,3 +65,27 @@ class Flights:
     async def _wait(self, seconds: float) -> None:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
+
+
+class Cuttable:
+    """Not a generator: it is entered on every call."""
+
+    __slots__ = ("_flights", "_task")
+
+    def __init__(self, flights: Flights) -> None:
+        self._flights = flights
+        self._task: asyncio.Task[Any] | None = None
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        if self._task is None or self._flights.cutting:
+            raise Stopping(_SAID)
+        self._flights.reading.add(self._task)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._task is None:
+            return
+        self._flights.reading.discard(self._task)
+        cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
+        if cancelled and self._flights.cutting and self._task.uncancel() == 0:
+            raise Stopping(_SAID) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -100,11 +100,13 @@ class GatewayMetrics:
         added.observe(seconds)
 
     def note_usage(self, usage: Mapping[str, int], source: str) -> None:
-        self._read.inc(_sum(usage, INPUT_TOKENS))
-        self._written.inc(_sum(usage, OUTPUT_TOKENS))
+        read = written = 0
+        for unit, count in usage.items():
+            if unit in INPUT_TOKENS:
+                read += count
+            elif unit in OUTPUT_TOKENS:
+                written += count
+        self._read.inc(read)
+        self._written.inc(written)
         if source != "provider":
             self.not_exact.labels(source).inc()
-
-
-def _sum(usage: Mapping[str, int], units: Iterable[str]) -> int:
-    return sum(usage[unit] for unit in units if unit in usage)

@@ -182,6 +182,8 @@ class Proxy:
 
 def read(dialect: Dialect, body: bytes, headers: CallHeaders) -> Ask:
     """Read a body in a dialect. Raises UnsupportedMediaType, InvalidRequest."""
+    if headers.content_type == JSON and dialect.name not in _FORMS:
+        return dialect.read(body)
     said = headers.content_type.partition(";")[0].strip().lower()
     wanted = _FORM if dialect.name in _FORMS else JSON
     if said and said != wanted and not (wanted == JSON and said.endswith("+json")):
@@ -191,10 +193,9 @@ def read(dialect: Dialect, body: bytes, headers: CallHeaders) -> Ask:
 
 async def follow(flight: asyncio.Task[None], receive: Receive, client: Client) -> None:
     """Wait for the call, or for its client's leaving."""
-    leaving = asyncio.ensure_future(wait_until_gone(receive))
+    leaving = asyncio.create_task(wait_until_gone(receive))
     try:
-        await asyncio.wait((flight, leaving), return_when=asyncio.FIRST_COMPLETED)
-        client.leave()
+        await client.watch(flight, leaving)
     finally:
         leaving.cancel()
 

@@ -41,7 +41,7 @@ def quote(ask: Ask, sale: Sale) -> Quote:
     bounds = ask.bounds(most_read, most_written)
     if bounds is None:
         raise _unbounded(ask, most_read)
-    return _quoted(ask, sale, bounds, _cap(ask, version))
+    return _quoted(ask, sale, {**bounds, **pricing.per_call(version)}, _cap(ask, version))
 
 
 def lower(ask: Ask, sale: Sale, full: Quote, spendable_nanos: int, dialect: str) -> Quote | None:

@@ -91,7 +91,9 @@ def rate(call: Call, answer: Answer) -> tuple[Rating, list[str]]:
 
 
 def _rate(call: Call, usage: Mapping[str, int], tier: str | None) -> Rating:
-    return pricing.rate(call.sale.version, usage, markup=call.sale.markup, service_tier=tier)
+    version = call.sale.version
+    made = {**usage, **pricing.per_call(version)}
+    return pricing.rate(version, made, markup=call.sale.markup, service_tier=tier)
 
 
 def within(usage: Mapping[str, int], bounds: Mapping[str, int]) -> dict[str, int]:
@@ -110,11 +112,13 @@ def within(usage: Mapping[str, int], bounds: Mapping[str, int]) -> dict[str, int
 
 def _cost(rating: Rating, result: ChargeResult) -> Cost:
     """Give what was charged, which after a repetition is what was charged the first time."""
-    return Cost(
-        nanos=result.amount,
-        input_nanos=sum(line.amount_nanos for line in rating.lines if line.unit in INPUT_TOKENS),
-        output_nanos=sum(line.amount_nanos for line in rating.lines if line.unit in OUTPUT_TOKENS),
-    )
+    read = written = 0
+    for line in rating.lines:
+        if line.unit in INPUT_TOKENS:
+            read += line.amount_nanos
+        elif line.unit in OUTPUT_TOKENS:
+            written += line.amount_nanos
+    return Cost(nanos=result.amount, input_nanos=read, output_nanos=written)
 
 
 def _note(parts: Parts, call: Call, answer: Answer, rating: Rating, source: str) -> None:

@@ -17,11 +17,11 @@ from tollkeeper.gateway.client import Client
 from tollkeeper.gateway.dialects import Answer, Cost, Source, StreamBroken, StreamMeter
 from tollkeeper.gateway.errors import CallTimeout, Stopping
 from tollkeeper.gateway.metrics import Outcome
-from tollkeeper.gateway.providers import UpstreamFailed
+from tollkeeper.gateway.providers import Reply, UpstreamFailed
 from tollkeeper.gateway.settlement import settle
 from tollkeeper.gateway.upstream import (
     Refused,
-    dispatched,
+    dispatch,
     fail,
     now,
     read_refusal,
@@ -47,14 +47,27 @@ class _End(Struct, frozen=True):
 
     error: TollkeeperError | None = None
     refused: Refused | None = None
+    reply: Reply | None = None
 
 
 async def answer_stream(parts: Parts, call: Call, client: Client) -> Ended:
-    meter = call.dialect.meter(call.ask)
     begun = now()
+    meter = call.dialect.meter(call.ask)
     end = await _read(parts, call, client, meter)
+    try:
+        return await _conclude(parts, call, client, meter, end, now() - begun)
+    finally:
+        # Not before it is settled: by then the end of the reply is here, and its connection can
+        # be used again.
+        if end.reply is not None:
+            await end.reply.close()
+
+
+async def _conclude(
+    parts: Parts, call: Call, client: Client, meter: StreamMeter, end: _End, seconds: float
+) -> Ended:
+    call.upstream_seconds = seconds
     rest = b"" if meter.ended else meter.end()
-    call.upstream_seconds = now() - begun
     answer = meter.answer()
     if end.refused is not None:
         return await refuse(parts, call, end.refused)
@@ -100,16 +113,20 @@ async def _read(parts: Parts, call: Call, client: Client, meter: StreamMeter) ->
 
 
 async def _relay(call: Call, client: Client, meter: StreamMeter) -> _End:
-    async with dispatched(call) as reply:
+    reply = await dispatch(call)
+    try:
         if not succeeded(call, reply):
-            return _End(refused=await read_refusal(call, reply))
+            return _End(refused=await read_refusal(call, reply), reply=reply)
         async for chunk in reply.chunks():
             passed = meter.feed(chunk)
             if passed:
                 await client.pass_on(passed)
             if meter.ended:
                 break
-        return _End()
+    except BaseException:
+        await reply.close()
+        raise
+    return _End(reply=reply)
 
 
 def _hurry(parts: Parts, call: Call, limit: asyncio.Timeout) -> None:

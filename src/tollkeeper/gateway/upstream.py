@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -35,9 +33,8 @@ class Refused(Struct, frozen=True, kw_only=True):
     said: str
 
 
-@asynccontextmanager
-async def dispatched(call: Call) -> AsyncGenerator[Reply]:
-    """Send the call, and let go of the reply afterwards. Raises UpstreamFailed."""
+async def dispatch(call: Call) -> Reply:
+    """Send the call. The reply is the caller's to close. Raises UpstreamFailed."""
     provider = call.sale.route.provider
     change = Change(
         model=call.sale.route.model,
@@ -45,11 +42,7 @@ async def dispatched(call: Call) -> AsyncGenerator[Reply]:
         cap_field=provider.cap_field,
         ask_usage=provider.ask_usage,
     )
-    reply = await provider.send(call.for_upstream(call.dialect.upstream_body(call.ask, change)))
-    try:
-        yield reply
-    finally:
-        await reply.close()
+    return await provider.send(call.for_upstream(call.dialect.upstream_body(call.ask, change)))
 
 
 def succeeded(call: Call, reply: Reply) -> bool:

@@ -18,7 +18,7 @@ from tollkeeper.gateway.settlement import settle
 from tollkeeper.gateway.upstream import (
     MAX_ANSWER_BYTES,
     Refused,
-    dispatched,
+    dispatch,
     fail,
     now,
     read_refusal,
@@ -54,11 +54,15 @@ async def answer_whole(parts: Parts, call: Call) -> Ended:
 async def _fetch(parts: Parts, call: Call) -> _Body | Refused:
     try:
         with parts.flights.cuttable():
-            async with asyncio.timeout_at(call.request.deadline), dispatched(call) as reply:
-                if not succeeded(call, reply):
-                    return await read_refusal(call, reply)
-                content = await reply.body(MAX_ANSWER_BYTES)
-                return _Body(content, reply.headers.get("content-type", JSON))
+            async with asyncio.timeout_at(call.request.deadline):
+                reply = await dispatch(call)
+                try:
+                    if not succeeded(call, reply):
+                        return await read_refusal(call, reply)
+                    content = await reply.body(MAX_ANSWER_BYTES)
+                    return _Body(content, reply.headers.get("content-type", JSON))
+                finally:
+                    await reply.close()
     except TimeoutError as why:
         raise CallTimeout("The provider did not finish in time") from why
 

@@ -40,6 +40,9 @@ class HttpReply:
     def __init__(self, response: aiohttp.ClientResponse, idle: float) -> None:
         self._response = response
         self._idle = idle
+        self._waits_since: float | None = None
+        self._fell_silent = False
+        self._watch: asyncio.TimerHandle | None = None
         self.status = response.status
         self.headers: Mapping[str, str] = {
             name.lower(): value for name, value in response.headers.items()
@@ -71,19 +74,37 @@ class HttpReply:
         try:
             part = content.read_nowait()
             if not part and not content.is_eof():
-                async with asyncio.timeout(self._idle):
-                    part = await content.readany()
-        except TimeoutError as why:
-            self._response.close()
-            raise UpstreamBroke("The provider fell silent in the middle of its answer") from why
+                self._expect()
+                part = await content.readany()
+                self._waits_since = None
         except aiohttp.ClientError as why:
             self._response.close()
-            raise UpstreamBroke("The provider broke off in the middle of its answer") from why
+            how = "fell silent" if self._fell_silent else "broke off"
+            raise UpstreamBroke(f"The provider {how} in the middle of its answer") from why
         if not part:
             raise StopAsyncIteration
         return part
 
+    def _expect(self) -> None:
+        """Note since when we wait. One timer watches over the whole answer, not one each piece."""
+        loop = asyncio.get_running_loop()
+        self._waits_since = loop.time()
+        if self._watch is None:
+            self._watch = loop.call_later(self._idle, self._check)
+
+    def _check(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        since = now if self._waits_since is None else self._waits_since
+        if now - since >= self._idle:
+            self._fell_silent = True
+            self._response.close()  # Whoever waits is woken by it.
+        else:
+            self._watch = loop.call_at(since + self._idle, self._check)
+
     async def close(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
         # `close` drops the connection unless it was read to its end; then it goes back to the pool.
         self._response.close()
 
