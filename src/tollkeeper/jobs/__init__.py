@@ -1,7 +1,7 @@
 """Work to be done later: it commits with the change that causes it, and is then not lost."""
 
-from tollkeeper.jobs.enqueue import enqueue
 from tollkeeper.jobs.model import Handler, Schedule, Task
+from tollkeeper.jobs.queue import enqueue
 from tollkeeper.jobs.rescue import job_upkeep
 from tollkeeper.jobs.worker import Pace, working
 

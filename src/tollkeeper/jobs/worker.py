@@ -18,8 +18,8 @@ from procrastinate.jobs import Job
 
 from tollkeeper.db import Database
 from tollkeeper.jobs import store
-from tollkeeper.jobs.enqueue import QUEUE
 from tollkeeper.jobs.model import Handler, Schedule, Task
+from tollkeeper.jobs.queue import QUEUE
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0

@@ -1,0 +1,66 @@
+"""What organizations are told: in a list, by mail, and by webhooks."""
+
+from tollkeeper.notifications.balances.crossing import Balance, Told, cross, note_balance
+from tollkeeper.notifications.delivery import Courier
+from tollkeeper.notifications.endpoints.routes import webhook_routes
+from tollkeeper.notifications.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
+from tollkeeper.notifications.events import (
+    CATALOGUE,
+    AllowanceExhausted,
+    CreditAutoRechargeActionRequired,
+    CreditAutoRechargeSuspended,
+    CreditAutoRechargeTriggered,
+    CreditBalanceDepleted,
+    CreditBalanceLow,
+    CreditExpiring,
+    CreditPurchased,
+    CreditPurchaseFailed,
+    CreditRefunded,
+    DisputeOpened,
+    Event,
+    EventType,
+    Severity,
+    UsageLimitReached,
+    UsageSpike,
+    WebhookEndpointDisabled,
+)
+from tollkeeper.notifications.handlers import notification_handlers
+from tollkeeper.notifications.mail import Mailer, MailServer, SmtpMailer
+from tollkeeper.notifications.outbox import notify
+from tollkeeper.notifications.routes import notice_routes
+
+__all__ = [
+    "CATALOGUE",
+    "AllowanceExhausted",
+    "Balance",
+    "Courier",
+    "CreditAutoRechargeActionRequired",
+    "CreditAutoRechargeSuspended",
+    "CreditAutoRechargeTriggered",
+    "CreditBalanceDepleted",
+    "CreditBalanceLow",
+    "CreditExpiring",
+    "CreditPurchaseFailed",
+    "CreditPurchased",
+    "CreditRefunded",
+    "DisputeOpened",
+    "Event",
+    "EventType",
+    "MailServer",
+    "Mailer",
+    "Severity",
+    "SmtpMailer",
+    "Told",
+    "TooManyWebhooks",
+    "UsageLimitReached",
+    "UsageSpike",
+    "WebhookDisabled",
+    "WebhookEndpointDisabled",
+    "WebhookNotFound",
+    "cross",
+    "note_balance",
+    "notice_routes",
+    "notification_handlers",
+    "notify",
+    "webhook_routes",
+]

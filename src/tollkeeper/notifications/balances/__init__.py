@@ -1,0 +1,1 @@
+"""When a balance is low or used up."""

@@ -1,0 +1,1 @@
+"""The customers' endpoints for webhooks: made, changed, listed, tested."""
