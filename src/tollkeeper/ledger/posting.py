@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from tollkeeper.base.errors import NotFound
 from tollkeeper.base.money import MAX_NANOS, format_nanos
 from tollkeeper.db import Connection
 from tollkeeper.ledger import store
@@ -35,8 +36,8 @@ async def post(
 ) -> Entry:
     """Write one entry and move the wallet with it.
 
-    Raises NotFound for an unknown wallet, BalanceTooLarge, and SourceReused when `source` has
-    posted another entry; the same posting again gives the first entry back.
+    Raises NotFound for an unknown wallet or lot, BalanceTooLarge, and SourceReused when `source`
+    has posted another entry; the same posting again gives the first entry back.
     """
     if posting.kind is EntryKind.CONSUMPTION:
         raise ValueError("Consumption is charged with its usage record, not posted")
@@ -45,6 +46,8 @@ async def post(
         first = await store.entry_by_source(tx, posting.org_id, posting.source)
         if first is not None:
             return _same(first, posting)
+    if posting.lot_id is not None and not await store.has_lot(tx, wallet, posting.lot_id):
+        raise NotFound("This balance has no such lot")
     balance = wallet.posted + posting.amount
     if abs(balance) > MAX_NANOS:
         raise BalanceTooLarge(f"No balance goes beyond {format_nanos(MAX_NANOS)}, up or down")

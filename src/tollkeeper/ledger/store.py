@@ -171,6 +171,10 @@ INSERT INTO lot (org_id, lot_id, wallet_id, entry_seq, kind, amount, priority, a
 VALUES (%(org_id)s, %(lot_id)s, %(wallet_id)s, %(entry_seq)s, %(kind)s, %(amount)s,
         %(priority)s, %(arrived_at)s, %(expires_at)s, %(label)s)
 """
+HAS_LOT: Final[LiteralString] = """
+SELECT FROM lot
+WHERE org_id = %(org_id)s AND lot_id = %(lot_id)s AND wallet_id = %(wallet_id)s
+"""
 LOTS: Final[LiteralString] = """
 SELECT lot_id, entry_seq, kind, amount, priority, arrived_at, expires_at, label
 FROM lot
@@ -395,6 +399,12 @@ async def entries(
         "limit": limit,
     }
     return await _entries(connection, ENTRIES_DOWN if descending else ENTRIES_UP, parameters)
+
+
+async def has_lot(connection: Connection, wallet: Wallet, lot_id: UUID) -> bool:
+    parameters = {"org_id": wallet.org_id, "wallet_id": wallet.wallet_id, "lot_id": lot_id}
+    cursor = await connection.execute(HAS_LOT, parameters)
+    return cursor.rowcount > 0
 
 
 async def lots(connection: Connection, org_id: UUID, wallet_id: UUID) -> list[Lot]:
