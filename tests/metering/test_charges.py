@@ -17,7 +17,7 @@ from tollkeeper.base.ids import read_id, show_id, uuid7
 from tollkeeper.base.settings import Settings
 from tollkeeper.db import Database
 from tollkeeper.ledger import Wallet
-from tollkeeper.pricing import PriceVersion, publish
+from tollkeeper.pricing import PriceVersion, Rate, publish
 
 PATH = "/metering/charges"
 TOKENS = {"provider": "openai", "model": "gpt-5", "usage": {"input": 1000, "output": 200}}
@@ -338,6 +338,27 @@ async def test_prices_are_those_of_the_moment(shop: Shop, customer: Customer) ->
     assert (await shop.post(PATH, customer.inference, TOKENS)).json["cost"] == COST
     shop.clock.advance(timedelta(hours=1))
     assert (await shop.post(PATH, customer.inference, TOKENS)).json["cost"] == 0.012
+
+
+async def test_what_a_call_of_a_model_costs_by_being_made(shop: Shop, customer: Customer) -> None:
+    searching = PriceVersion(
+        provider="perplexity",
+        model="sonar",
+        effective_from=shop.clock.now(),
+        source="a test",
+        rates={"input": GPT.rates["input"], "request": Rate(5_000_000, 1)},
+    )
+    async with shop.database.transaction() as tx:
+        await publish(tx, [searching], "a test", shop.clock.now())
+    await shop.books.refresh()
+    sold = {"provider": "perplexity", "model": "sonar"}
+    reply = await shop.post(PATH, customer.inference, {**sold, "usage": {"input": 1000}})
+    assert reply.json["cost"] == 0.00625
+    usage = {"input": 1000, "request": 2}
+    reply = await shop.post(PATH, customer.inference, {**sold, "usage": usage})
+    assert reply.json["cost"] == 0.01125
+    sku = {"sku": "generate_sql", "usage": {"second": 60}}
+    assert (await shop.post(PATH, customer.inference, sku)).json["cost"] == 0.001
 
 
 async def test_an_estimate_costs_nothing(shop: Shop, customer: Customer) -> None:

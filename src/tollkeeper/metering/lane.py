@@ -33,8 +33,8 @@ class Lane(Generic[Item, Result]):
 
     `run` must be safe to repeat: the same items with the same ids give the same answers. `patience`
     is how many seconds an outage may last before callers hear Unavailable; None waits until the
-    lane is stopped. An item that the database refuses fails alone: its neighbours are sent again
-    without it.
+    lane is stopped, and `given_up` hears of what was not sent then. An item that the database
+    refuses fails alone: its neighbours are sent again without it.
     """
 
     def __init__(
@@ -43,10 +43,12 @@ class Lane(Generic[Item, Result]):
         run: Callable[[Connection, Sequence[Item], bool], Awaitable[Sequence[Result]]],
         *,
         patience: float | None,
+        given_up: Callable[[Sequence[Item]], None] | None = None,
     ) -> None:
         self._database = database
         self._run = run
         self._patience = patience
+        self._given_up = given_up
         self._connection: Connection | None = None
         self._down_since: float | None = None
         self._stop_at: float | None = None
@@ -96,6 +98,8 @@ class Lane(Generic[Item, Result]):
                 await self._hang_up()
                 repeated = True
                 if not self._worth_waiting(error):
+                    if self._given_up is not None:
+                        self._given_up(items)
                     return [Unavailable("The database does not answer")] * len(items)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)

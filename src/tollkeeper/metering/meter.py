@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import Any, Final, Self
 from uuid import UUID
 
+import structlog
+
 from tollkeeper import ledger
 from tollkeeper.base.clock import Clock
 from tollkeeper.base.errors import NotFound, Unavailable
@@ -29,6 +31,8 @@ _MOST_WALLETS: Final = 200_000
 NOTES_PER_SECOND: Final = 10
 _LIST_LANES: Final = 2
 
+_log = structlog.stdlib.get_logger(__name__)
+
 Void = tuple[UUID, UUID, UUID]  # organization, wallet, hold
 
 
@@ -46,7 +50,7 @@ class Meter:
         self._touched: set[tuple[UUID, UUID]] = set()
         self._holds = Lane(database, self._hold, patience=IMPATIENT_SECONDS)
         self._charges = Lane(database, self._charge, patience=IMPATIENT_SECONDS)
-        self._settlements = Lane(database, self._settle, patience=None)
+        self._settlements = Lane(database, self._settle, patience=None, given_up=_log_unsettled)
         self._voids = Lane(database, self._void, patience=None)
         # Long lists have connections of their own, so that no single call waits behind them. A
         # wallet's items keep to one of them: they would only wait for each other elsewhere.
@@ -185,6 +189,18 @@ class Meter:
         self, connection: Connection, items: Sequence[Void], _repeated: bool
     ) -> list[EndOutcome]:
         return await ledger.void(connection, items, self._clock.now())
+
+
+def _log_unsettled(charges: Sequence[NewCharge]) -> None:
+    """Say what was not charged, so that somebody can still do it by hand."""
+    for charge in charges:
+        _log.error(
+            "call_not_settled",
+            org_id=str(charge.org_id),
+            usage_id=str(charge.usage_id),
+            amount_nanos=charge.amount,
+            model=charge.model,
+        )
 
 
 async def _put_all(

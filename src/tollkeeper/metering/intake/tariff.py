@@ -12,6 +12,7 @@ from tollkeeper.base.check import Faults
 from tollkeeper.http import invalid
 from tollkeeper.metering.intake.bodies import Report, Sold
 from tollkeeper.pricing import (
+    OWN,
     Book,
     InvalidUsage,
     Markup,
@@ -19,6 +20,7 @@ from tollkeeper.pricing import (
     Rating,
     Usage,
     check_priced,
+    per_call,
 )
 
 _FAILED: Final = 400
@@ -53,6 +55,10 @@ def rate_usage(sale: Sale, usage: Usage, where: str = "usage") -> Rating:
 
     Raises ModelNotPriced and InvalidUsage.
     """
+    also = per_call(sale.version)
+    if also and usage and sale.version.provider != OWN:
+        # What a call of a model costs by being made; of an own SKU, every request is reported.
+        usage = {**also, **usage}
     try:
         rating = pricing.rate(sale.version, usage, markup=sale.markup)
     except InvalidUsage as fault:
