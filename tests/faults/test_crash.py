@@ -63,7 +63,7 @@ class Victims:
         return [self.serving.stop(), self.working.stop()]
 
 
-@pytest.mark.timeout(0 if ROUNDS > 20 else 280)
+@pytest.mark.timeout(0 if ROUNDS > 20 else 900)
 async def test_nothing_is_lost_and_nothing_charged_twice(reachable_dir: Path) -> None:
     with service(reachable_dir) as running:
         victims = await asyncio.to_thread(Victims, running)

@@ -145,3 +145,9 @@ def test_no_test_looks_away() -> None:
 
 def test_every_silenced_warning_is_named() -> None:
     assert found_in(UNNAMED_EXCUSE, PYTHON) == []
+
+
+def test_modules_of_tests_have_names_of_their_own() -> None:
+    """They are imported by their bare names, from every folder of tests at once."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
