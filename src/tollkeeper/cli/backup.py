@@ -16,10 +16,10 @@ from tollkeeper.cli.output import Progress, say
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @click.pass_obj
 def backup_command(here: Installation, file: Path, *, force: bool) -> None:
-    """Write the whole database to FILE, while others go on working.
+    """Write the whole database to a file.
 
-    The file is whole or absent, and readable by its owner alone. `tollkeeper restore` reads it,
-    and so does pg_restore.
+    While others go on working. The file is whole or absent, and readable by its owner alone.
+    `tollkeeper restore` reads it, and so does pg_restore.
     """
     from tollkeeper.db import dump_database
 
@@ -36,10 +36,11 @@ def backup_command(here: Installation, file: Path, *, force: bool) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def restore_command(here: Installation, file: Path) -> None:
-    """Read a backup into an empty database: a new data directory, or a new DATABASE_URL.
+    """Read a backup into an empty database.
 
-    Whole or not at all. Run `tollkeeper migrate` after it if the backup is of an older version,
-    and `tollkeeper verify` to prove its books.
+    That is a new data directory, or a new DATABASE_URL. Whole or not at all. Run `tollkeeper
+    migrate` after it if the backup is of an older version, and `tollkeeper verify` to prove its
+    books.
     """
     from tollkeeper.db import pending_migrations, restore_database
 

@@ -11,7 +11,7 @@ from tollkeeper.cli.frame import PROGRAM, tollkeeper
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion_command(shell: str) -> None:
-    """Print the completion script of a shell.
+    """Print the shell's completion script.
 
     Bash and zsh: `eval "$(tollkeeper completion bash)"` in their start-up file; fish:
     `tollkeeper completion fish > ~/.config/fish/completions/tollkeeper.fish`.

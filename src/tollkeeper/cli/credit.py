@@ -73,7 +73,7 @@ def grant_command(
     label: str | None,
     target: Target,
 ) -> None:
-    """Give an organization credit that was not bought."""
+    """Give an organization credit."""
     from tollkeeper import operator
     from tollkeeper.ledger import LotKind, NewLot
 
@@ -98,7 +98,10 @@ def adjust_command(
     amount: int,
     target: Target,
 ) -> None:
-    """Correct a balance by an entry: AMOUNT adds, -AMOUNT takes off, below zero if need be."""
+    """Correct a balance by an entry.
+
+    AMOUNT adds, -AMOUNT takes off, below zero if need be.
+    """
     from tollkeeper import operator
 
     async def act(tx: Connection, by: Act, balance: Balance) -> Entry:
@@ -118,9 +121,9 @@ def refund_command(
     lot: str | None,
     target: Target,
 ) -> None:
-    """Take refunded credit off a balance, as far as it is still there.
+    """Take refunded credit off a balance.
 
-    Only the ledger's side: pay the money back where it was paid.
+    As far as it is still there. Only the ledger's side: pay the money back where it was paid.
     """
     from tollkeeper import operator
     from tollkeeper.cli.naming import read_named_id

@@ -42,11 +42,12 @@ ENTRY_COLUMNS: Final = (
     "actor",
     "reason",
 )
+AUDIT_COLUMNS: Final = ("id", "at", "who", "what", "why", "organizationId", "details")
 
 
 @click.group("export")
 def export_command() -> None:
-    """Write usage or entries as CSV or NDJSON."""
+    """Write usage, entries or the audit log as CSV or NDJSON."""
 
 
 def _options(command: F) -> F:
@@ -108,6 +109,37 @@ def entries(here: Installation, form: str, output: Path | None, org: str | None)
                 yield page
 
     _export(here, pages, ENTRY_COLUMNS, form, output)
+
+
+@export_command.command("audit")
+@_options
+@click.pass_obj
+def audit(here: Installation, form: str, output: Path | None, org: str | None) -> None:
+    """Write what operators did, newest first: who, what, why, when."""
+    from tollkeeper import orgs
+    from tollkeeper.base.ids import show_id
+    from tollkeeper.cli.naming import find_org
+    from tollkeeper.http import encode_json
+
+    async def pages(connection: Connection) -> Pages:
+        org_id = None if org is None else (await find_org(connection, org)).org_id
+        after = None
+        while page := await orgs.list_audit(connection, org_id, after, _PAGE):
+            yield [
+                (
+                    show_id("aud", entry.audit_id),
+                    entry.at,
+                    entry.who,
+                    entry.what,
+                    entry.why,
+                    None if entry.org_id is None else show_id("org", entry.org_id),
+                    encode_json(entry.details).decode() if form == "csv" else entry.details,
+                )
+                for entry in page
+            ]
+            after = page[-1].audit_id
+
+    _export(here, pages, AUDIT_COLUMNS, form, output)
 
 
 def _export(

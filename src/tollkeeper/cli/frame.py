@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "refund": ("credit", "Take refunded credit off a balance."),
     "price": ("price", "Import, compare, publish and list prices; re-rate usage."),
     "verify": ("verify", "Prove the books: replay every entry and every cost."),
-    "export": ("export", "Write usage or entries as CSV or NDJSON."),
+    "export": ("export", "Write usage, entries or the audit log as CSV or NDJSON."),
     "backup": ("backup", "Write the whole database to a file."),
     "restore": ("backup", "Read a backup into an empty database."),
     "doctor": ("doctor", "Check this installation and say what to do."),

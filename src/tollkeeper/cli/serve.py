@@ -43,9 +43,10 @@ def serve_command(
 @click.command("worker")
 @click.pass_obj
 def worker_command(here: Installation) -> None:
-    """Run the background jobs alone, beside servers that were started with --no-jobs.
+    """Run the background jobs alone.
 
-    Any number of workers may run; jobs are safe in parallel.
+    For servers that were started with --no-jobs. Any number of workers may run: jobs are safe
+    in parallel.
     """
     from tollkeeper.app import open_app
     from tollkeeper.ops.server import run, stop_on_signals
