@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from tollkeeper.base.errors import IdempotencyKeyReused, RateLimited, RequestInProgress
+from tollkeeper.base.money import Money
 from tollkeeper.gateway.dialects import DIALECTS, MESSAGES, Dialect
 from tollkeeper.gateway.errors import (
     AnswerNotKept,
@@ -81,7 +82,7 @@ class CallBody(Struct, kw_only=True):
 class CostedAnswer(Struct, kw_only=True):
     """The provider's answer. `cost` is what was deducted, in USD; `usage.cost` repeats it."""
 
-    cost: float
+    cost: Money
     usage: dict[str, Any]
 
 
