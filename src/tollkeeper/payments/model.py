@@ -124,7 +124,9 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processing:
-    ref: str
+    """Under way. `ref` is None when an answer was lost, so that we can only ask by our id."""
+
+    ref: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,4 +342,13 @@ class MethodRemoval:
     method: Method
 
 
-Change = PaymentChanged | RefundChanged | DisputeChanged | MethodAdded | MethodRemoval
+@dataclass(frozen=True, slots=True)
+class MethodRemoved:
+    """A method is gone: removed by us, or in the processor's own portal."""
+
+    method: Method
+
+
+Change = (
+    PaymentChanged | RefundChanged | DisputeChanged | MethodAdded | MethodRemoval | MethodRemoved
+)

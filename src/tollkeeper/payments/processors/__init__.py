@@ -204,12 +204,14 @@ class RefundOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundFact:
-    """A refund as the processor has it. Ids are ours, absent where it was not made by us."""
+    """A refund as the processor has it. Ids are ours, as far as it knows them: one that was made
+    in its dashboard has no `refund_id`."""
 
     ref: str
     status: RefundStatus
     payment_ref: str | None
     org_id: UUID | None
+    payment_id: UUID | None
     refund_id: UUID | None
     amount_minor: int
     currency: str
@@ -232,6 +234,8 @@ class DisputeFact:
     ref: str
     status: DisputeStatus
     payment_ref: str | None
+    org_id: UUID | None
+    payment_id: UUID | None
     amount_minor: int
     currency: str
     reason: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 import stripe
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from stripe.params import CustomerCreateParams
 
 _PAGE: Final = 100
+_WHOSE: Final[Any] = {"expand": ["payment_intent"]}
 
 
 class StripeProcessor:
@@ -158,11 +159,11 @@ class StripeProcessor:
 
     async def read_refund(self, ref: str) -> RefundFact:
         with as_ours():
-            return refund_of(await self._client.v1.refunds.retrieve_async(ref))
+            return refund_of(await self._client.v1.refunds.retrieve_async(ref, _WHOSE))
 
     async def read_dispute(self, ref: str) -> DisputeFact:
         with as_ours():
-            return dispute_of(await self._client.v1.disputes.retrieve_async(ref))
+            return dispute_of(await self._client.v1.disputes.retrieve_async(ref, _WHOSE))
 
     async def movements(self, since: datetime, until: datetime) -> AsyncIterator[Movement]:
         with as_ours():

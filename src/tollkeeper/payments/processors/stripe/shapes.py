@@ -183,12 +183,13 @@ def tax_id_of(tax_id: stripe.TaxId) -> TaxId:
 
 
 def refund_of(refund: stripe.Refund) -> RefundFact:
-    metadata = metadata_of(refund)
+    metadata, of_payment = metadata_of(refund), metadata_of(refund.payment_intent)
     return RefundFact(
         ref=refund.id,
         status=_REFUND_STATUS.get(refund.status or "", RefundStatus.PENDING),
         payment_ref=ref_of(refund.payment_intent),
-        org_id=id_in(metadata, ORG),
+        org_id=id_in(metadata, ORG) or id_in(of_payment, ORG),
+        payment_id=id_in(of_payment, PAYMENT),
         refund_id=id_in(metadata, REFUND),
         amount_minor=refund.amount,
         currency=refund.currency.upper(),
@@ -199,10 +200,13 @@ def refund_of(refund: stripe.Refund) -> RefundFact:
 
 def dispute_of(dispute: stripe.Dispute) -> DisputeFact:
     due = dispute.evidence_details.due_by
+    of_payment = metadata_of(dispute.payment_intent)
     return DisputeFact(
         ref=dispute.id,
         status=_DISPUTE_STATUS.get(dispute.status, DisputeStatus.OPEN),
         payment_ref=ref_of(dispute.payment_intent),
+        org_id=id_in(of_payment, ORG),
+        payment_id=id_in(of_payment, PAYMENT),
         amount_minor=dispute.amount,
         currency=dispute.currency.upper(),
         reason=dispute.reason,
