@@ -36,7 +36,7 @@ def command(
             capsys.readouterr()
             found = run([*arguments])
         said = capsys.readouterr()
-        assert found == status, said.err
+        assert found == status, said.out + said.err
         return Done(found, said.out, said.err)
 
     return command

@@ -14,6 +14,9 @@ import psycopg
 import pytest
 from commands import Command
 
+from tollkeeper import pricing
+from tollkeeper.base.ids import uuid7
+from tollkeeper.metering import Call, new_charge
 from whole import whole_served
 
 PRICES = """
@@ -146,8 +149,48 @@ def test_a_row_broken_by_hand_is_named(
     assert (rule, table) in [(row["rule"], row["table"]) for row in found["data"]]
 
 
-def test_unpriced_usage_is_charged_when_it_has_a_price(command: Command) -> None:
+async def use_without_a_price(url: str) -> None:
+    """Let a provider report pictures, of a model whose pictures have no price."""
+    async with whole_served(url) as whole:
+        customer = await whole.customer()
+        rooms = whole.app.rooms
+        now = rooms.clock.now()
+        version = rooms.books.book.find("sandbox", "sandbox-small", now)
+        call = Call(
+            org_id=customer.org_id,
+            wallet_id=await rooms.meter.wallet(customer.org_id, livemode=False),
+            usage_id=uuid7(),
+            started_at=now,
+            provider="sandbox",
+            model="sandbox-small",
+        )
+        rating = pricing.rate(version, {"input": 1_000_000, "image": 3})
+        await rooms.meter.settle(new_charge(call, rating))
+        for job in whole.app.jobs.all:
+            if job.name == "add_up_usage":
+                await job.run()
+
+
+def test_unpriced_usage_is_charged_when_it_has_a_price(
+    command: Command, database_url: str, tmp_path: Path
+) -> None:
+    asyncio.run(use_without_a_price(database_url))
+    assert command("org", "show", "--json").json["balances"][1]["posted"] == 9.85
+    assert command("price", "rerate", "--json").json == {"charged": 0, "stillUnpriced": 1}
+    file = tmp_path / "sandbox.yaml"
+    file.write_text(
+        "provider: sandbox\nsource: now we know\nmodels: {sandbox-small: {prices: [{from:"
+        " 2026-01-01, rates: {input: 0.15, output: 0.6, image: 0.04}}]}}\n"
+    )
+    command("price", "publish", str(file), "--backdate")
+    assert command("price", "rerate", "--why", "priced late").shape == (
+        "charged  1\nstillUnpriced  0"
+    )
     assert command("price", "rerate", "--json").json == {"charged": 0, "stillUnpriced": 0}
+    assert command("org", "show", "--json").json["balances"][1]["posted"] == 9.73
+    noted = command("export", "audit", "--format", "ndjson").ndjson
+    assert (noted[0]["what"], noted[0]["why"]) == ("usage.rerate", "priced late")
+    assert command("verify").err == "The books are clean\n"
 
 
 def test_a_backup_holds_everything(

@@ -72,9 +72,11 @@ CROSS JOIN LATERAL (
                   AND balance_after = balance_earlier + amount_before + amount
                OR seq <> seq_before + 1 AS balance_right,
            coalesce(posted_at >= posted_before, true) AS time_right,
-           account = account_of_kind OR reverses_seq IS NOT NULL AS account_right
+           account = account_of_kind OR reverses_seq IS NOT NULL
+               -- usage that had no price when it was recorded, charged later
+               OR kind = 'adjustment' AND account = 'revenue' AS account_right
     FROM (
-        SELECT e.seq, e.account, e.amount, e.balance_after, e.posted_at, e.reverses_seq,
+        SELECT e.seq, e.kind, e.account, e.amount, e.balance_after, e.posted_at, e.reverses_seq,
                coalesce(lag(e.seq) OVER w, 0) AS seq_before,
                coalesce(lag(e.amount) OVER w, 0) AS amount_before,
                coalesce(lag(e.balance_after) OVER w, 0) AS balance_before,
