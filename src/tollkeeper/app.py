@@ -18,7 +18,7 @@ from typing import Final
 import structlog
 from litestar.types import ControllerRouterHandler
 
-from tollkeeper import credits, ledger, metering, operator, orgs  # noqa: A004 (the room's name)
+from tollkeeper import credits, jobs, ledger, metering, notifications, operator, orgs  # noqa: A004 (the room's name)
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.settings import Settings
 from tollkeeper.db import Connection, Database, pending_on
@@ -26,6 +26,7 @@ from tollkeeper.gateway import Gateway
 from tollkeeper.http import Api, App, Cursors, HotRoute, Idempotency, make_api
 from tollkeeper.http.store import instance_secret
 from tollkeeper.metering import Meter
+from tollkeeper.notifications import Courier, MailServer, SmtpMailer
 from tollkeeper.operator import Opening
 from tollkeeper.ops import Job, Jobs, Metrics, NotReady, Observed, health_routes
 from tollkeeper.orgs import KEYRING, KeyRing, Organization
@@ -54,6 +55,7 @@ class Rooms:
     idempotency: Idempotency
     cursors: Cursors
     gateway: Gateway
+    courier: Courier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +79,13 @@ async def open_app(
     async with AsyncExitStack() as opened:
         rooms = await _open_rooms(opened, settings, url, clock or SystemClock())
         work = background_jobs(rooms) if with_jobs else []
-        jobs = Jobs([_book_job(rooms), _watch_job(rooms), *work], rooms.metrics.note_job)
-        await opened.enter_async_context(jobs.running())
-        api = _make_api(settings, rooms, jobs)
-        yield Tollkeeper(asgi=Observed(api, rooms.metrics), api=api, jobs=jobs, rooms=rooms)
+        repeated = Jobs([_book_job(rooms), _watch_job(rooms), *work], rooms.metrics.note_job)
+        await opened.enter_async_context(repeated.running())
+        if with_jobs:
+            handlers = job_handlers(settings, rooms)
+            await opened.enter_async_context(jobs.working(rooms.database, handlers))
+        api = _make_api(settings, rooms, repeated)
+        yield Tollkeeper(asgi=Observed(api, rooms.metrics), api=api, jobs=repeated, rooms=rooms)
 
 
 async def _open_rooms(opened: AsyncExitStack, settings: Settings, url: str, clock: Clock) -> Rooms:
@@ -109,6 +114,12 @@ async def _open_rooms(opened: AsyncExitStack, settings: Settings, url: str, cloc
         )
     )
     opened.push_async_callback(_drain, gateway, grace)
+    courier = await opened.enter_async_context(
+        Courier.open(
+            allow_private=settings.webhooks.private_targets,
+            timeout_seconds=settings.webhooks.timeout_seconds,
+        )
+    )
     return Rooms(
         clock=clock,
         metrics=metrics,
@@ -119,6 +130,7 @@ async def _open_rooms(opened: AsyncExitStack, settings: Settings, url: str, cloc
         idempotency=idempotency,
         cursors=cursors,
         gateway=gateway,
+        courier=courier,
     )
 
 
@@ -128,15 +140,15 @@ async def _drain(gateway: Gateway, grace_seconds: int) -> None:
         _log.error("calls_given_up", calls=given_up, grace_seconds=grace_seconds)
 
 
-def _make_api(settings: Settings, rooms: Rooms, jobs: Jobs) -> Api:
+def _make_api(settings: Settings, rooms: Rooms, repeated: Jobs) -> Api:
     token = settings.server.metrics_token
     checks = {
         "database": lambda: _check_database(rooms.database),
         "prices": lambda: _check_prices(rooms.books),
-        "jobs": lambda: _check_jobs(jobs),
+        "jobs": lambda: _check_jobs(repeated),
     }
     return make_api(
-        _routes(settings),
+        _routes(settings, rooms.courier),
         [*rooms.gateway.routes, *_metering(settings, rooms)],
         idempotency=rooms.idempotency,
         max_body_bytes=settings.server.max_body_bytes,
@@ -151,7 +163,7 @@ def _make_api(settings: Settings, rooms: Rooms, jobs: Jobs) -> Api:
     )
 
 
-def _routes(settings: Settings) -> list[ControllerRouterHandler]:
+def _routes(settings: Settings, courier: Courier) -> list[ControllerRouterHandler]:
     opening = opening_of(settings)
     bought = settings.credits
 
@@ -163,6 +175,8 @@ def _routes(settings: Settings) -> list[ControllerRouterHandler]:
         *orgs.operator_routes(opened),
         *operator.credit_routes(settings.currencies),
         *metering.billing_routes(settings),
+        *notifications.notice_routes(),
+        *notifications.webhook_routes(courier),
         *credits.purchase_routes(
             credits.Limits(bought.purchase_min_nanos, bought.purchase_max_nanos)
         ),
@@ -228,7 +242,27 @@ def background_jobs(rooms: Rooms) -> list[Job]:
         Job("forget_ended_holds", 600, forget_holds),
         Job("forget_idempotent_answers", 60, forget_answers),
         *(Job(*told) for told in metering.usage_jobs(database, rooms.meter)),
+        *(Job(*told) for told in jobs.job_upkeep(database)),
     ]
+
+
+def job_handlers(settings: Settings, rooms: Rooms) -> list[jobs.Handler]:
+    """Who does the jobs that rooms add, in every process that runs background work."""
+    mail, mailer = settings.mail, None
+    if mail.host is not None:
+        mailer = SmtpMailer(
+            MailServer(
+                host=mail.host,
+                port=mail.port,
+                sender=mail.sender,
+                security=mail.security,
+                username=mail.username,
+                password=mail.secret and mail.secret.reveal(),
+            )
+        )
+    return notifications.notification_handlers(
+        rooms.database, rooms.clock, rooms.courier, mailer=mailer, sender=mail.sender
+    )
 
 
 def _book_job(rooms: Rooms) -> Job:
@@ -260,7 +294,7 @@ async def _check_prices(books: BookKeeper) -> None:
         raise NotReady("no prices are published")
 
 
-async def _check_jobs(jobs: Jobs) -> None:
-    late = jobs.late()
+async def _check_jobs(repeated: Jobs) -> None:
+    late = repeated.late()
     if late:
         raise NotReady(f"have not succeeded for long: {', '.join(late)}")

@@ -296,6 +296,42 @@ class Stripe(Section, frozen=True):
             raise ValueError("webhook_secret is of no use without secret_key")
 
 
+class Mail(Section, frozen=True):
+    """Mails to members. Without a host there are none; notices are listed all the same."""
+
+    host: Annotated[str | None, Meta(description="Your SMTP server.")] = None
+    port: Annotated[int, Meta(ge=1, le=65_535, description="Its port.")] = 587
+    security: Annotated[
+        Literal["starttls", "tls", "none"],
+        Meta(description="How the connection is encrypted; `tls` is from the first byte on."),
+    ] = "starttls"
+    username: Annotated[str | None, Meta(description="Your name there.")] = None
+    secret: Annotated[Secret | None, Meta(description="Your password or token there.")] = None
+    sender: Annotated[
+        str,
+        Meta(
+            pattern=r"^[^@\r\n]+@[^@\s]+$",
+            examples=["Tollkeeper <billing@example.com>"],
+            description="Who mails are from.",
+        ),
+    ] = "Tollkeeper <tollkeeper@localhost>"
+
+
+class Webhooks(Section, frozen=True):
+    """Webhooks to customers' endpoints."""
+
+    private_targets: Annotated[
+        bool,
+        Meta(
+            description="Whether they may go to `http://` and to addresses inside your network."
+            " Only where every customer is trusted."
+        ),
+    ] = False
+    timeout_seconds: Annotated[
+        int, Meta(ge=1, le=60, description="How long an endpoint may take to answer.")
+    ] = 15
+
+
 class Metering(Section, frozen=True):
     """Usage that your own API reports."""
 
@@ -330,6 +366,8 @@ class Settings(Section, frozen=True):
     credits: Credits = field(default_factory=Credits)
     payments: Payments = field(default_factory=Payments)
     stripe: Stripe = field(default_factory=Stripe)
+    mail: Mail = field(default_factory=Mail)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     metering: Metering = field(default_factory=Metering)
     log: Log = field(default_factory=Log)
 

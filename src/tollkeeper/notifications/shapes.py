@@ -189,7 +189,7 @@ class DeliveryOut(Out, frozen=True):
     message_id: str
     redelivery_of: str | None
     type: EventType
-    state: DeliveryState
+    status: DeliveryState
     attempts: int
     response_status: int | None
     failure: str | None
@@ -208,7 +208,7 @@ class DeliveryOut(Out, frozen=True):
             message_id=delivery.message_id,
             redelivery_of=None if again is None else show_id("dlv", again),
             type=delivery.type,
-            state=delivery.state,
+            status=delivery.state,
             attempts=delivery.attempts,
             response_status=delivery.response_status,
             failure=delivery.failure,

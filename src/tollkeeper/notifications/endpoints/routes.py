@@ -51,7 +51,8 @@ def webhook_routes(courier: Courier) -> list[ControllerRouterHandler]:
     """`courier` knows where webhooks may go."""
     handlers = [
         list_webhooks,
-        *_saving(courier),
+        _creating(courier),
+        _changing(courier),
         get_webhook,
         delete_webhook,
         rotate_webhook_secret,
@@ -62,12 +63,13 @@ def webhook_routes(courier: Courier) -> list[ControllerRouterHandler]:
     return [Router("/webhooks", route_handlers=handlers, guards=[admin_only], tags=["Webhooks"])]
 
 
-def _saving(courier: Courier) -> list[ControllerRouterHandler]:
-    async def check_url(url: str) -> None:
-        fault = await courier.fault_of(url)
-        if fault is not None:
-            raise invalid({"url": [fault]})
+async def _check_url(courier: Courier, url: str) -> None:
+    fault = await courier.fault_of(url)
+    if fault is not None:
+        raise invalid({"url": [fault]})
 
+
+def _creating(courier: Courier) -> ControllerRouterHandler:
     @post(
         "/",
         summary="Add a webhook; its secret is in this answer only",
@@ -79,7 +81,7 @@ def _saving(courier: Courier) -> list[ControllerRouterHandler]:
         database: NamedDependency[Database],
         clock: NamedDependency[Clock],
     ) -> NewWebhookOut:
-        await check_url(data.url)
+        await _check_url(courier, data.url)
         caller = caller_of(request)
         new = Endpoint(
             org_id=caller.org_id,
@@ -96,6 +98,10 @@ def _saving(courier: Courier) -> list[ControllerRouterHandler]:
             made = await acts.create_endpoint(tx, new, secret)
         return NewWebhookOut.with_secret(made, secret)
 
+    return create_webhook
+
+
+def _changing(courier: Courier) -> ControllerRouterHandler:
     @patch(
         "/{webhook_id:str}",
         summary="Change a webhook, or switch it on or off",
@@ -108,7 +114,7 @@ def _saving(courier: Courier) -> list[ControllerRouterHandler]:
         database: NamedDependency[Database],
     ) -> WebhookOut:
         if data.url is not UNSET:
-            await check_url(str(data.url))
+            await _check_url(courier, str(data.url))
         async with database.transaction() as tx:
             known = await acts.get_endpoint(
                 tx, *_place(request, webhook_id), livemode=caller_of(request).livemode
@@ -123,7 +129,7 @@ def _saving(courier: Courier) -> list[ControllerRouterHandler]:
             )
         return WebhookOut.of(changed)
 
-    return [create_webhook, update_webhook]
+    return update_webhook
 
 
 @get("/", summary="List webhooks, oldest first", opt={"csv": True})
@@ -223,17 +229,17 @@ async def list_deliveries(
     webhook_id: FromPath[str],
     database: NamedDependency[Database],
     cursors: NamedDependency[Cursors],
-    state: Annotated[FromQuery[DeliveryState | None], Meta(description="Only these.")] = None,
+    status: Annotated[FromQuery[DeliveryState | None], Meta(description="Only these.")] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Response[Page[DeliveryOut]]:
     place = _place(request, webhook_id)
-    bound = ("deliveries", *place, state)
+    bound = ("deliveries", *place, status)
     below = None if cursor is None else cursors.open(bound, cursor, tuple[datetime, UUID])
     async with database.transaction() as tx:
         await acts.get_endpoint(tx, *place, livemode=caller_of(request).livemode)
         found = await deliveries.list_deliveries(
-            tx, *place, state=state, below=below, limit=limit + 1
+            tx, *place, state=status, below=below, limit=limit + 1
         )
     page = page_of(
         found,

@@ -1,0 +1,47 @@
+"""The whole application: a worker beside the requests, real mail and a real receiver."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from house import LOW, Receiver
+from standardwebhooks import Webhook
+
+from tollkeeper.base.settings import Mail, Settings, Webhooks
+from tollkeeper.notifications import notify
+from whole import whole_served
+
+
+async def test_notices_arrive_by_mail_and_webhook(
+    database_url: str, receiver: Receiver, post: Any
+) -> None:
+    settings = Settings(
+        mail=Mail(host="127.0.0.1", port=post.port, security="none", sender="T <t@example.org>"),
+        webhooks=Webhooks(private_targets=True),
+    )
+    async with whole_served(database_url, settings) as whole:
+        customer = await whole.customer()
+        key = customer.keys["live ADMIN"]
+        ada = {"name": "Ada", "email": "ada@example.com", "role": "owner"}
+        assert (await whole.ask("POST", "/members", key, ada)).status == 201
+        made = await whole.ask("POST", "/webhooks", key, {"url": receiver.url})
+        assert made.status == 201, made.text
+        began = time.monotonic()
+        async with whole.database.transaction() as tx:
+            await notify(tx, customer.org_id, LOW, now=whole.app.rooms.clock.now())
+        async with asyncio.timeout(20):
+            while not (receiver.got and post.mails):  # noqa: ASYNC110 (others make it true)
+                await asyncio.sleep(0.02)
+        assert time.monotonic() - began < 10
+        headers, body = receiver.got[0]
+        message = Webhook(made.json["secret"]).verify(body, headers)
+        assert message["organizationId"] == customer.id
+        assert "4.50 USD" in post.mails[0].get_body(("plain",)).get_content()
+        listed = await whole.ask("GET", "/notifications", key)
+        assert [notice["type"] for notice in listed.json["data"]] == ["credit_balance_low"]
+        inference = await whole.ask("GET", "/notifications", customer.keys["live INFERENCE"])
+        assert inference.status == 401
+        other = await whole.ask("GET", "/webhooks", customer.keys["test ADMIN"])
+        assert other.json["data"] == []
