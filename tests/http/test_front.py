@@ -78,6 +78,25 @@ async def test_405_names_what_is_allowed(
         assert set(response.headers["allow"].split(", ")) == allow
 
 
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        ("fast", {"POST", "OPTIONS"}),
+        ("fast/x1/paint", {"POST", "OPTIONS"}),
+        ("toys", {"GET", "POST", "OPTIONS"}),
+        ("toys/car", {"GET", "DELETE", "OPTIONS"}),
+    ],
+)
+async def test_options_names_what_is_allowed_and_asks_for_no_key(
+    client: aiohttp.ClientSession, path: str, allow: set[str]
+) -> None:
+    async with client.options(path) as response:
+        assert response.status == 204
+        assert set(response.headers["allow"].split(", ")) == allow
+        assert await response.read() == b""
+        assert "x-request-id" in response.headers
+
+
 @pytest.mark.parametrize("path", ["/fast/", "//fast", "/fast//"])
 async def test_slashes_that_say_nothing_are_forgiven(base: str, path: str, shelf: Shelf) -> None:
     async with (

@@ -33,9 +33,11 @@ from tollkeeper.http.asgi import (
     Receive,
     Scope,
     Send,
+    end_stream,
     header,
     request_id_of,
     respond,
+    start_stream,
 )
 from tollkeeper.http.encoding import encode_json, invalid, write_custom
 from tollkeeper.http.failures import (
@@ -72,6 +74,7 @@ _OWNER: Final = "tollkeeper.owner"
 _RUN: Final = "tollkeeper.run"
 _API: Final = "tollkeeper.api"
 _SLASHES: Final = re.compile(r"//+")
+_PLACE: Final = re.compile(r"\{[^/]+\}")
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -159,8 +162,10 @@ class Api:
         self._idempotency = idempotency
         self._hot_routes = hot_routes
         # Written now, so that a route whose types cannot be described is found at the start.
-        written = write_document(self.endpoints(), version=version("tollkeeper"), server="/")
+        listed = self.endpoints()
+        written = write_document(listed, version=version("tollkeeper"), server="/")
         self.document = encode_json(written)
+        self._methods = _methods_by_path(listed)
         self.hot = HotRoutes((hot.method, BASE + hot.path, _handler_of(hot)) for hot in hot_routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -170,6 +175,9 @@ class Api:
         known = request_id_of(scope)
         request_id.set(known)
         out = _Outgoing(send, known.encode())
+        if scope["method"] == "OPTIONS" and (methods := self._methods_at(scope["path"])):
+            await _tell_methods(out, methods)
+            return
         handler = self.hot.find(scope)
         if handler is None and ("//" in scope["path"] or scope["path"].endswith("/")):
             scope["path"] = _SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
@@ -183,6 +191,11 @@ class Api:
         except Exception:  # noqa: BLE001 (the last place where it can be answered)
             _log.exception("unexpected_error", method=scope["method"], path=scope["path"])
             await _send_error(out, unexpected())
+
+    def _methods_at(self, path: str) -> set[str]:
+        return {
+            method for place, found in self._methods if place.fullmatch(path) for method in found
+        }
 
     async def _run_litestar(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in _WRITES or header(scope, b"idempotency-key") is None:
@@ -204,6 +217,20 @@ class Api:
         """Every endpoint that the document describes."""
         hot = [Endpoint(hot.method, BASE + hot.path, hot.operation) for hot in self._hot_routes]
         return [*describe_routes(self.litestar), *hot]
+
+
+def _methods_by_path(endpoints: Sequence[Endpoint]) -> list[tuple[re.Pattern[str], set[str]]]:
+    methods: dict[str, set[str]] = {}
+    for endpoint in endpoints:
+        methods.setdefault(endpoint.path, {"OPTIONS"}).add(endpoint.method)
+    return [(re.compile(_PLACE.sub("[^/]+", path)), found) for path, found in methods.items()]
+
+
+async def _tell_methods(send: Send, methods: set[str]) -> None:
+    # Litestar's own answer knows the methods of one router only, and asks some for a key.
+    allow = (b"allow", ", ".join(sorted(methods)).encode())
+    await start_stream(send, 204, [allow])
+    await end_stream(send)
 
 
 def _handler_of(hot: HotRoute) -> App:

@@ -175,7 +175,9 @@ def _types_of(endpoints: Sequence[Endpoint]) -> Iterable[Any]:
 
 def _custom_schema(type_: type) -> dict[str, Any]:
     if issubclass(type_, MoneyIn):
-        low: dict[str, Any] = {} if type_.minimum is None else {"minimum": 0}
+        low: dict[str, Any] = {}
+        if type_.minimum is not None:
+            low = {"exclusiveMinimum" if type_.minimum else "minimum": 0}
         return {
             "type": "number",
             "description": f"{type_.allowed[0].upper()}{type_.allowed[1:]}",
