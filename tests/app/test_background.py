@@ -137,4 +137,6 @@ async def test_every_job_is_told_to_the_metrics(whole: Whole) -> None:
         "forget_idempotent_answers",
         "add_up_usage",
         "sweep_usage_sums",
+        "rescue_jobs",
+        "forget_failed_jobs",
     }

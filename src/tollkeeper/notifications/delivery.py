@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -41,6 +42,7 @@ TIMEOUT_SECONDS: Final = 15.0
 
 _GONE: Final = 410
 _AT_ONCE: Final = 32
+_LOOK_UP_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ class Courier:
         if fault is not None:
             return fault
         try:
-            await self._resolver.resolve(urlsplit(url).hostname or "")
+            async with asyncio.timeout(_LOOK_UP_SECONDS):
+                await self._resolver.resolve(urlsplit(url).hostname or "")
         except TargetRefused:
             return "must not be an address inside a network"
         except (OSError, UnicodeError):
