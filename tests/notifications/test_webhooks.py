@@ -209,6 +209,7 @@ async def test_6_what_was_saved_while_allowed_is_not_called_when_it_is_not(
 async def test_3_an_attempt_is_not_made_twice(
     client: aiohttp.ClientSession, house: House, receiver: Receiver, courier: Courier, work: Work
 ) -> None:
+    receiver.answer = lambda: web.Response(status=500)
     await add(client, receiver.url)
     await house.say()
     await work()
@@ -316,3 +317,18 @@ async def test_members_choose_what_they_are_mailed_about(
         "notifications/preferences", json={**chosen, "memberId": "mem_" + "0" * 32}
     ) as unknown:
         assert unknown.status == 404
+
+
+async def test_bodies_with_faults_are_refused_also_with_an_idempotency_key(
+    client: aiohttp.ClientSession, receiver: Receiver
+) -> None:
+    hook = await add(client, receiver.url)
+    for method, path, body in [
+        ("PATCH", f"webhooks/{hook['id']}", {"enabled": {}, "url": receiver.url}),
+        ("POST", "notifications/read", {"ids": ["ntc_" + "0" * 32], "more": 42}),
+        ("PUT", "notifications/preferences", {"memberId": "x", "preferences": []}),
+    ]:
+        async with client.request(
+            method, path, json=body, headers={"idempotency-key": "k"}
+        ) as answer:
+            assert answer.status == 400, await answer.text()

@@ -9,7 +9,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 from litestar.types import ControllerRouterHandler
-from msgspec import UNSET, Meta
+from msgspec import Meta
 
 from tollkeeper.base.clock import Clock
 from tollkeeper.base.errors import NotFound
@@ -80,7 +80,7 @@ async def mark_notices(
     clock: NamedDependency[Clock],
 ) -> MarkedOut:
     caller = caller_of(request)
-    ids = None if data.ids is UNSET else [read_id("ntc", text) for text in data.ids or []]
+    ids = None if data.ids is None else [read_id("ntc", text) for text in data.ids]
     async with database.transaction() as tx:
         changed = await store.mark_read(
             tx,
@@ -111,7 +111,11 @@ async def list_preferences(
     )
 
 
-@put("/preferences", summary="Choose what a member is mailed about")
+@put(
+    "/preferences",
+    summary="Choose what a member is mailed about",
+    opt={"errors": (NotFound,)},
+)
 async def put_preferences(
     request: AnyRequest, data: JSONBody[PreferencesIn], database: NamedDependency[Database]
 ) -> PreferencesOut:

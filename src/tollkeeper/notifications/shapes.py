@@ -80,7 +80,7 @@ class NoticePage(Out, frozen=True):
 class MarkRead(In, frozen=True):
     """Without `ids`, all of them."""
 
-    ids: Annotated[list[NoticeId], Meta(max_length=500)] | UnsetType = UNSET
+    ids: Annotated[list[NoticeId], Meta(max_length=500)] | None = None
     read: bool = True
 
 
@@ -134,7 +134,7 @@ class CreateWebhook(In, frozen=True):
 class UpdateWebhook(In, frozen=True):
     url: Url | UnsetType = UNSET
     description: Description | UnsetType = UNSET
-    types: Types | UnsetType = UNSET
+    types: Types | None = None
     enabled: bool | UnsetType = UNSET
 
 

@@ -124,7 +124,7 @@ def _changing(courier: Courier) -> ControllerRouterHandler:
                 known,
                 url=data.url or None,
                 description=None if data.description is UNSET else str(data.description),
-                types=None if data.types is UNSET else list(data.types or []),
+                types=data.types,
                 enabled=None if data.enabled is UNSET else bool(data.enabled),
             )
         return WebhookOut.of(changed)
