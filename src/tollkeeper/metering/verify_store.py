@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Final, LiteralString
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from tollkeeper.db import Connection
 
 WALLETS_WITH_USAGE: Final[LiteralString] = """
@@ -54,6 +52,5 @@ async def costs(
     connection: Connection, org_id: UUID, wallet_id: UUID, above: int, limit: int
 ) -> list[Cost]:
     parameters = {"org_id": org_id, "wallet_id": wallet_id, "above": above, "limit": limit}
-    async with connection.cursor(row_factory=class_row(Cost)) as cursor:
-        await cursor.execute(COSTS, parameters)
-        return await cursor.fetchall()
+    rows = await (await connection.execute(COSTS, parameters)).fetchall()
+    return [Cost(*row) for row in rows]
