@@ -12,6 +12,7 @@ import pytest
 from tollkeeper import ledger
 from tollkeeper.base.money import PositiveMoneyIn
 from tollkeeper.base.settings import Credits, Settings
+from tollkeeper.db import Connection
 from tollkeeper.ledger import EntryKind, LotKind
 from whole import DOLLAR, Answer, Customer, Whole, whole_served
 
@@ -61,6 +62,22 @@ async def test_one_key_buys_once_however_often_it_is_sent(whole: Whole, customer
     assert len({answer.json["id"] for answer in answers if answer.status == 201}) == 1
     again = await buy(whole, customer, 10, idempotency_key=key)
     assert again.headers["idempotent-replayed"] == "true"
+    assert len((await transactions(whole, customer)).json["data"]) == 1
+
+
+async def test_a_purchase_whose_answer_was_lost_is_found_not_repeated(
+    whole: Whole, customer: Customer, owner: Connection
+) -> None:
+    """The process died after the commit: the key is still there, its answer is not."""
+    key = str(uuid4())
+    first = await buy(whole, customer, 10, idempotency_key=key)
+    await owner.execute(
+        "UPDATE idempotency SET state = 'running', status = NULL, leased_until = now()"
+        " WHERE key = %s",
+        (key,),
+    )
+    again = await buy(whole, customer, 10, idempotency_key=key)
+    assert again.json == first.json
     assert len((await transactions(whole, customer)).json["data"]) == 1
 
 

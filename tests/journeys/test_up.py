@@ -153,3 +153,22 @@ def test_what_it_prints_works_when_it_is_pasted(place: Site) -> None:
     )
     assert run.stdout.strip().endswith("- it cost 0.000009900 USD")
     assert process.stop() == 0
+
+
+def test_a_provider_brings_live_keys_and_keeps_the_others(place: Site) -> None:
+    first, shown = place.up()
+    assert first.stop() == 0
+    place.settings["PROVIDERS__MINE__KIND"] = "openai"
+    place.settings["PROVIDERS__MINE__BASE_URL"] = "http://127.0.0.1:9/v1"
+    second, again = place.up()
+    assert {name: again[name] for name in shown if name.endswith("Key")} == {
+        name: shown[name] for name in shown if name.endswith("Key")
+    }
+    assert again["liveInferenceKey"].startswith("tk_live_")
+    headers = {"authorization": f"Bearer {again['liveAdminKey']}"}
+    answer = httpx.get(f"{again['baseUrl']}/billing/balance", headers=headers)
+    assert (answer.status_code, answer.json()["available"]) == (200, 0)
+    assert second.stop() == 0
+    third, last = place.up()
+    assert last["liveInferenceKey"] == again["liveInferenceKey"]
+    assert third.stop() == 0
