@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
 
+from ledger_purse import Connect
 from tollkeeper import ledger
 from tollkeeper.db import Connection, Database
-
-Connect = Callable[[], Awaitable[Connection]]
 
 
 @pytest.fixture
