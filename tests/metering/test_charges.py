@@ -219,7 +219,13 @@ class TestWhoPays:
 
     async def test_a_customer_spends_for_itself(self, shop: Shop, customer: Customer) -> None:
         other = await shop.customer()
-        for named in (other.named, {"apiKey": other.inference}, {"livemode": False}):
+        for named in (
+            {"organizationId": other.named["organizationId"]},
+            {"projectId": other.named["projectId"]},
+            {"apiKey": other.inference},
+            {"apiKey": customer.admin},
+            {"livemode": False},
+        ):
             reply = await shop.post(PATH, customer.inference, {**TOKENS, **named})
             assert (reply.status, reply.json["code"]) == (403, "forbidden"), named
         reply = await shop.post(PATH, customer.inference, {**TOKENS, **customer.named})

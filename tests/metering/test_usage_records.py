@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from metered import DOLLAR, GPT, PAGES, open_purse, rated
 from shop import Customer, Shop
@@ -276,6 +276,13 @@ steps = st.lists(
     size=st.integers(1, 5),
     step=st.integers(1, 4),
     operation=st.none() | st.sampled_from("abc"),
+)
+@example(
+    before=[(1, 1, "a"), (0, 4, "a"), (0, 1, "b"), (0, 1, "b"), (0, 1, "b")],
+    during=[],
+    size=1,
+    step=1,
+    operation="a",
 )
 async def test_every_record_once_in_order(
     database: Database,

@@ -18,7 +18,7 @@ from tollkeeper.metering import store
 from tollkeeper.metering.billing.store import RecordRow, record
 from tollkeeper.metering.record import Detail
 from tollkeeper.metering.store import Unpriced
-from tollkeeper.pricing import Book, Line, Markup, ModelNotPriced, Rating
+from tollkeeper.pricing import Book, Line, ModelNotPriced, Rating
 
 _decode: Final = msgspec.json.Decoder(Detail).decode
 
@@ -68,11 +68,11 @@ def _price(rating: Rating, book: Book, row: RecordRow, now: datetime) -> list[Li
     sold = book.version(rating.version_id)
     if sold is None:
         raise ModelNotPriced(f"The book has no price version {rating.version_id}")
-    # A fixed fee was charged with the record; only the percentage applies to what is added.
-    markup = Markup(rating.markup.ppm)
     for at in (row.started_at, now):
         version = book.find(sold.provider, sold.model, at)
-        again = pricing.rate(version, rating.usage, markup=markup, service_tier=rating.service_tier)
+        again = pricing.rate(
+            version, rating.usage, markup=rating.markup, service_tier=rating.service_tier
+        )
         if not rating.unpriced.keys() & again.unpriced.keys():
             return [line for line in again.lines if line.unit in rating.unpriced]
     missing = ", ".join(rating.unpriced)
