@@ -120,15 +120,6 @@ class DatabaseSettings(Section, frozen=True):
     pool_max: Annotated[
         int, Meta(ge=1, le=1000, description="Most pooled connections of each process.")
     ] = 10
-    batch_connections: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=64,
-            description="Connections of each process on which holds and settlements travel"
-            " together.",
-        ),
-    ] = 2
 
     def __post_init__(self) -> None:
         if self.pool_min > self.pool_max:
