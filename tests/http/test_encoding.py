@@ -158,6 +158,22 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
         read_anything(body)
 
 
+@pytest.mark.parametrize("number", ["0.5", "1e999", "-0.0", "7"])
+def test_a_number_is_not_taken_for_text(number: str) -> None:
+    body = f'{{"text": {number}, "number": 1, "money": 0.5}}'.encode()
+    with pytest.raises(InvalidRequest) as refused:
+        read_anything(body)
+    assert refused.value.faults == {"text": ["must be text"]}
+
+
+def test_what_cannot_be_read_is_named() -> None:
+    huge = b"9" * 5_000
+    with pytest.raises(InvalidRequest) as refused:
+        read_anything(b'{"text": "a", "number": %s, "deep": {"a": [%s]}}' % (huge, huge))
+    said = ["cannot be read: integer value out of range"]
+    assert refused.value.faults == {"number": said, "deep": said}
+
+
 def test_the_fast_way_and_the_thorough_way_agree() -> None:
     good = b'{"text": "a", "number": 1, "money": 0.5, "maybe": null}'
     assert read_anything.faults_of(good) == {}

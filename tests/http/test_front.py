@@ -197,16 +197,37 @@ def receiving(*messages: Message) -> Any:
     return receive
 
 
+PIECE = {"type": "http.request", "body": b"x" * 6, "more_body": True}
+LAST = {"type": "http.request", "body": b"x" * 6, "more_body": False}
+GONE = {"type": "http.disconnect"}
+
+
 @pytest.mark.parametrize("length", ["11", "9" * 400, "00000000000000000000011"])
-async def test_a_declared_length_is_refused_before_reading(length: str) -> None:
+async def test_a_client_that_asks_first_is_refused_before_it_sends(length: str) -> None:
+    asking = {"content-length": length, "expect": "100-continue"}
     with pytest.raises(PayloadTooLarge):
-        await read_body(scope_of("/", **{"content-length": length}), receiving(), 10)
+        await read_body(scope_of("/", **asking), receiving(), 10)
+
+
+@pytest.mark.parametrize("length", ["11", "9" * 400, "00000000000000000000011"])
+@pytest.mark.parametrize("end", [LAST, GONE])
+async def test_what_is_still_sent_is_taken_before_the_answer(length: str, end: Message) -> None:
+    receive = receiving(PIECE, PIECE, end)
+    with pytest.raises(PayloadTooLarge):
+        await read_body(scope_of("/", **{"content-length": length}), receive, 10)
+    with pytest.raises(IndexError):
+        await receive()
 
 
 async def test_a_length_that_lies_does_not_help() -> None:
-    chunk = {"type": "http.request", "body": b"x" * 6, "more_body": True}
+    lying = {"content-length": "5"}
     with pytest.raises(PayloadTooLarge):
-        await read_body(scope_of("/", **{"content-length": "5"}), receiving(chunk, chunk), 10)
+        await read_body(scope_of("/", **lying), receiving(PIECE, PIECE, LAST), 10)
+
+
+async def test_nothing_is_waited_for_after_the_last_piece() -> None:
+    with pytest.raises(PayloadTooLarge):
+        await read_body(scope_of("/"), receiving(PIECE, LAST), 10)
 
 
 async def test_a_body_in_pieces_is_put_together() -> None:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Final, cast, get_args, get_origin
 import msgspec
 from msgspec import inspect
 
+from tollkeeper.base.money import NumberText
+
 Faults = dict[str, list[str]]
 Hook = Callable[[type, Any], Any]
 
@@ -54,7 +56,9 @@ class _Walk:
         if len(self.found) > before:
             return
         try:
-            msgspec.convert(value, type_, strict=self._strict, dec_hook=self._hook)
+            msgspec.convert(
+                _as_number(value, type_), type_, strict=self._strict, dec_hook=self._hook
+            )
         except msgspec.ValidationError as fault:
             self._note(path, _sentence(fault, value, type_))
 
@@ -88,6 +92,22 @@ class _Walk:
                 self.check(value[name], field.type, _join(path, name))
             elif field.required:
                 self._note(_join(path, name), f"is required: {describe(field.type)}")
+
+
+def _as_number(value: object, type_: Any) -> object:
+    """Make a number of one that was kept as its digits, where nobody wants the digits.
+
+    They are text to Python, and would pass for it.
+    """
+    if not isinstance(value, NumberText):
+        return value
+    shape = bare(inspect.type_info(type_))
+    members = shape.types if isinstance(shape, inspect.UnionType) else (shape,)
+    exact = any(isinstance(bare(member), _EXACT) for member in members)
+    return value if exact else float(value)
+
+
+_EXACT: Final = (inspect.DecimalType, inspect.CustomType, inspect.AnyType)
 
 
 def describe(type_: Any) -> str:

@@ -8,13 +8,12 @@ server's own: whatever becomes of the client, it is brought to its end and settl
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
 import structlog
 
-from tollkeeper.base.errors import PayloadTooLarge, TollkeeperError, Unavailable
+from tollkeeper.base.errors import TollkeeperError, Unavailable
 from tollkeeper.base.ids import uuid7
 from tollkeeper.gateway.admission import admit, give_hold_back
 from tollkeeper.gateway.call import JSON, Call, Ended, Parts, Request, answered
@@ -31,7 +30,6 @@ from tollkeeper.http.asgi import (
     Receive,
     Scope,
     Send,
-    header,
     read_body,
     request_id_of,
     wait_until_gone,
@@ -53,8 +51,6 @@ _PAYMENT_REQUIRED: Final = 402
 _SERVER_ERROR: Final = 500
 _FORMS: Final = frozenset({"transcriptions"})
 _FORM: Final = "multipart/form-data"
-_MOST_DISCARDED: Final = 256 * 2**20
-_DISCARD_SECONDS: Final = 10
 # Beyond the longest call: settling it, and storing its answer.
 _LEASE_MARGIN: Final = 60
 
@@ -78,8 +74,6 @@ class Proxy:
             try:
                 await self._take(dialect, scope, receive, client)
             except TollkeeperError as error:
-                if error.status == PayloadTooLarge.status:
-                    await discard_rest(scope, receive)
                 await self._refuse(dialect, request_id, client, error)
 
         return handle
@@ -206,24 +200,6 @@ async def _send_rest(client: Client, ended: Ended) -> None:
     else:
         answer = ended.answer
         await client.answer(answer.status, answer.body, as_bytes(answer.headers))
-
-
-async def discard_rest(scope: Scope, receive: Receive) -> None:
-    """Take the rest of a body that is refused, within reason.
-
-    A client that is still sending when the connection closes loses the answer it was given. One
-    that asked first, whether it may send, has not begun.
-    """
-    if header(scope, b"expect") is not None:
-        return
-    left = _MOST_DISCARDED
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_DISCARD_SECONDS):
-            while left > 0:
-                message = await receive()
-                left -= len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    return
 
 
 def _not_kept(request: Request) -> Answer:

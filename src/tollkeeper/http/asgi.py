@@ -6,8 +6,10 @@ path is `scope["path_params"]["id"]`. It may raise TollkeeperError: `Front` rend
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from contextlib import suppress
 from typing import Any, Final
 
 from tollkeeper.base.errors import PayloadTooLarge
@@ -24,6 +26,9 @@ _SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _JSON: Final = (b"content-type", b"application/json")
 # A content-length with more digits than this is a lie whatever the limit is.
 _LONGEST_LENGTH: Final = 15
+# How much of a body that is refused is taken all the same, and for how long.
+_MOST_DISCARDED: Final = 256 * 2**20
+_DISCARD_SECONDS: Final = 10
 
 
 class ClientGone(Exception):
@@ -41,12 +46,14 @@ def header(scope: Scope, name: bytes) -> str | None:
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """Read the whole body.
 
-    Raises PayloadTooLarge as soon as the declared or the received length passes `limit` bytes,
+    Raises PayloadTooLarge when the declared or the received length passes `limit` bytes,
     ClientGone when the client leaves before the end.
     """
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdecimal():
-        _check_length(limit + 1 if len(declared) > _LONGEST_LENGTH else int(declared), limit)
+        told = limit + 1 if len(declared) > _LONGEST_LENGTH else int(declared)
+        if told > limit:
+            raise await _too_large(scope, receive, limit, more=True)
     chunks: list[bytes] = []
     length = 0
     while True:
@@ -55,15 +62,29 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             raise ClientGone
         chunk = message.get("body", b"")
         length += len(chunk)
-        _check_length(length, limit)
-        if not message.get("more_body", False):
+        more = message.get("more_body", False)
+        if length > limit:
+            raise await _too_large(scope, receive, limit, more=more)
+        if not more:
             return chunk if not chunks else b"".join([*chunks, chunk])
         chunks.append(chunk)
 
 
-def _check_length(length: int, limit: int) -> None:
-    if length > limit:
-        raise PayloadTooLarge(f"The body may have at most {limit} bytes", limit=limit)
+async def _too_large(scope: Scope, receive: Receive, limit: int, *, more: bool) -> PayloadTooLarge:
+    """Take the rest of the body, within reason, and make the error.
+
+    A client that is still sending when the connection closes loses the answer it was given. One
+    that asked first, whether it may send, has not begun.
+    """
+    if more and header(scope, b"expect") is None:
+        left = _MOST_DISCARDED
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DISCARD_SECONDS):
+                while more and left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    more = message.get("more_body", False)
+    return PayloadTooLarge(f"The body may have at most {limit} bytes", limit=limit)
 
 
 async def wait_until_gone(receive: Receive) -> None:

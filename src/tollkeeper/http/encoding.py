@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
@@ -37,6 +38,9 @@ __all__ = [
 T = TypeVar("T")
 
 _NUL: Final = rb"\u0000"
+_INSIDE: Final = re.compile(r" - at `[^`]*`$")
+_MOST_NAMED: Final = 50
+_LONGEST_NAME: Final = 100
 # What PostgreSQL and Python both can hold in every time zone.
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
@@ -59,6 +63,7 @@ def read_custom(type_: type, value: object) -> Any:
 
 encode_json: Final = msgspec.json.Encoder(enc_hook=write_custom).encode
 _decode_any: Final = msgspec.json.Decoder(float_hook=NumberText).decode
+_split: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class JsonReader(Generic[T]):
@@ -89,12 +94,30 @@ class JsonReader(Generic[T]):
         try:
             value = _decode_any(body)
         except msgspec.DecodeError as fault:
-            return {"": [str(fault)]}
+            return _unreadable_members(body) or {"": [str(fault)]}
         except UnicodeDecodeError:
             return {"": ["The body is not valid UTF-8"]}
         except RecursionError:
             return {"": ["JSON is nested too deeply"]}
         return faults_in(value, self._type, read_custom)
+
+
+def _unreadable_members(body: bytes) -> Faults:
+    """Name the members that cannot be read, such as numbers beyond all bounds, where it can."""
+    try:
+        members = _split(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    found: Faults = {}
+    for name, raw in members.items():
+        try:
+            _decode_any(raw)
+        except msgspec.DecodeError as fault:
+            reason = _INSIDE.sub("", str(fault))
+            found[name[:_LONGEST_NAME]] = [f"cannot be read: {reason[:1].lower()}{reason[1:]}"]
+            if len(found) == _MOST_NAMED:
+                break
+    return found
 
 
 def invalid(faults: Faults) -> InvalidRequest:
