@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollkeeper.base.ids import named_uuid, read_id, show_id, uuid7
+from tollkeeper.base.ids import _NAMESPACE, named_uuid, read_id, show_id, uuid7
 
 
 def test_ids_are_version_7_and_in_order() -> None:
@@ -46,3 +46,8 @@ def test_names_give_one_id_per_scope() -> None:
     one, other = uuid7(), uuid7()
     assert named_uuid(one, "a") == named_uuid(one, "a")
     assert len({named_uuid(one, "a"), named_uuid(one, "b"), named_uuid(other, "a")}) == 3
+
+
+@given(st.uuids(), st.text(st.characters(codec="utf-8")))
+def test_a_named_id_is_a_uuid5(scope: UUID, name: str) -> None:
+    assert named_uuid(scope, name) == uuid5(_NAMESPACE, f"{scope.hex}/{name}")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import threading
 import time
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 # Any fixed value serves; it only keeps our name-based ids apart from other people's.
 _NAMESPACE: Final = UUID("01934f5e-7a40-7cc0-8e1b-746f6c6c6b65")
+_NAMED: Final = hashlib.sha1(_NAMESPACE.bytes)  # noqa: S324 (UUIDv5 is made of it)
+_OUTSIDE_VERSION: Final = (1 << 128) - 1 ^ 0xF << 76 ^ 0b11 << 62
 # UUID(hex=…) would also take braces, hyphens, underscores and capitals.
 _DIGITS: Final = re.compile(r"[0-9a-f]{32}")
 _COUNTER_BITS: Final = 42
@@ -36,7 +39,11 @@ def uuid7() -> UUID:
 
 def named_uuid(scope: UUID, name: str) -> UUID:
     """Make the one UUIDv5 that stands for a name somebody else chose, within `scope`."""
-    return uuid5(_NAMESPACE, f"{scope.hex}/{name}")
+    # What uuid.uuid5 does, in half its time: every charge is named here.
+    digest = _NAMED.copy()
+    digest.update(f"{scope.hex}/{name}".encode())
+    drawn = int.from_bytes(digest.digest()[:16]) & _OUTSIDE_VERSION
+    return UUID(int=drawn | 5 << 76 | 2 << 62)
 
 
 def show_id(prefix: str, value: UUID) -> str:
