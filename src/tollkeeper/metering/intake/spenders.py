@@ -97,11 +97,13 @@ class Spenders:
 
 
 def _check_names_itself(caller: Caller, named: Named) -> None:
+    if named.api_key is named.organization_id is named.project_id is named.livemode is None:
+        return
     if (
         named.api_key is not None
-        or (named.organization_id not in (None, show_id("org", caller.org_id)))
-        or (named.project_id not in (None, show_id("prj", caller.project_id)))
-        or (named.livemode not in (None, caller.livemode))
+        or named.organization_id not in (None, show_id("org", caller.org_id))
+        or named.project_id not in (None, show_id("prj", caller.project_id))
+        or named.livemode not in (None, caller.livemode)
     ):
         raise Forbidden("A customer's key spends for itself; only an operator key names others")
 
