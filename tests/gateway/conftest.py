@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from house import House, open_house
+from gateway_house import House, open_house
 from psycopg import sql
 
 from tollkeeper.db import Database, EmbeddedServer

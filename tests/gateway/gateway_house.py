@@ -14,9 +14,9 @@ from uuid import UUID
 import httpx
 import msgspec
 from anthropic import AsyncAnthropic
+from gateway_upstream import Upstream, upstream_served
 from openai import AsyncOpenAI
 from prometheus_client import CollectorRegistry
-from upstream import Upstream, upstream_served
 
 from serving import served
 from tollkeeper import ledger
@@ -206,14 +206,14 @@ def settings_for(upstream: Upstream, gateway: Mapping[str, Any] | None = None) -
             "up": Provider(
                 kind="openai",
                 base_url=base_url,
-                api_key=Secret("sk-upstream-secret"),
+                api_key=Secret("upstream-secret-0123"),
                 models=["gpt-*", "embed-*", "dall-*", "tts-*", "whisper-*", "unpriced-*"],
                 model_names={"house-model": "gpt-up"},
             ),
             "claude": Provider(
                 kind="anthropic",
                 base_url=base_url,
-                api_key=Secret("sk-ant-upstream-secret"),
+                api_key=Secret("anthropic-secret-0123"),
                 models=["claude-*"],
             ),
         }

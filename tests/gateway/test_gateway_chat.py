@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from costs import nanos
-from house import DOLLAR, Customer, House
+from gateway_costs import nanos
+from gateway_house import DOLLAR, Customer, House
+from gateway_upstream import answers, chunk, completion, streams, usage
 from openai import OpenAI
-from upstream import answers, chunk, completion, streams, usage
 
 HI: Any = [{"role": "user", "content": "Hi"}]
 
@@ -67,7 +67,7 @@ async def test_the_request_passes_untouched_but_for_the_limit(house: House) -> N
     assert house.upstream.last == body
     heard = house.upstream.heard[-1]
     assert heard.path.endswith("/chat/completions")
-    assert heard.headers["authorization"] == "Bearer sk-upstream-secret"
+    assert heard.headers["authorization"] == "Bearer upstream-secret-0123"
     assert customer.key not in str(heard)
 
 

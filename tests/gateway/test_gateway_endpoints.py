@@ -6,9 +6,9 @@ import io
 from typing import Any
 
 import pytest
-from costs import nanos
-from house import DOLLAR, Customer, House
-from upstream import Speaker, answers, message, message_streams
+from gateway_costs import nanos
+from gateway_house import DOLLAR, Customer, House
+from gateway_upstream import Speaker, answers, message, message_streams
 
 HI: Any = [{"role": "user", "content": "Hi"}]
 RESPONSE = {
@@ -94,7 +94,7 @@ async def test_messages(house: House) -> None:
     assert nanos(got.cost) == nanos(got.usage.cost) == await spent(customer) == 20_000
     assert nanos(raw.headers["x-tollkeeper-cost"]) == 20_000
     heard = house.upstream.heard[-1]
-    assert heard.headers["x-api-key"] == "sk-ant-upstream-secret"
+    assert heard.headers["x-api-key"] == "anthropic-secret-0123"
     version = raw.http_response.request.headers["anthropic-version"]
     assert heard.headers["anthropic-version"] == version
     assert heard.headers["anthropic-beta"] == "some-beta"

@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from house import House
+from gateway_house import House
+from gateway_upstream import Speaker, completion, message, usage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from upstream import Speaker, completion, message, usage
 
 JSON = st.recursive(
     st.none()
@@ -139,7 +139,7 @@ async def test_providers_of_every_shape(
     await asyncio.sleep(0)
     await customer.nothing_held()
     # The key was told to nobody, and what was charged was within what was held.
-    assert "sk-" not in streamed.text + answered.text
+    assert "-secret-" not in streamed.text + answered.text
     records = await customer.records()
     assert len(records) == 2
     assert all(r["amount"] >= 0 for r in records)

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from house import DOLLAR, House
-from upstream import Break, Speaker, answers, chunk, completion, message, streams, usage
+from gateway_house import DOLLAR, House
+from gateway_upstream import Break, Speaker, answers, chunk, completion, message, streams, usage
 
 from tollkeeper.gateway import client as way_back
 

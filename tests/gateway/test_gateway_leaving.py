@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from typing import Any
 
 import httpx
 import openai
 import pytest
-from house import DOLLAR, Customer, House
-from upstream import Speaker, chunk, completion, message_streams, streams, usage
+from gateway_house import DOLLAR, Customer, House
+from gateway_upstream import Speaker, chunk, completion, message_streams, streams, usage
 
 HI: Any = [{"role": "user", "content": "Hi"}]
 CHAT: Any = {"model": "gpt-up", "messages": HI}
@@ -266,9 +267,11 @@ async def test_a_client_that_takes_nothing_counts_as_one_that_left(hasty_house: 
         await speaker.end()
 
     hasty_house.upstream.script = script
-    _, writer = await asyncio.open_connection(
-        "127.0.0.1", httpx.URL(hasty_house.url).port, limit=2**16
-    )
+    # A small window, or the system itself would take the better part of it.
+    taker = socket.socket()
+    taker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    taker.connect(("127.0.0.1", httpx.URL(hasty_house.url).port or 0))
+    _, writer = await asyncio.open_connection(sock=taker, limit=2**16)
     body = b'{"model":"gpt-up","stream":true,"messages":[{"role":"user","content":"Hi"}]}'
     writer.write(head(customer, len(body)) + body)
     await charged(customer, "partial", 10_000 + 77 * 2_000)

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from costs import nanos
-from house import DOLLAR, MTOK, House, priced
-from upstream import answers, completion
+from gateway_costs import nanos
+from gateway_house import DOLLAR, MTOK, House, priced
+from gateway_upstream import answers, completion
 
 from tollkeeper.base.settings import Percent, Provider
 from tollkeeper.gateway.errors import ModelNotFound, NotOffered

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from house import DOLLAR, MTOK, priced
+from gateway_house import DOLLAR, MTOK, priced
 from hypothesis import given
 from hypothesis import strategies as st
 

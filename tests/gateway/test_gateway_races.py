@@ -7,9 +7,9 @@ from typing import Any
 
 import openai
 import pytest
-from costs import nanos
-from house import DOLLAR, House
-from upstream import Speaker, answers, completion, streams, usage
+from gateway_costs import nanos
+from gateway_house import DOLLAR, House
+from gateway_upstream import Speaker, answers, completion, streams, usage
 
 from tollkeeper.base.money import format_nanos
 from tollkeeper.orgs import revoke_key

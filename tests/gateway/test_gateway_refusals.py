@@ -9,9 +9,9 @@ import anthropic
 import httpx
 import openai
 import pytest
-from costs import nanos
-from house import DOLLAR, Customer, House
-from upstream import answers, completion, message
+from gateway_costs import nanos
+from gateway_house import DOLLAR, Customer, House
+from gateway_upstream import answers, completion, message
 
 HI: Any = [{"role": "user", "content": "Hi"}]
 CHAT = {"model": "gpt-up", "messages": HI}

@@ -7,8 +7,8 @@ from typing import Any
 
 import openai
 import pytest
-from house import DOLLAR, House, open_house
-from upstream import Speaker, completion, streams, usage
+from gateway_house import DOLLAR, House, open_house
+from gateway_upstream import Speaker, completion, streams, usage
 
 from tollkeeper.db import Database
 

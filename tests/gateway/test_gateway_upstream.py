@@ -9,9 +9,9 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from costs import nanos
-from house import DOLLAR, Customer, House
-from upstream import (
+from gateway_costs import nanos
+from gateway_house import DOLLAR, Customer, House
+from gateway_upstream import (
     Break,
     Speaker,
     answers,
@@ -84,14 +84,25 @@ async def test_anthropics_errors_keep_their_shape(house: House) -> None:
 async def test_the_operators_trouble_is_none_of_the_customers(house: House, status: int) -> None:
     """G14: a provider that refuses our key, or our credit."""
     customer = await house.customer("1")
-    said = "Incorrect API key provided: sk-upstream-secret, org-1234567890abcdef"
+    said = "Incorrect API key provided: upstream-secret-0123, org-1234567890abcdef"
     house.upstream.script = answers({"error": {"message": said, "code": "invalid_api_key"}}, status)
     refused = await customer.post("/chat/completions", CHAT)
     assert refused.status_code == 502
-    assert "sk-upstream" not in refused.text
+    assert "upstream-secret" not in refused.text
     assert "org-1234" not in refused.text
     record = await free_of_charge(customer, 502)
-    assert "sk-upstream" not in json.dumps(record)
+    assert "upstream-secret" not in json.dumps(record)
+
+
+async def test_a_key_that_a_provider_says_back_is_taken_out(house: House) -> None:
+    """G14: whatever the key looks like."""
+    customer = await house.customer("1")
+    said = "No such model for upstream-secret-0123"
+    for stream in (False, True):
+        house.upstream.script = answers({"error": {"message": said}}, 400)
+        refused = await customer.post("/chat/completions", CHAT | {"stream": stream})
+        assert refused.json()["error"]["message"] == "No such model for ***"
+    assert "upstream-secret" not in json.dumps(await customer.records())
 
 
 async def test_errors_that_are_no_json(house: House) -> None:
@@ -361,6 +372,16 @@ async def test_an_estimate_never_exceeds_what_was_held_for(house: House) -> None
     await customer.post("/chat/completions", body)
     record = await customer.record()
     assert record["detail"]["rating"]["usage"]["output"] == 50
+    assert record["amount"] <= record["held"]
+
+
+async def test_an_estimate_stays_within_the_models_own_limit(house: House) -> None:
+    """Lesson 35: a provider that repeats itself for ever, and reports nothing."""
+    customer = await house.customer("1")
+    house.upstream.script = streams(*["word " * 1_000] * 40)  # 50,000 tokens, by their bytes
+    await customer.post("/chat/completions", CHAT | {"stream": True})
+    record = await customer.record()
+    assert record["detail"]["rating"]["usage"]["output"] == 4_000
     assert record["amount"] <= record["held"]
 
 
