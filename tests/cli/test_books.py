@@ -81,6 +81,8 @@ def test_every_fault_of_a_price_file_is_told(command: Command, tmp_path: Path) -
     done = command("price", "publish", str(file), status=3)
     assert "own.yaml: source must be a text" in done.err
     assert "own.yaml: models.page.prices[0].rates.request" in done.err
+    file.write_bytes(b"provider: \xff")
+    assert "is not text in UTF-8" in command("price", "publish", str(file), status=2).err
 
 
 def test_prices_from_the_library(command: Command, tmp_path: Path) -> None:
@@ -116,6 +118,11 @@ def test_usage_and_entries_leave_as_csv_and_ndjson(
     assert entries[0]["balanceAfter"] == 10
     later = command("export", "usage", "--start", "1h", "--format", "ndjson")
     assert later.ndjson == []
+
+
+def test_a_place_that_cannot_be_written_to(command: Command) -> None:
+    done = command("export", "entries", "--output", "/nowhere/x.csv", status=4)
+    assert done.err == "tollkeeper: /nowhere/x.csv.partial: No such file or directory\n"
 
 
 def test_clean_books_are_proved(command: Command, used: str) -> None:

@@ -172,3 +172,17 @@ def test_a_provider_brings_live_keys_and_keeps_the_others(place: Site) -> None:
     third, last = place.up()
     assert last["liveInferenceKey"] == again["liveInferenceKey"]
     assert third.stop() == 0
+
+
+def test_a_hangup_that_is_ignored_does_not_stop_it(place: Site) -> None:
+    """As under nohup, when the terminal closes."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process, shown = place.up()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    os.kill(process.pid, signal.SIGHUP)
+    with client_of(shown) as client:
+        client.chat.completions.create(model="sandbox-small", messages=HELLO)
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait() == 0

@@ -118,6 +118,8 @@ async def test_workers_end_when_their_supervisor_is_killed() -> None:
     parent.kill()
     await parent.wait()
     _, alive = await asyncio.to_thread(psutil.wait_procs, workers, 10)
+    for worker in alive:
+        worker.kill()
     assert alive == []
 
 

@@ -23,8 +23,8 @@ _LITTLE_DISK: Final = 2 * 2**30
 _OLDEST_VERSION: Final = 160_000
 _SKEW_SECONDS: Final = 2.0
 _FEW_FILES: Final = 4_096
-# Beside its pool: seven for what is metered, one that watches the keys.
-_OWN_CONNECTIONS: Final = 8
+# Beside its pool: nine for what is metered, one that watches the keys, two for jobs.
+_OWN_CONNECTIONS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)

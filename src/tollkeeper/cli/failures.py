@@ -50,6 +50,8 @@ def _outage(error: Exception) -> tuple[str, int] | None:
         reason = error.__cause__ if error is outage else error
         said = f"{outage.detail}: {reason}" if reason is not None else outage.detail
         return said.strip(), UNREACHABLE
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}", UNREACHABLE
     return (str(error), UNREACHABLE) if isinstance(error, _UNREACHABLE) else None
 
 

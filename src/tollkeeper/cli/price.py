@@ -222,8 +222,15 @@ def _read(files: Sequence[Path]) -> Sequence[PriceVersion]:
         if path.is_dir():
             found += pricing.read_catalogue(path)
         else:
-            found += pricing.read_price_file(path.read_text("utf-8"), path.name)
+            found += pricing.read_price_file(_text_of(path), path.name)
     return found
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(f"{path} is not text in UTF-8", param_hint="FILE") from error
 
 
 def _publish(

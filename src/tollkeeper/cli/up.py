@@ -45,6 +45,8 @@ def up_command(
 
     here = here.given(SERVER__PORT=port, DATABASE__DATA_DIR=data_dir)
     settings, server = here.settings, here.settings.server
+    if settings.database.url is None and not (settings.data_dir / "pgdata").exists():
+        say(f"Making a database in {settings.data_dir.absolute()}, which takes a few seconds")
     with (
         _only_one(settings.data_dir) as lock,
         listening(server.host, server.port, server.workers) as listeners,

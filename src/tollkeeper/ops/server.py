@@ -94,18 +94,20 @@ def stop_on_signals() -> Generator[asyncio.Event]:
     """Give an event that SIGTERM, SIGINT or SIGHUP sets; a second signal ends the process."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    # What was ignored before, by nohup for one, stays ignored.
+    heard = [number for number in _STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
 
     def asked() -> None:
         stop.set()
-        for number in _STOP_SIGNALS:
+        for number in heard:
             loop.remove_signal_handler(number)
 
-    for number in _STOP_SIGNALS:
+    for number in heard:
         loop.add_signal_handler(number, asked)
     try:
         yield stop
     finally:
-        for number in _STOP_SIGNALS:
+        for number in heard:
             loop.remove_signal_handler(number)
 
 
