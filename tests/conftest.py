@@ -45,9 +45,9 @@ class Run:
 def sweep_dead_runs() -> None:
     """Stop the servers and remove the directories of runs that ended, or were killed."""
     for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        if directory.stat().st_uid != os.getuid():
-            continue
         try:
+            if directory.stat().st_uid != os.getuid():
+                continue
             with (directory / "run.lock").open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 for pid_file in directory.rglob("postmaster.pid"):
