@@ -191,3 +191,18 @@ async def test_a_stop_in_an_outage_ends_after_its_grace(
             await asyncio.sleep(0.1)
         with pytest.raises(Unavailable):
             await waiting
+
+
+async def test_a_locked_wallet_keeps_holds_waiting_for_seconds_only(
+    database: Database, purse: Purse, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tollkeeper.metering.meter.IMPATIENT_STATEMENT_SECONDS", 0.3)
+    async with Meter.open(database, clock) as meter:
+        async with database.transaction() as tx:
+            await ledger.lock_wallet(tx, purse.org_id, purse.wallet_id)
+            settling = asyncio.ensure_future(meter.settle(purse.charge(1)))
+            with pytest.raises(Unavailable):
+                await meter.hold(purse.hold(1))
+            assert not settling.done()
+        assert (await settling).outcome is ChargeOutcome.POSTED
+        assert (await meter.hold(purse.hold(1))).outcome is HoldOutcome.PLACED

@@ -18,8 +18,10 @@ Result = TypeVar("Result")
 
 # A client that asks for money waits this long for an absent database before it hears 503.
 IMPATIENT_SECONDS: Final = 2.0
-# Longer than any batch takes, shorter than a client's patience with a silent network.
-_STATEMENT_SECONDS: Final = 5.0
+# A statement gets this long on top: more than any batch takes, less than a client's patience with
+# a silent network. What nobody waits for, and lists, get more.
+IMPATIENT_STATEMENT_SECONDS: Final = 5.0
+_STATEMENT_SECONDS: Final = 30.0
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 # Beyond so many waiting items, more would only be answered when nobody listens any more.
@@ -44,11 +46,13 @@ class Lane(Generic[Item, Result]):
         *,
         patience: float | None,
         given_up: Callable[[Sequence[Item]], None] | None = None,
+        statement_seconds: float = _STATEMENT_SECONDS,
     ) -> None:
         self._database = database
         self._run = run
         self._patience = patience
         self._given_up = given_up
+        self._statement_seconds = statement_seconds
         self._connection: Connection | None = None
         self._down_since: float | None = None
         self._stop_at: float | None = None
@@ -111,7 +115,7 @@ class Lane(Generic[Item, Result]):
         """Send all at once; when an item is refused, by halves, until it stands alone."""
         try:
             # As long as it takes to connect and to run; the outcome of what is cut off is unknown.
-            async with asyncio.timeout(_STATEMENT_SECONDS):
+            async with asyncio.timeout(self._statement_seconds):
                 connection = self._connection or await self._connect()
                 return [*await self._run(connection, items, repeated)]
         except Exception as error:

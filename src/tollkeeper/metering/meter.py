@@ -24,7 +24,11 @@ from tollkeeper.ledger import (
     NewCharge,
     NewHold,
 )
-from tollkeeper.metering.lane import IMPATIENT_SECONDS, Lane
+from tollkeeper.metering.lane import (
+    IMPATIENT_SECONDS,
+    IMPATIENT_STATEMENT_SECONDS,
+    Lane,
+)
 
 _GRACE_SECONDS: Final = 30.0
 _MOST_WALLETS: Final = 200_000
@@ -48,8 +52,18 @@ class Meter:
         self._clock = clock
         self._wallets: dict[tuple[UUID, bool, str], UUID] = {}
         self._touched: set[tuple[UUID, UUID]] = set()
-        self._holds = Lane(database, self._hold, patience=IMPATIENT_SECONDS)
-        self._charges = Lane(database, self._charge, patience=IMPATIENT_SECONDS)
+        self._holds = Lane(
+            database,
+            self._hold,
+            patience=IMPATIENT_SECONDS,
+            statement_seconds=IMPATIENT_STATEMENT_SECONDS,
+        )
+        self._charges = Lane(
+            database,
+            self._charge,
+            patience=IMPATIENT_SECONDS,
+            statement_seconds=IMPATIENT_STATEMENT_SECONDS,
+        )
         self._settlements = Lane(database, self._settle, patience=None, given_up=_log_unsettled)
         self._voids = Lane(database, self._void, patience=None)
         # Long lists have connections of their own, so that no single call waits behind them. A
