@@ -62,6 +62,7 @@ def detach(state: State, method: Json) -> Json:
     owner = state.objects[method["customer"]]
     settings = owner["invoice_settings"]
     method["customer"] = None
+    state.secret[method["id"]]["used"] = True
     state.tell("payment_method.detached", method, {"customer": owner["id"]})
     if settings["default_payment_method"] == method["id"]:
         settings["default_payment_method"] = None
@@ -123,7 +124,6 @@ def _usable(state: State, intent: Json, ref: object) -> Json:
             "The provided PaymentMethod was previously used without being attached to a Customer,"
             " or was detached from one, and may not be used again.",
             "payment_method",
-            "payment_method_unexpected_state",
         )
     return method
 

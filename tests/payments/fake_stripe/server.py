@@ -93,6 +93,11 @@ class FakeStripe:
     ) -> Json:
         return aftermath.open_dispute(self.state, intent, amount, inquiry=inquiry, reason=reason)
 
+    def refund_by_hand(self, intent: str, amount: int | None = None) -> Json:
+        """A refund that somebody made in Stripe's dashboard."""
+        asked = {} if amount is None else {"amount": str(amount)}
+        return aftermath.refund(self.state, {"payment_intent": intent, **asked})
+
     def escalate(self, dispute: Json) -> None:
         aftermath.escalate(self.state, dispute)
 
@@ -252,6 +257,7 @@ class FakeStripe:
             "fail": lambda: self.fail(how=How(asked.pop("how")), **asked),
             "heal": self.heal,
             "dispute": lambda: self.dispute(**asked),
+            "refund-by-hand": lambda: self.refund_by_hand(**asked),
             "close-dispute": lambda: self.close_dispute(
                 self.state.objects[asked["dispute"]], asked["outcome"]
             ),

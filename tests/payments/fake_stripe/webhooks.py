@@ -61,11 +61,7 @@ class Webhooks:
         self, event: Json, *, secret: str | None = None, signed_at: int | None = None
     ) -> int:
         """Send once. Returns the status, 0 when nobody answered."""
-        body = json.dumps(event)
-        signature = stripe.WebhookSignature.generate_signature_header(
-            body, secret or self.secret, signed_at or self.state.now()
-        )
-        headers = {"stripe-signature": signature, "content-type": "application/json"}
+        headers, body = self.signed(event, secret=secret, signed_at=signed_at)
         status = 0
         assert self.url is not None
         with suppress(aiohttp.ClientError, TimeoutError):
@@ -76,6 +72,16 @@ class Webhooks:
                 status = answer.status
         self.answers.append((event["id"], status))
         return status
+
+    def signed(
+        self, event: Json, *, secret: str | None = None, signed_at: int | None = None
+    ) -> tuple[dict[str, str], bytes]:
+        """Headers and body as they are sent."""
+        body = json.dumps(event)
+        signature = stripe.WebhookSignature.generate_signature_header(
+            body, secret or self.secret, signed_at or self.state.now()
+        )
+        return {"stripe-signature": signature, "content-type": "application/json"}, body.encode()
 
     async def _insist(self, event: Json) -> None:
         for pause in (*PAUSES, None):

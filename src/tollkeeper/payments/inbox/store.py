@@ -80,7 +80,9 @@ WHERE (processor, event_id) IN (
 RETURNING {_EVENT}
 """
 _CLAIM_ONE: Final = f"""
-UPDATE inbox_event SET attempts = attempts + 1, attempt_at = %(now)s::timestamptz + interval '15 seconds'
+UPDATE inbox_event SET
+    attempts = attempts + 1,
+    attempt_at = %(now)s::timestamptz + interval '15 seconds'
 WHERE processor = %(processor)s AND event_id = %(event_id)s
   AND state = 'pending' AND attempts = 0
 RETURNING {_EVENT}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import stripe
 import structlog
@@ -89,9 +89,17 @@ def answer_to(error: stripe.StripeError) -> Answer:
     if isinstance(error, stripe.InvalidRequestError):
         _log.error("stripe_refused_payment", reason=str(error), code=error.code)
         code = _CODES.get(error.code or "", FailureCode.REFUSED)
+        if _param(error) == "payment_method":
+            code = FailureCode.METHOD_UNUSABLE
+        elif error.code == "resource_missing":  # the customer, which is a mistake of ours
+            code = FailureCode.REFUSED
         return Declined(ref=None, failure=Failure.of(code, error.user_message or ""))
     # Also when our key is refused: an attempt before this one may have gone through.
     return unknown(error)
+
+
+def _param(error: stripe.InvalidRequestError) -> str | None:
+    return cast("str | None", getattr(error, "param", None))  # it has no type there
 
 
 def unknown(error: stripe.StripeError) -> Unknown:

@@ -52,8 +52,6 @@ _WHOSE: Final[Any] = {"expand": ["payment_intent"]}
 
 
 class StripeProcessor:
-    name: Final = "stripe"
-
     def __init__(
         self,
         client: stripe.StripeClient,
@@ -65,6 +63,7 @@ class StripeProcessor:
         self._client = client
         self._clock = clock
         self._webhook_secret = webhook_secret
+        self.name: Final = "stripe"
         self.livemode: Final = livemode
 
     async def create_customer(
