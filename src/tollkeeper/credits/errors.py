@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tollkeeper.base.errors import InvalidRequest
-from tollkeeper.payments import PaymentsNotConfigured as PaymentsNotConfigured
+from tollkeeper.payments import PaymentsNotConfigured
+
+__all__ = ["AmountOutOfRange", "PaymentsNotConfigured"]
 
 
 class AmountOutOfRange(InvalidRequest):
