@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -131,6 +132,24 @@ async def test_one_bad_event_spoils_no_other(shop: Shop, customer: Customer) -> 
     _, last = await records(shop, customer.purse)
     assert last["started_at"].startswith("2026-11-20T11:00:00")
     assert last["recorded_at"].startswith("2026-11-20T12:00:00")
+
+
+async def test_what_only_looks_like_nul_is_taken(shop: Shop, customer: Customer) -> None:
+    for kind in ("application/json", NDJSON):
+        batch = [event(f"{kind}-1", input="a\\u0000"), event(f"{kind}-2", tags={"a": "\0"})]
+        body = json.dumps(batch) if kind != NDJSON else "\n".join(map(json.dumps, batch))
+        reply = await shop.post(PATH, customer.inference, body.encode(), content_type=kind)
+        assert results(reply) == ["accepted", "rejected"]
+        assert "U+0000" in reply.json["results"][1]["reason"]
+
+
+async def test_ten_thousand_wrong_ones_are_told_quickly(shop: Shop, customer: Customer) -> None:
+    for wrong in ({"id": "x", "price": 1}, event("x", input="\0"), 5):
+        began = time.monotonic()
+        reply = await shop.post(PATH, customer.inference, [wrong] * 10_000)
+        assert reply.json["rejected"] == 10_000
+        assert time.monotonic() - began < 5
+        assert reply.json["results"][-1]["reason"]
 
 
 async def test_rated_at_the_price_of_its_time(shop: Shop, customer: Customer) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -28,11 +28,15 @@ class _HasId(Struct):
     id: str | None = None
 
 
-_read_event: Final = JsonReader(EventIn)
-_read_cloud_event: Final = JsonReader(CloudEvent)
-_decode_all: Final = msgspec.json.Decoder(list[EventIn])
-_split: Final = msgspec.json.Decoder(list[Raw])
-_read_id: Final = msgspec.json.Decoder(_HasId)
+_explain_event: Final = JsonReader(EventIn)
+_explain_cloud_event: Final = JsonReader(CloudEvent)
+_decode_event: Final = msgspec.json.Decoder(EventIn).decode
+_decode_cloud_event: Final = msgspec.json.Decoder(CloudEvent).decode
+_decode_all: Final = msgspec.json.Decoder(list[EventIn]).decode
+_split: Final = msgspec.json.Decoder(list[Raw]).decode
+_read_id: Final = msgspec.json.Decoder(_HasId).decode
+_NUL: Final = rb"\u0000"
+_MOST_EXPLAINED: Final = 20
 
 
 def read_events(content_type: str | None, body: bytes, most: int) -> Sequence[Read]:
@@ -45,29 +49,29 @@ def read_events(content_type: str | None, body: bytes, most: int) -> Sequence[Re
         return _read_array(body, most)
     if kind in NDJSON:
         lines = [line for line in body.splitlines() if line.strip()]
-        return [_read_one(line) for line in _checked(lines, most)]
+        return _Reader().events(_checked(lines, most))
     if kind == CLOUD_EVENTS:
-        return [_read_cloud(bytes(one)) for one in _checked(_split_array(body), most)]
+        return _Reader().cloud_events(_checked(_split_array(body), most))
     if kind == CLOUD_EVENT:
-        return [_read_cloud(body)]
+        return _Reader().cloud_events([body])
     allowed = ", ".join([JSON, *sorted(NDJSON), CLOUD_EVENTS, CLOUD_EVENT])
     raise invalid({"Content-Type": [f"must be one of {allowed}"]})
 
 
 def _read_array(body: bytes, most: int) -> Sequence[Read]:
     try:
-        events = _decode_all.decode(body)
+        events = None if _NUL in body else _decode_all(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        events = None
+    if events is None:
         # Something is wrong with at least one of them; find out with which.
-        return [_read_one(bytes(one)) for one in _checked(_split_array(body), most)]
-    if b"\\u0000" in body:
-        return [_read_one(bytes(one)) for one in _checked(_split_array(body), most)]
+        return _Reader().events(_checked(_split_array(body), most))
     return _checked(events, most)
 
 
-def _split_array(body: bytes) -> list[Raw]:
+def _split_array(body: bytes) -> list[bytes]:
     try:
-        return _split.decode(body)
+        return [bytes(one) for one in _split(body)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise invalid({"": [f"must be a JSON array of events: {fault}"]}) from None
 
@@ -78,19 +82,58 @@ def _checked(events: Sequence[Any], most: int) -> Sequence[Any]:
     return events
 
 
-def _read_one(text: bytes) -> Read:
-    try:
-        return _read_event(text)
-    except InvalidRequest as fault:
-        return _id_in(text), fault
+class _Reader:
+    """Reads events one by one. All faults of one are told for the first few that are wrong; that
+    takes a thousand times as long as reading, so after them only the first fault is."""
+
+    def __init__(self) -> None:
+        self._explanations = _MOST_EXPLAINED
+
+    def events(self, texts: Sequence[bytes]) -> list[Read]:
+        return [self._read(text, _decode_event, _explain_event) for text in texts]
+
+    def cloud_events(self, texts: Sequence[bytes]) -> list[Read]:
+        return [self._read(text, _decode_cloud_event, _explain_cloud_event) for text in texts]
+
+    def _read(
+        self,
+        text: bytes,
+        decode: Callable[[bytes], EventIn | CloudEvent],
+        explain: Callable[[bytes], object],
+    ) -> Read:
+        try:
+            read = decode(text)
+            event = read if isinstance(read, EventIn) else _unpack(read)
+            if _NUL in text:
+                _check_no_nul(event)
+        except InvalidRequest as fault:
+            return _id_in(text), fault
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+            return _id_in(text), self._fault_of(text, explain, fault)
+        return event
+
+    def _fault_of(
+        self, text: bytes, explain: Callable[[bytes], object], first: Exception
+    ) -> InvalidRequest:
+        if self._explanations > 0:
+            self._explanations -= 1
+            try:
+                explain(text)
+            except InvalidRequest as fault:
+                return fault
+        return invalid({"": [str(first)]})
 
 
-def _read_cloud(text: bytes) -> Read:
-    try:
-        cloud = _read_cloud_event(text)
-        return _unpack(cloud)
-    except InvalidRequest as fault:
-        return _id_in(text), fault
+def _check_no_nul(event: EventIn) -> None:
+    """Refuse what the database cannot keep; an escaped backslash may only look like it."""
+    values = msgspec.structs.asdict(event)
+    said = ["must not contain the character U+0000"]
+    faults = {name: said for name, value in values.items() if "\0" in str(value)}
+    for name, value in (event.tags or {}).items():
+        if "\0" in name or "\0" in value:
+            faults["tags"] = said
+    if faults:
+        raise invalid(faults)
 
 
 def _unpack(cloud: CloudEvent) -> EventIn:
@@ -115,6 +158,6 @@ def _is_id(prefix: str, text: str) -> bool:
 
 def _id_in(text: bytes) -> str | None:
     try:
-        return _read_id.decode(text).id
+        return _read_id(text).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
