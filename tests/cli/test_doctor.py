@@ -62,7 +62,7 @@ def test_a_database_that_is_not_migrated(command: Command, empty_database_url: s
 
 def test_a_database_that_does_not_answer(command: Command) -> None:
     url = "postgresql://u:hunter2@127.0.0.1:1/x"
-    done = command("doctor", "--settings", status=1, DATABASE_URL=url)
+    done = command("doctor", status=1, DATABASE_URL=url)
     assert "✗ database: connection failed" in done.out
     assert "Is DATABASE_URL right" in done.out
     assert "database.url = (secret)" in done.out
@@ -89,7 +89,6 @@ def test_settings_that_are_wrong(command: Command) -> None:
 def test_the_settings_in_force_without_secrets(command: Command) -> None:
     done = command(
         "doctor",
-        "--settings",
         status=1,
         TOLLKEEPER_PROVIDERS__OPENAI__API_KEY="sk-hidden",
         TOLLKEEPER_PROVIDERS__OPENAI__KIND="openai",
@@ -97,6 +96,7 @@ def test_the_settings_in_force_without_secrets(command: Command) -> None:
     assert "server.port = 8080" in done.out
     assert "providers.openai.api_key = (secret)" in done.out
     assert "sk-hidden" not in done.out
+    assert "server.port" not in command("doctor", "--no-settings", status=1).out
 
 
 def test_no_database_yet(tmp_path: Path) -> None:

@@ -20,7 +20,12 @@ _FOUND: Final = 1
 
 
 @click.command("doctor")
-@click.option("--settings", "with_settings", is_flag=True, help="Print the settings in force too.")
+@click.option(
+    "--settings/--no-settings",
+    "with_settings",
+    default=True,
+    help="Whether to print the settings in force, without secrets.",
+)
 @json_option
 @click.pass_obj
 @click.pass_context
@@ -41,22 +46,20 @@ def doctor_command(
         if not as_json:
             _print(finding)
 
-    settings: Settings | None = None
+    values: dict[str, str] = {}
     try:
         settings = here.settings
     except SettingsError as error:
         for fault in error.faults:
             note(Finding("settings", "failed", fault, "See docs/reference/settings.md."))
     else:
+        values = {setting.name: setting.value for setting in effective(settings)}
+        if with_settings and not as_json:
+            click.echo("".join(f"{name} = {value}\n" for name, value in values.items()))
         note(Finding("settings", "ok", "valid"))
         _check(here, settings, note)
-    shown = [] if settings is None else list(effective(settings))
     if as_json:
-        values = {setting.name: setting.value for setting in shown}
         print_json({"checks": [_row(finding) for finding in findings], "settings": values})
-    elif with_settings:
-        for setting in shown:
-            click.echo(f"{setting.name} = {setting.value}")
     if any(finding.verdict == "failed" for finding in findings):
         context.exit(_FOUND)
 
