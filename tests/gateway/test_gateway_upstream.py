@@ -105,6 +105,18 @@ async def test_a_key_that_a_provider_says_back_is_taken_out(house: House) -> Non
     assert "upstream-secret" not in json.dumps(await customer.records())
 
 
+async def test_headers_of_providers_that_cannot_be_sent_on(house: House) -> None:
+    customer = await house.customer("1")
+    house.upstream.script = answers({"error": {"message": "No luck"}}, 429, retry_after="é\u00a0x")
+    refused = await customer.post("/chat/completions", CHAT)
+    assert refused.status_code == 429
+    assert "retry-after" not in refused.headers
+    house.upstream.script = answers(b"sound", content_type="audio/é")
+    sound = {"model": "tts-up", "input": "Hi", "voice": "v"}
+    answer = await customer.post("/audio/speech", sound)
+    assert answer.headers["content-type"] == "application/octet-stream"
+
+
 async def test_errors_that_are_no_json(house: House) -> None:
     customer = await house.customer("1")
     house.upstream.script = answers(b"<html>Bad Gateway</html>", 502, content_type="text/html")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
@@ -84,25 +85,39 @@ _EPOCH: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class Listing:
-    """Writes the list when the book has changed, and at most once a minute besides."""
+    """Writes the list when the book has changed, and at most once a minute besides.
+
+    A large book takes a quarter of a second, so it is written in a thread beside the calls.
+    """
 
     def __init__(self, models: Models) -> None:
         self._models = models
         self._written: dict[tuple[bool, bool], tuple[Book, datetime, bytes]] = {}
+        self._writing = asyncio.Lock()
 
-    def all(self, book: Book, at: datetime, *, livemode: bool, anthropic: bool) -> bytes:
-        kept = self._written.get((livemode, anthropic))
-        if kept is not None and kept[0] is book and (at - kept[1]).total_seconds() < _KEPT_SECONDS:
-            return kept[2]
+    async def all(self, book: Book, at: datetime, *, livemode: bool, anthropic: bool) -> bytes:
+        kept = self._kept(book, at, livemode, anthropic)
+        if kept is None:
+            async with self._writing:
+                kept = self._kept(book, at, livemode, anthropic)
+                if kept is None:
+                    kept = await asyncio.to_thread(self._write, book, at, livemode, anthropic)
+                    self._written[livemode, anthropic] = (book, at, kept)
+        return kept
+
+    def _kept(self, book: Book, at: datetime, livemode: bool, anthropic: bool) -> bytes | None:
+        written = self._written.get((livemode, anthropic))
+        if written is None or written[0] is not book:
+            return None
+        return written[2] if (at - written[1]).total_seconds() < _KEPT_SECONDS else None
+
+    def _write(self, book: Book, at: datetime, livemode: bool, anthropic: bool) -> bytes:
         offered = self._models.offered(book, at, livemode=livemode)
-        sales = [
-            (name, sale)
-            for name, sale in offered
-            if not anthropic or "messages" in sale.route.provider.dialects
-        ]
-        body = _anthropic_list(sales) if anthropic else _openai_list(sales)
-        self._written[livemode, anthropic] = (book, at, body)
-        return body
+        if not anthropic:
+            return _openai_list(list(offered))
+        return _anthropic_list(
+            [(name, sale) for name, sale in offered if "messages" in sale.route.provider.dialects]
+        )
 
 
 def one(name: str, sale: Sale, *, anthropic: bool) -> bytes:

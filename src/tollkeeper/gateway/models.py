@@ -60,6 +60,18 @@ class Sale(Struct, frozen=True, kw_only=True):
     markup: Markup
 
 
+class _Known:
+    """What was found out about one book. A list is written in a thread, perhaps from an older
+    one: each keeps to its own."""
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        self.routes: dict[tuple[str, bool], tuple[Route, ...]] = {}
+        sellers = {version.provider for version in book if version.provider != OWN}
+        first = (seller for seller in _FIRST if seller in sellers)
+        self.sellers = (*dict.fromkeys((SANDBOX, *first, *sorted(sellers))),)
+
+
 class Models:
     """Knows the way to every model. `providers` are those of the settings, by the same names."""
 
@@ -72,8 +84,7 @@ class Models:
         self._settings = settings
         self._providers = providers
         self._sandbox = sandbox
-        self._found: dict[tuple[str, bool], tuple[Route, ...]] = {}
-        self._book = Book()
+        self._known = _Known(Book())
 
     def sell(self, model: str, dialect: str, book: Book, at: datetime, *, livemode: bool) -> Sale:
         """Find who answers and at what price.
@@ -110,15 +121,15 @@ class Models:
                 break
 
     def _routes(self, model: str, book: Book, *, livemode: bool) -> tuple[Route, ...]:
-        if book is not self._book:
-            self._book = book
-            self._found.clear()
-        found = self._found.get((model, livemode))
+        known = self._known
+        if known.book is not book:
+            known = self._known = _Known(book)
+        found = known.routes.get((model, livemode))
         if found is None:
-            if len(self._found) >= _REMEMBERED:
-                self._found.clear()
-            way = self._live(model) if livemode else self._simulated(model, book)
-            found = self._found[model, livemode] = tuple(way)
+            if len(known.routes) >= _REMEMBERED:
+                known.routes.clear()
+            way = self._live(model) if livemode else self._simulated(model, known.sellers)
+            found = known.routes[model, livemode] = tuple(way)
         return found
 
     def _live(self, model: str) -> Iterator[Route]:
@@ -140,7 +151,7 @@ class Models:
             if name not in named:
                 yield self._route(name, model, model)
 
-    def _simulated(self, model: str, book: Book) -> Iterator[Route]:
+    def _simulated(self, model: str, sellers: tuple[str, ...]) -> Iterator[Route]:
         for route in self._live(model):
             yield Route(
                 provider=self._sandbox,
@@ -150,13 +161,10 @@ class Models:
                 ppm=route.ppm,
                 sold_as=route.sold_as,
             )
-        sellers = {version.provider for version in book if version.provider != OWN}
         explicit, _, rest = model.partition("/")
         if rest and explicit in sellers:
             yield Route(provider=self._sandbox, name=SANDBOX, model=rest, sellers=(explicit,))
-        first = [seller for seller in _FIRST if seller in sellers]
-        ordered = (SANDBOX, *dict.fromkeys((*first, *sorted(sellers))))
-        yield Route(provider=self._sandbox, name=SANDBOX, model=model, sellers=ordered)
+        yield Route(provider=self._sandbox, name=SANDBOX, model=model, sellers=sellers)
 
     def _route(self, name: str, model: str, asked: str) -> Route:
         settings = self._settings[name]

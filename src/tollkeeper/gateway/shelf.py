@@ -20,7 +20,7 @@ _OK: Final = 200
 
 
 class Answering(Protocol):
-    def __call__(self, caller: Caller, *, anthropic: bool) -> bytes: ...
+    async def __call__(self, caller: Caller, *, anthropic: bool) -> bytes: ...
 
 
 class Shelf:
@@ -32,8 +32,8 @@ class Shelf:
         self._listing = Listing(models)
 
     async def all(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        def answer(caller: Caller, *, anthropic: bool) -> bytes:
-            return self._listing.all(
+        async def answer(caller: Caller, *, anthropic: bool) -> bytes:
+            return await self._listing.all(
                 self._books.book,
                 self._clock.now(),
                 livemode=caller.livemode,
@@ -45,7 +45,7 @@ class Shelf:
     async def one(self, scope: Scope, _receive: Receive, send: Send) -> None:
         name = scope["path_params"]["id"]
 
-        def answer(caller: Caller, *, anthropic: bool) -> bytes:
+        async def answer(caller: Caller, *, anthropic: bool) -> bytes:
             return one(name, self._find(name, caller), anthropic=anthropic)
 
         await self._answer(scope, send, answer)
@@ -72,7 +72,7 @@ class Shelf:
             headers = read_headers(scope)
             anthropic = "anthropic-version" in headers.passed
             caller = await self._keys.authenticate(bearer_token(scope["headers"]))
-            body = answer(caller, anthropic=anthropic)
+            body = await answer(caller, anthropic=anthropic)
         except TollkeeperError as error:
             dialect = MESSAGES if anthropic else CHAT
             body = dialect.error_body(error, request_id_of(scope))

@@ -65,9 +65,14 @@ def shown(call: Call, status: int, body: bytes, headers: dict[str, str]) -> Refu
     secrets = call.sale.route.provider.secrets
     status, body = call.dialect.upstream_error(told, body, secrets)
     error = read_error(body)
-    kept = {name: value for name, value in headers.items() if name != "content-type"}
+    kept = {n: v for n, v in headers.items() if n != "content-type" and is_plain(v)}
     said = error.message if error is not None else f"the provider answered {told}"
     return Refused(status=status, body=body, headers=kept, said=said)
+
+
+def is_plain(value: str) -> bool:
+    """Tell whether a provider's header can be sent on as it is."""
+    return value.isascii() and value.isprintable()
 
 
 def shown_error(call: Call, error: UpstreamError) -> Refused:

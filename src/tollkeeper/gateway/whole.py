@@ -20,6 +20,7 @@ from tollkeeper.gateway.upstream import (
     Refused,
     dispatch,
     fail,
+    is_plain,
     now,
     read_refusal,
     refuse,
@@ -73,6 +74,8 @@ async def _charge(parts: Parts, call: Call, answer: DialectAnswer, fetched: _Bod
     parts.metrics.note_end(call.dialect.name, Outcome.ANSWERED)
     body = call.dialect.with_cost(answer, settled.cost)
     content_type = fetched.content_type if body is None else JSON
+    if not is_plain(content_type):
+        content_type = "application/octet-stream"
     headers = [
         ("content-type", content_type),
         ("x-tollkeeper-cost", format_nanos(settled.cost.nanos)),
