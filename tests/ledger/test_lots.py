@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollkeeper.ledger import Account, Drawn, Entry, EntryKind, Lot, LotKind, draw, drawing_order
@@ -188,6 +188,7 @@ moves = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(moves, max_size=40))
 def test_every_nano_is_somewhere(history: list[tuple[object, ...]]) -> None:
     """L2, L11 for lots: `remaining - debt = posted`, and each lot is whole, whatever happened."""
@@ -208,6 +209,7 @@ def test_every_nano_is_somewhere(history: list[tuple[object, ...]]) -> None:
         assert drawn.debt <= 0 or not drawn.left
 
 
+@settings(deadline=None)
 @given(st.lists(moves, max_size=30), st.lists(moves, max_size=10))
 def test_what_was_drawn_is_not_drawn_otherwise_later(
     before: list[tuple[object, ...]], after: list[tuple[object, ...]]
