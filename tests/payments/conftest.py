@@ -20,11 +20,12 @@ from banks import (
 )
 from fake_stripe import FakeStripe
 from fake_stripe import served as fake_served
+from shops import Shop, open_shop
 
 from serving import served
 from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.settings import Secret, Stripe
-from tollkeeper.db import Database
+from tollkeeper.db import Connection, Database
 from tollkeeper.http import Idempotency, make_api
 from tollkeeper.payments.processors.sandbox import SandboxProcessor, sandbox_pages
 from tollkeeper.payments.processors.stripe import StripeProcessor, open_stripe
@@ -117,3 +118,19 @@ def account(request: pytest.FixtureRequest) -> Account:
     fixture = {"sandbox": "sandbox_bank", "fake_stripe": "fake_bank", "stripe": "real_stripe"}
     found: Account = request.getfixturevalue(fixture[request.param])
     return found
+
+
+@pytest.fixture
+async def shop(bank: Bank, database: Database, owner: Connection) -> Shop:
+    """A till at the sandbox, and one at the fake Stripe."""
+    return await open_shop(bank, database, owner)
+
+
+@pytest.fixture
+async def fake_shop(fake_bank: FakeBank, database: Database, owner: Connection) -> Shop:
+    return await open_shop(fake_bank, database, owner)
+
+
+@pytest.fixture
+async def sandbox_shop(sandbox_bank: SandboxBank, database: Database, owner: Connection) -> Shop:
+    return await open_shop(sandbox_bank, database, owner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from msgspec import Struct
@@ -57,7 +57,7 @@ def webhook_route(till: Till, processor: Processor, *, signed_with: str | None) 
         operation=Operation(
             summary=f"Receive an event from {processor.name}",
             tag="Payment processors",
-            request=dict[str, object],
+            request=dict[str, Any],
             response=Received,
             errors=(WebhookSignatureInvalid,),
             security=None,
