@@ -6,10 +6,13 @@ compare the real one with, is held to the same texts.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from ledger_in_database import InDatabase
-from ledger_language import Player
+from ledger_language import Player, read
 from ledger_on_paper import Paper
 from tollkeeper.db import Connection
 
@@ -402,9 +405,33 @@ EXAMPLES = {
 }
 
 
+EXPLAINED = Path(__file__).parents[2] / "docs" / "explain" / "ledger.md"
+BOXES = re.findall(r"^```\n(.*?)^```$", EXPLAINED.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 async def test_example(connection: Connection, name: str) -> None:
+    await play(connection, EXAMPLES[name])
+
+
+@pytest.mark.parametrize("nth", range(len(BOXES)))
+async def test_box_of_the_explanation(connection: Connection, nth: int) -> None:
+    await play(connection, BOXES[nth])
+
+
+def test_a_line_that_makes_no_sense_is_named() -> None:
+    for line in ("pay acme 5", "grant acme five", "hold r1", "wait 5 minutes", "void"):
+        with pytest.raises(ValueError, match=line):
+            read(f"open acme / {line}")
+
+
+async def test_a_line_that_ends_otherwise_is_named() -> None:
+    with pytest.raises(AssertionError, match=r"charge r1 1  posted\n  but was: insufficient 0"):
+        await Player(Paper()).play("open acme / charge r1 1 posted")
+
+
+async def play(connection: Connection, text: str) -> None:
     real, paper = InDatabase(connection), Paper()
-    await Player(paper).play(EXAMPLES[name])
-    await Player(real).play(EXAMPLES[name] + "\nverify")
+    await Player(paper).play(text)
+    await Player(real).play(text + "\nverify")
     await real.agrees_with(paper)
