@@ -59,10 +59,10 @@ WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND kind = 'consumption'
 """
 _MOVE_WALLET = """
 UPDATE wallet w
-SET posted = posted - %(records)s * u.amount, revenue = revenue + %(records)s * u.amount,
-    entry_seq = entry_seq + %(records)s / %(batch)s, usage_seq = usage_seq + %(records)s,
+SET posted = w.posted - %(records)s * u.amount, revenue = w.revenue + %(records)s * u.amount,
+    entry_seq = w.entry_seq + %(records)s / %(batch)s, usage_seq = w.usage_seq + %(records)s,
     line_seq = w.line_seq + %(records)s * u.lines,
-    newest_at = newest_at + %(records)s * %(step)s::interval
+    newest_at = w.newest_at + %(records)s * %(step)s::interval
 FROM usage_record u
 WHERE w.org_id = %(org_id)s AND w.wallet_id = %(wallet_id)s
   AND u.org_id = w.org_id AND u.request_id = 'the-first'
