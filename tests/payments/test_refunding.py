@@ -25,6 +25,7 @@ from tollkeeper.payments import (
     refunds_of,
     settle_unfinished,
 )
+from tollkeeper.payments.disputes import record_dispute
 from tollkeeper.payments.inbox.handling import catch_up
 from tollkeeper.payments.model import (
     Dispute,
@@ -248,6 +249,24 @@ async def test_y8_a_dispute_is_heard_of_once_at_each_step(shop: Shop, end: Dispu
         (None, "open"),
         ("open", end.value),
     ]
+
+
+async def test_y8_what_is_heard_late_of_a_dispute_takes_nothing_back(shop: Shop) -> None:
+    payment = await paid(shop)
+    ref = await shop.bank.open_dispute(payment.ref or "")
+    opened = await shop.bank.processor.read_dispute(ref)
+    await shop.bank.move_dispute(ref, DisputeStatus.LOST)
+    await hear(shop)
+    (lost,) = await disputes(shop, payment)
+    for status in (DisputeStatus.INQUIRY, DisputeStatus.OPEN, DisputeStatus.LOST):
+        async with shop.database.transaction() as tx:
+            late = replace(opened, status=status)
+            assert await record_dispute(tx, shop.till, payment, late) == lost
+    # A bank can change its mind in our favour.
+    async with shop.database.transaction() as tx:
+        won = replace(opened, status=DisputeStatus.WON)
+        assert (await record_dispute(tx, shop.till, payment, won)).status is DisputeStatus.WON
+    assert [heard.now for heard in await shop.heard("dispute")] == ["lost", "won"]
 
 
 async def test_an_inquiry_can_become_a_dispute_or_nothing(shop: Shop) -> None:

@@ -262,6 +262,41 @@ async def test_a_customer_that_is_gone_is_our_mistake_and_no_decline_of_the_card
     assert answer.failure.code is FailureCode.REFUSED
 
 
+async def test_whatever_must_happen_once_carries_an_id_of_ours(fake_bank: FakeBank) -> None:
+    asking = await fake_bank.on_file("pm_card_authenticationRequired")
+    charge = fake_bank.charge(asking)
+    waiting = await fake_bank.processor.pay(charge)
+    assert isinstance(waiting, RequiresAction)
+    sought = fake_bank.sought(charge.payment_id, ref=waiting.ref)
+    await fake_bank.processor.resume(sought, asking, RETURN, attempt=7)
+    page = fake_bank.page()
+    await fake_bank.processor.open_page(page)
+    paid = await fake_bank.processor.pay(fake_bank.charge(await fake_bank.on_file("pm_card_visa")))
+    assert isinstance(paid, Succeeded)
+    refund_id = uuid7()
+    await fake_bank.processor.refund(
+        RefundOrder(
+            org_id=fake_bank.org_id,
+            refund_id=refund_id,
+            payment_ref=paid.ref,
+            amount_minor=1,
+            intended_at=fake_bank.clock.now(),
+        )
+    )
+    keys = dict(fake_bank.fake.keys)
+    ours = f"pay_{charge.payment_id.hex}"
+    assert ("/v1/payment_intents", ours) in fake_bank.fake.keys
+    confirm = f"/v1/payment_intents/{waiting.ref}/confirm"
+    assert [key for path, key in fake_bank.fake.keys if path == confirm] == [
+        f"{ours}/confirm",
+        f"{ours}/resume/7",
+    ]
+    assert keys["/v1/checkout/sessions"] == f"pay_{page.payment_id.hex}/page"
+    assert keys["/v1/refunds"] == f"ref_{refund_id.hex}"
+    assert (keys["/v1/customers"] or "").startswith("cus_")
+    assert (keys["/v1/setup_intents"] or "").startswith("set_")
+
+
 async def test_the_version_of_the_api_is_pinned(fake_bank: FakeBank) -> None:
     """The fake refuses every other version."""
     client = stripe.StripeClient(

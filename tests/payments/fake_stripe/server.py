@@ -42,6 +42,8 @@ class FakeStripe:
     webhooks: Webhooks
     plans: list[Plan] = field(default_factory=list[Plan])
     requests: list[str] = field(default_factory=list[str])
+    # The idempotency key of each POST that came, in order; None where there was none.
+    keys: list[tuple[str, str | None]] = field(default_factory=list[tuple[str, str | None]])
     # How long an act takes: with it, requests under the same key do meet.
     seconds: float = 0.0
     _keys: dict[str, Kept] = field(default_factory=dict[str, Kept])
@@ -127,6 +129,8 @@ class FakeStripe:
 
     async def _api(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path}")
+        if request.method == "POST":
+            self.keys.append((request.path, request.headers.get("idempotency-key")))
         plan = next((p for p in self.plans if p.applies(request.method, request.path)), None)
         how = How.WELL if plan is None else plan.how
         if how in (How.HANGS_BEFORE, How.LOST_BEFORE):
