@@ -113,7 +113,7 @@ def _take_from(drawn: Drawn, entry: Entry, lot_id: UUID) -> None:
 def _give_back(drawn: Drawn, entry: Entry) -> None:
     """Return credit: what was taken from a lot to that lot, then a debt, then what was spent last.
 
-    A lot whose day has passed gets nothing back: it would only expire again.
+    While there is a debt no lot keeps anything. A lot whose day has passed gets nothing back: it would only expire again.
     """
     amount = entry.amount
     lot = None if entry.lot_id is None else drawn.lots.get(entry.lot_id)
@@ -122,6 +122,9 @@ def _give_back(drawn: Drawn, entry: Entry) -> None:
         drawn.taken_back[lot.lot_id] -= part
         _refill(drawn, lot, part)
         amount -= part
+        owed = max(drawn.debt, 0)
+        drawn.debt -= owed
+        _spend(drawn, owed)
     pays_debt = min(max(drawn.debt, 0), amount)
     drawn.debt -= pays_debt
     amount -= pays_debt
