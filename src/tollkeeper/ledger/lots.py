@@ -113,7 +113,8 @@ def _take_from(drawn: Drawn, entry: Entry, lot_id: UUID) -> None:
 def _give_back(drawn: Drawn, entry: Entry) -> None:
     """Return credit: what was taken from a lot to that lot, then a debt, then what was spent last.
 
-    While there is a debt no lot keeps anything. A lot whose day has passed gets nothing back: it would only expire again.
+    While there is a debt no lot keeps anything. A lot whose day has passed gets nothing back: it
+    would only expire again.
     """
     amount = entry.amount
     lot = None if entry.lot_id is None else drawn.lots.get(entry.lot_id)
