@@ -145,3 +145,15 @@ def test_suggestions() -> None:
     assert suggest("limt", ["limit", "cursor"]) == "; did you mean limit?"
     assert suggest("colour", ["limit", "cursor"]) == ""
     assert suggest("x" * 10**6, ["limit"]) == ""
+
+
+def test_names_are_checked_too_and_not_said_back_at_length() -> None:
+    class Bag(Struct):
+        counts: dict[Annotated[str, Meta(max_length=4)], int] = {}
+
+    bag = {"counts": {"good": 1, "bad": "x", "n" * 1_000: 1, "a\0": 1}}
+    assert faults(bag, Bag) == {
+        "counts.bad": ["must be a whole number"],
+        f"counts.{'n' * 100}": ["is a name, which must be text of at most 4 characters"],
+        "counts.a\0": ["must not contain the character U+0000"],
+    }

@@ -83,3 +83,31 @@ WRONG_VALUES: Final[dict[str, bytes]] = {
     "emoji": '"\U0001f4b8\u202e"'.encode(),
     "injection": b'"\'; DROP TABLE wallet; --"',
 }
+
+# In place of a value, or of a name, in a request that is good otherwise.
+STRANGE_TEXTS: Final = (
+    "",
+    " ",
+    "a\0b",
+    "\0",
+    "\ud800",
+    "\ufffe\uffff",
+    "\U0001f4b8\u202e\u0301" * 50,
+    "x" * 100_000,
+    "=HYPERLINK(1)",
+    "'; DROP TABLE wallet; --",
+    "%s %d {0} {{",
+    "../../etc/passwd",
+    "[[sandbox: error=abc, tokens=-1]]",
+    "[[sandbox: tokens=1e9]]",
+    "tk_op_x",
+    "\r\nx-injected: 1",
+    "NaN",
+    "9" * 400,
+)
+STRANGE: Final = (
+    *STRANGE_TEXTS,
+    *(None, True, -1, 0, 2**31, 2**53 + 1, 2**63, 2**64, 10**400),
+    *(0.1, -0.0, 1e-12, 1e308, 12345.123456789123),
+    *([], {}, [None], {"": None}, [[[[[[]]]]]], {"a": {"b": {"c": [1, 2]}}}),
+)

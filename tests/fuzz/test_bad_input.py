@@ -15,7 +15,15 @@ from uuid import uuid4
 import aiohttp
 import msgspec
 import pytest
-from bad_bodies import BAD_OBJECT, NO_JSON, NO_OBJECT, WRONG_VALUES
+from bad_bodies import (
+    BAD_OBJECT,
+    NO_JSON,
+    NO_OBJECT,
+    STRANGE,
+    STRANGE_TEXTS,
+    WRONG_VALUES,
+)
+from good_bodies import GOOD, leaves, with_name, with_value
 from psycopg import sql
 
 from running import Site, site
@@ -33,6 +41,11 @@ FORMS = ("/audio/transcriptions",)
 EVENTS = "/metering/events"
 # Nothing that takes so long is refused while its client still waits.
 LONGEST_SECONDS = 10
+
+
+def encode(body: Any) -> bytes:
+    """As JSON, in ASCII: with escapes for what no UTF-8 can hold."""
+    return json.dumps(body).encode()
 
 
 @dataclass
@@ -168,6 +181,14 @@ async def victim(started: Victim) -> AsyncIterator[Victim]:
     assert started.posted() == posted
 
 
+@pytest.fixture
+async def careless(started: Victim) -> AsyncIterator[Victim]:
+    """What is sent may be taken; that the books are right all the same is asked at the end."""
+    timeout = aiohttp.ClientTimeout(total=30)
+    async with aiohttp.ClientSession(timeout=timeout) as started.session:
+        yield started
+
+
 def check_shape(endpoint: Endpoint, reply: Reply, *, named: str = "") -> list[str]:
     """Say what is wrong with an error; `named` is the field it must name."""
     wrong = _faults_of_shape(endpoint, reply)
@@ -264,6 +285,32 @@ def _may_be(schema: dict[str, Any], value: bytes) -> bool:
     return (
         kind in types or "$ref" in json.dumps(schema) or ("integer" in types and kind == "number")
     )
+
+
+@pytest.mark.parametrize("name", GOOD)
+async def test_a_value_that_is_strange_in_a_request_that_is_good(
+    careless: Victim, name: str
+) -> None:
+    """Each value and each name in turn: taken, or refused in the right shape, never a fault."""
+    method, path = name.split()
+    found = {str(endpoint): endpoint for endpoint in await careless.endpoints()}
+    endpoint = found[f"{method.upper()} {path}"]
+    good = GOOD[name]
+    first = await careless.send(endpoint, encode(with_value(good, next(leaves(good)), "x")))
+    assert first.status < 500
+    wrong: list[str] = []
+    for place in leaves(good):
+        bodies = {str(v)[:20]: with_value(good, place, v) for v in STRANGE}
+        if isinstance(place[-1], str):
+            bodies |= {f"named {t[:20]!r}": with_name(good, place, t) for t in STRANGE_TEXTS}
+        for what, body in bodies.items():
+            reply = await careless.send(endpoint, encode(body))
+            said = f"{name} {place} {what}"
+            if reply.status >= 500 or reply.seconds > LONGEST_SECONDS:
+                wrong.append(f"{said}: {reply.status} {reply.seconds:.1f} s {reply.body[:200]!r}")
+            elif reply.status >= 400:
+                wrong += [f"{said} {fault}" for fault in check_shape(endpoint, reply)]
+    assert wrong == []
 
 
 async def test_two_members_of_one_name_are_the_last_one(victim: Victim) -> None:

@@ -19,6 +19,8 @@ Hook = Callable[[type, Any], Any]
 # million sentences.
 _MOST_FAULTS: Final = 50
 _LONGEST_NAME: Final = 100
+# PostgreSQL cannot keep it.
+_NUL: Final = "must not contain the character U+0000"
 _PLACE: Final = re.compile(r" - at `[^`]*`$")
 
 
@@ -49,7 +51,7 @@ class _Walk:
         if len(self.found) >= _MOST_FAULTS:
             return
         if isinstance(value, str) and "\0" in value:
-            self._note(path, "must not contain the character U+0000")  # PostgreSQL cannot keep it
+            self._note(path, _NUL)
             return
         before = len(self.found)
         self._descend(value, only_member(type_), path)
@@ -74,9 +76,14 @@ class _Walk:
             for position, item in enumerate(cast("list[object]", value)):
                 self.check(item, item_type, _join(path, str(position)))
         elif isinstance(shape, inspect.DictType) and isinstance(value, Mapping):
-            _, value_type = get_args(type_) or (Any, Any)
+            name_type, value_type = get_args(type_) or (Any, Any)
             for name, item in cast("Mapping[str, object]", value).items():
-                self.check(item, value_type, _join(path, name))
+                where = _join(path, name[:_LONGEST_NAME])
+                if fault := _fault_of_name(name, name_type):
+                    if len(self.found) < _MOST_FAULTS:
+                        self._note(where, fault)
+                else:
+                    self.check(item, value_type, where)
 
     def _check_struct(
         self, value: Mapping[str, object], shape: inspect.StructType, path: str
@@ -92,6 +99,16 @@ class _Walk:
                 self.check(value[name], field.type, _join(path, name))
             elif field.required:
                 self._note(_join(path, name), f"is required: {describe(field.type)}")
+
+
+def _fault_of_name(name: str, type_: Any) -> str:
+    if "\0" in name:
+        return _NUL
+    try:
+        msgspec.convert(name, type_)
+    except msgspec.ValidationError:
+        return f"is a name, which must be {describe(type_)}"
+    return ""
 
 
 def _as_number(value: object, type_: Any) -> object:

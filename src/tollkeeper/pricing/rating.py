@@ -19,6 +19,7 @@ from tollkeeper.pricing.units import INPUT_TOKENS, Quantity, Usage
 
 MAX_QUANTITY: Final = 10**15
 _DECIMALS: Final = 9
+_LONGEST_NAME: Final = 100  # of what is said back
 _NOTHING: Final[Mapping[str, int]] = {}
 _ONE_REQUEST: Final[Mapping[str, int]] = {"request": 1}
 
@@ -114,13 +115,14 @@ def per_call(version: PriceVersion) -> Mapping[str, int]:
 def not_priced(
     version: PriceVersion, missing: list[str], service_tier: str | None
 ) -> ModelNotPriced:
-    tier = f" on the service tier {service_tier}" if service_tier else ""
+    named = service_tier and service_tier[:_LONGEST_NAME]
+    tier = f" on the service tier {named}" if named else ""
     return ModelNotPriced(
         f"{version.model} has no price for {', '.join(missing)}{tier}",
         provider=version.provider,
         model=version.model,
         units=missing,
-        serviceTier=service_tier,
+        serviceTier=named,
     )
 
 

@@ -194,10 +194,14 @@ def _count_part(bound: InputBound, part: Mapping[str, Any]) -> None:
         bound.image(url if url is not None and url.startswith("data:") else None)
     elif sound is not None:
         bound.sound(sound)
-    elif part.get("type", "text") not in _TEXT_PARTS or not part.keys().isdisjoint(_FILES):
+    elif not _is_text(part.get("type", "text")) or not part.keys().isdisjoint(_FILES):
         bound.unbounded()
     elif isinstance(part.get("text"), str):
         bound.text(part["text"])
+
+
+def _is_text(kind: object) -> bool:
+    return isinstance(kind, str) and kind in _TEXT_PARTS
 
 
 _SCHEMAS: Final = ("tools", "functions", "response_format")

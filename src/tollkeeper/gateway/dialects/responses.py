@@ -174,11 +174,12 @@ def _count(bound: InputBound, value: Any) -> None:
 
 def _count_item(bound: InputBound, item: dict[str, Any]) -> None:
     kind = item.get("type")
+    by_reference = isinstance(kind, str) and kind in _BY_REFERENCE
     image, sound = item.get("image_url"), item.get("input_audio")
     data: Any = cast("dict[str, Any]", sound).get("data") if isinstance(sound, dict) else None
     if isinstance(data, str):
         bound.sound(data)
-    elif kind in _BY_REFERENCE or not item.keys().isdisjoint(_FILES):
+    elif by_reference or not item.keys().isdisjoint(_FILES):
         inline = item.get("file_data")
         bound.unbounded(inline if isinstance(inline, str) else None)
     elif image is not None or kind in ("input_image", "computer_screenshot"):
