@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -11,9 +12,9 @@ from tollkeeper.ops.server import address_of, listen, serve
 
 
 @asynccontextmanager
-async def served(app: App) -> AsyncGenerator[str]:
+async def served(app: App, listener: socket.socket | None = None) -> AsyncGenerator[str]:
     """Give the base address, such as `http://127.0.0.1:40123/api/v1`."""
-    listener = listen("127.0.0.1", 0)
+    listener = listener or listen("127.0.0.1", 0)
     stop, ready = asyncio.Event(), asyncio.Event()
     serving = asyncio.create_task(
         serve(app, listener, stop=stop, grace_seconds=2, ready=ready.set, drain=_nothing_beside)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from tollkeeper.base.money import NumberText
 from tollkeeper.base.settings import Settings
 from tollkeeper.db import Database
 from tollkeeper.operator import Act, Opening
+from tollkeeper.ops.server import address_of, listen
 from tollkeeper.orgs import KeyKind, NewKey
 from tollkeeper.pricing import read_price_file
 
@@ -126,11 +127,12 @@ async def whole_served(
         _, operator_key = await orgs.create_operator_key(
             tx, key_id=uuid7(), name="tests", chance=os.urandom(32), now=now
         )
-    async with (
-        open_app(settings or Settings(), url, clock) as app,
-        served(app.asgi) as base,
-        aiohttp.ClientSession() as session,
-    ):
-        whole = Whole(app, base.removesuffix("/api/v1"), session)
-        whole.operator_key = operator_key
-        yield whole
+    with closing(listen("127.0.0.1", 0)) as listener:
+        async with (
+            open_app(settings or Settings(), url, clock, address=address_of(listener)) as app,
+            served(app.asgi, listener) as base,
+            aiohttp.ClientSession() as session,
+        ):
+            whole = Whole(app, base.removesuffix("/api/v1"), session)
+            whole.operator_key = operator_key
+            yield whole

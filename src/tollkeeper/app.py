@@ -18,7 +18,16 @@ from typing import Final
 import structlog
 from litestar.types import ControllerRouterHandler
 
-from tollkeeper import credits, jobs, ledger, metering, notifications, operator, orgs  # noqa: A004 (the room's name)
+from tollkeeper import (
+    credits,  # noqa: A004 (the room's name)
+    jobs,
+    ledger,
+    metering,
+    notifications,
+    operator,
+    orgs,
+    payments,
+)
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.settings import Settings
 from tollkeeper.db import Connection, Database, pending_on
@@ -30,6 +39,7 @@ from tollkeeper.notifications import Courier, MailServer, SmtpMailer
 from tollkeeper.operator import Opening
 from tollkeeper.ops import Job, Jobs, Metrics, NotReady, Observed, health_routes
 from tollkeeper.orgs import KEYRING, KeyRing, Organization
+from tollkeeper.payments import Payments
 from tollkeeper.pricing import BookKeeper
 
 # How much one statement of a job takes on; a job goes on while there is so much to do.
@@ -56,6 +66,7 @@ class Rooms:
     cursors: Cursors
     gateway: Gateway
     courier: Courier
+    payments: Payments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +81,22 @@ class Tollkeeper:
 
 @asynccontextmanager
 async def open_app(
-    settings: Settings, url: str, clock: Clock | None = None, *, with_jobs: bool = True
+    settings: Settings,
+    url: str,
+    clock: Clock | None = None,
+    *,
+    with_jobs: bool = True,
+    address: str | None = None,
 ) -> AsyncGenerator[Tollkeeper]:
     """Open everything on a migrated database. Raises Unavailable when it cannot be reached.
 
-    At the end of the block, calls in flight have `server.shutdown_grace_seconds` to end.
+    `address` is what is listened on, such as `http://127.0.0.1:8080`. At the end of the block,
+    calls in flight have `server.shutdown_grace_seconds` to end.
     """
     async with AsyncExitStack() as opened:
-        rooms = await _open_rooms(opened, settings, url, clock or SystemClock())
+        server = settings.server
+        base_url = server.public_url or address or f"http://{server.host}:{server.port}"
+        rooms = await _open_rooms(opened, settings, url, clock or SystemClock(), base_url)
         work = background_jobs(rooms) if with_jobs else []
         repeated = Jobs([_book_job(rooms), _watch_job(rooms), *work], rooms.metrics.note_job)
         await opened.enter_async_context(repeated.running())
@@ -88,14 +107,16 @@ async def open_app(
         yield Tollkeeper(asgi=Observed(api, rooms.metrics), api=api, jobs=repeated, rooms=rooms)
 
 
-async def _open_rooms(opened: AsyncExitStack, settings: Settings, url: str, clock: Clock) -> Rooms:
+async def _open_rooms(
+    opened: AsyncExitStack, settings: Settings, url: str, clock: Clock, base_url: str
+) -> Rooms:
     grace = settings.server.shutdown_grace_seconds
     limits = settings.database
     database = await opened.enter_async_context(
         Database.open(url, min_size=limits.pool_min, max_size=limits.pool_max)
     )
     async with database.connection() as connection:
-        cursors = Cursors(await instance_secret(connection, secrets.token_bytes(32)))
+        secret = await instance_secret(connection, secrets.token_bytes(32))
     books = BookKeeper(database)
     await books.refresh()
     keys = await opened.enter_async_context(KeyRing.open(database, clock))
@@ -120,6 +141,9 @@ async def _open_rooms(opened: AsyncExitStack, settings: Settings, url: str, cloc
             timeout_seconds=settings.webhooks.timeout_seconds,
         )
     )
+    till = await opened.enter_async_context(
+        payments.open_payments(settings, database, clock, secret, base_url)
+    )
     return Rooms(
         clock=clock,
         metrics=metrics,
@@ -128,9 +152,10 @@ async def _open_rooms(opened: AsyncExitStack, settings: Settings, url: str, cloc
         keys=keys,
         meter=meter,
         idempotency=idempotency,
-        cursors=cursors,
+        cursors=Cursors(secret),
         gateway=gateway,
         courier=courier,
+        payments=till,
     )
 
 
@@ -148,11 +173,14 @@ def _make_api(settings: Settings, rooms: Rooms, repeated: Jobs) -> Api:
         "jobs": lambda: _check_jobs(repeated),
     }
     return make_api(
-        _routes(settings, rooms.courier),
-        [*rooms.gateway.routes, *_metering(settings, rooms)],
+        _routes(settings, rooms),
+        [*rooms.gateway.routes, *_metering(settings, rooms), *rooms.payments.hot_routes],
         idempotency=rooms.idempotency,
         max_body_bytes=settings.server.max_body_bytes,
-        other_routes=health_routes(checks, rooms.metrics, token.reveal() if token else None),
+        other_routes=[
+            *health_routes(checks, rooms.metrics, token.reveal() if token else None),
+            *rooms.payments.pages,
+        ],
         dependencies={
             "database": rooms.database,
             "clock": rooms.clock,
@@ -163,7 +191,7 @@ def _make_api(settings: Settings, rooms: Rooms, repeated: Jobs) -> Api:
     )
 
 
-def _routes(settings: Settings, courier: Courier) -> list[ControllerRouterHandler]:
+def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
     opening = opening_of(settings)
     bought = settings.credits
 
@@ -176,10 +204,11 @@ def _routes(settings: Settings, courier: Courier) -> list[ControllerRouterHandle
         *operator.credit_routes(settings.currencies),
         *metering.billing_routes(settings),
         *notifications.notice_routes(),
-        *notifications.webhook_routes(courier),
+        *notifications.webhook_routes(rooms.courier),
         *credits.purchase_routes(
             credits.Limits(bought.purchase_min_nanos, bought.purchase_max_nanos)
         ),
+        *rooms.payments.routes,
     ]
 
 
@@ -243,6 +272,7 @@ def background_jobs(rooms: Rooms) -> list[Job]:
         Job("forget_idempotent_answers", 60, forget_answers),
         *(Job(*told) for told in metering.usage_jobs(database, rooms.meter)),
         *(Job(*told) for told in jobs.job_upkeep(database)),
+        *(Job(*chore) for chore in rooms.payments.chores),
     ]
 
 

@@ -139,4 +139,8 @@ async def test_every_job_is_told_to_the_metrics(whole: Whole) -> None:
         "sweep_usage_sums",
         "rescue_jobs",
         "forget_failed_jobs",
+        "handle_payment_events",
+        "settle_unfinished_payments",
+        "catch_up_payment_events",
+        "deliver_sandbox_webhooks",
     }

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from tollkeeper.base.settings_source import CONFIG
 from tollkeeper.cli.installation import Installation, require_migrated
 from tollkeeper.ops.metrics import DIRECTORY
-from tollkeeper.ops.server import run, serve, spare_the_collector, stop_on_signals
+from tollkeeper.ops.server import address_of, run, serve, spare_the_collector, stop_on_signals
 from tollkeeper.ops.supervisor import Supervisor, gone
 
 
@@ -76,7 +76,8 @@ async def _serve_here(
     from tollkeeper.app import open_app
 
     await require_migrated(url)
-    async with open_app(here.settings, url, with_jobs=with_jobs) as app:
+    address = address_of(listener)
+    async with open_app(here.settings, url, with_jobs=with_jobs, address=address) as app:
         spare_the_collector()
         await serve(
             app.asgi,

@@ -39,7 +39,7 @@ Html = Response[bytes]
 Changed = Callable[[], Awaitable[object]]
 
 _NOTE: Final = '<p class="note">This is the sandbox: no real money, no real cards.</p>'
-_HTML: Final = "text/html; charset=utf-8"
+_HTML: Final = "text/html"
 _UNPROCESSABLE: Final = 422
 _GONE: Final = 410
 _SEE_OTHER: Final = 303
