@@ -27,7 +27,7 @@ from tollkeeper.db import Connection, Database, EmbeddedServer, migrate
 ROUNDS = 20
 SPENDERS = 3
 CREDIT = 10**12
-SPENDER = Path(__file__).with_name("spender.py")
+SPENDER = Path(__file__).with_name("killed_spender.py")
 
 
 class Answered(NamedTuple):
