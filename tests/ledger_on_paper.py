@@ -150,6 +150,9 @@ class Sheet:
                 credit.taken -= part
                 credit.left += part
                 amount -= part
+                owed = max(self.debt, 0)
+                self.debt -= owed
+                self.spend(owed)
         pays = min(max(self.debt, 0), amount)
         self.debt -= pays
         amount -= pays

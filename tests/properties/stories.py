@@ -60,7 +60,9 @@ class Teller:
             verb = "hold"
         if verb in TOGETHER:
             size = self.random.choice((1, 1, 1, 2, 3, 8))
-            return [replace(self._call(verb), joined=place > 0) for place in range(size)]
+            return _one_wallet_each(
+                [replace(self._call(verb), joined=place > 0) for place in range(size)]
+            )
         return [self._alone(verb)]
 
     def _call(self, verb: str) -> Act:
@@ -144,6 +146,15 @@ class Teller:
 
     def _rarely(self, one_in: int) -> bool:
         return self.random.randrange(one_in) == 0
+
+
+def _one_wallet_each(batch: Step) -> Step:
+    """Have a request that comes twice in a batch ask the same wallet both times.
+
+    Wallets of a batch have no order among themselves, so which of two would win is not told.
+    """
+    wallets: dict[str, str | None] = {}
+    return [replace(act, wallet=wallets.setdefault(act.subject, act.wallet)) for act in batch]
 
 
 async def shorten(story: list[Step], fails: Callable[[list[Step]], Awaitable[bool]]) -> list[Step]:
