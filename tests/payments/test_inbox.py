@@ -44,7 +44,7 @@ VISA = "pm_card_visa"
 
 @pytest.fixture
 async def endpoint(shop: Shop) -> AsyncIterator[str]:
-    """The webhook's address, such as `http://127.0.0.1:40123/api/v1/webhooks/stripe`."""
+    """The webhook's address, such as `http://127.0.0.1:40123/api/v1/processors/stripe/events`."""
     route = webhook_route(shop.till, shop.bank.processor, signed_with="a secret")
     app = make_api(
         [],

@@ -29,7 +29,7 @@ async def sandboxed(database_url: str) -> AsyncIterator[Whole]:
 async def striped(database_url: str, fake: FakeStripe) -> AsyncIterator[Whole]:
     settings = Settings(stripe=fake_settings(fake, timeout_seconds=5))
     async with whole_served(database_url, settings) as running:
-        fake.webhooks.url = f"{running.url}/api/v1/webhooks/stripe"
+        fake.webhooks.url = f"{running.url}/api/v1/processors/stripe/events"
         yield running
 
 
@@ -102,7 +102,7 @@ async def test_without_a_webhook_secret_there_is_no_endpoint_and_events_are_aske
 ) -> None:
     stripe = Stripe(secret_key=Secret("sk_test_fake"), api_base=fake.base, timeout_seconds=5)
     async with whole_served(database_url, Settings(stripe=stripe)) as whole:
-        answer = await whole.ask("POST", "/webhooks/stripe", None, {})
+        answer = await whole.ask("POST", "/processors/stripe/events", None, {})
         assert answer.status in (404, 405)
         key = (await whole.customer()).keys["test ADMIN"]
         opened = await whole.ask("POST", METHODS, key, {"checkout": "hosted"})
@@ -121,7 +121,7 @@ async def test_the_sandbox_can_be_switched_off(database_url: str) -> None:
         answer = await whole.ask("GET", METHODS, customer.keys["test ADMIN"])
         assert answer.json["code"] == "payments_not_configured"
         assert (await whole.ask("GET", "//sandbox/dashboard/any")).status == 404
-        assert (await whole.ask("POST", "/webhooks/sandbox", None, {})).status in (404, 405)
+        assert (await whole.ask("POST", "/processors/sandbox/events", None, {})).status in (404, 405)
 
 
 @pytest.mark.parametrize(

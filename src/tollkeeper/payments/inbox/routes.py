@@ -1,4 +1,4 @@
-"""`POST /webhooks/<processor>`: who it is from is checked, it is kept, it is answered; then it is
+"""`POST /processors/<name>/events`: who it is from is checked, it is kept, it is answered; then it is
 handled. Whatever goes wrong after that, the processor need not send it again."""
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def webhook_route(till: Till, processor: Processor, *, signed_with: str | None) 
 
     return HotRoute(
         method="POST",
-        path=f"/webhooks/{processor.name}",
+        path=f"/processors/{processor.name}/events",
         handler=receive_event,
         operation=Operation(
             summary=f"Receive an event from {processor.name}",
