@@ -28,6 +28,8 @@ from psycopg import sql
 
 from running import Site, site
 
+# Written now and then by work that no request causes.
+BACKGROUND = ("idempotency", "inbox_cursor")
 LIMIT = 4 * 2**20
 JSON = "application/json"
 WRITES = ("post", "put", "patch")
@@ -111,6 +113,15 @@ class Victim:
             lower = {name.lower(): value for name, value in answer.headers.items()}
             return Reply(answer.status, lower, content, took)
 
+    async def enrich(self) -> None:
+        """Make up for what others spent: without credit, nothing of a call is looked at."""
+        path = "/operator/organizations/{organization_id}/grants"
+        grants = Endpoint("post", path, operator=True, fields={})
+        granted = await self.send(
+            grants, encode({"amount": 1_000_000, "livemode": False, "reason": "why"})
+        )
+        assert granted.status == 201, granted.body
+
     async def endpoints(self) -> list[Endpoint]:
         async with self.session.get(f"{self.base}/openapi.json") as answer:
             document = await answer.json()
@@ -129,7 +140,7 @@ class Victim:
         return found
 
     def rows(self) -> dict[str, int]:
-        """How many rows each table has; idempotency keys and jobs' own are no outcome."""
+        """How many rows each table has; idempotency keys and background work are no outcome."""
         with self.site.books() as connection:
             names = [
                 row[0]
@@ -137,7 +148,7 @@ class Victim:
                     "SELECT table_name FROM information_schema.tables"
                     " WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
                 )
-                if row[0] != "idempotency" and not row[0].startswith("procrastinate")
+                if row[0] not in BACKGROUND and not row[0].startswith("procrastinate")
             ]
             counted: dict[str, int] = {}
             for name in names:
@@ -189,6 +200,7 @@ async def careless(started: Victim) -> AsyncIterator[Victim]:
     """What is sent may be taken; that the books are right all the same is asked at the end."""
     timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(timeout=timeout) as started.session:
+        await started.enrich()
         yield started
 
 
@@ -301,6 +313,7 @@ async def test_a_value_that_is_strange_in_a_request_that_is_good(
     good = GOOD[name]
     first = await careless.send(endpoint, encode(with_value(good, next(leaves(good)), "x")))
     assert first.status < 500
+    assert first.status != 402, first.body
     wrong: list[str] = []
     for place in leaves(good):
         bodies = {str(v)[:20]: with_value(good, place, v) for v in STRANGE}

@@ -9,7 +9,8 @@ import msgspec
 from tollkeeper.gateway.providers.sandbox.shapes import items, members
 from tollkeeper.gateway.providers.sandbox.text import IMAGE_TOKENS, tokens_in
 
-_IMAGES = frozenset({"image_url", "input_image", "image"})
+# A tuple: a type may be of any type.
+_IMAGES = ("image_url", "input_image", "image")
 
 
 def content_tokens(content: Any) -> int:
