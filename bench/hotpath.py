@@ -43,7 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=1)
+    # One core is left to PostgreSQL and to the load itself.
+    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 1) - 1))
     options = parser.parse_args()
     with postgres() as server:
         customers = populate(server.url, _WALLETS)

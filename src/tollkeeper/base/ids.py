@@ -21,6 +21,11 @@ _RANDOM_BITS: Final = 32
 
 _lock = threading.Lock()
 _last = [0, 0]  # the millisecond of the newest id and its counter
+# The kernel's random bytes, taken a page at a time: asking for four costs as much.
+_POOL_BYTES: Final = 4096
+_pool = bytearray()
+# A child that went on with its parent's bytes would make its parent's ids.
+os.register_at_fork(after_in_child=_pool.clear)
 
 
 def uuid7() -> UUID:
@@ -28,13 +33,21 @@ def uuid7() -> UUID:
     with _lock:
         now_ms = time.time_ns() // 1_000_000
         if now_ms > _last[0]:
-            _last[:] = [now_ms, int.from_bytes(os.urandom(5))]
+            _last[:] = [now_ms, _chance(5)]
         else:
             _last[1] += 1
         ms, counter = _last
-    tail = (counter << _RANDOM_BITS) | int.from_bytes(os.urandom(4))
+    tail = (counter << _RANDOM_BITS) | _chance(4)
     rand_a, rand_b = tail >> 62 & 0xFFF, tail & (1 << 62) - 1
     return UUID(int=ms << 80 | 7 << 76 | rand_a << 64 | 2 << 62 | rand_b)
+
+
+def _chance(size: int) -> int:
+    if len(_pool) < size:
+        _pool[:] = os.urandom(_POOL_BYTES)
+    drawn = int.from_bytes(_pool[-size:])
+    del _pool[-size:]
+    return drawn
 
 
 def named_uuid(scope: UUID, name: str) -> UUID:

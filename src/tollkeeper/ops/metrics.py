@@ -120,6 +120,8 @@ class Metrics:
         if DIRECTORY not in os.environ:
             for collector in (ProcessCollector, PlatformCollector, GCCollector):
                 collector(registry=self.registry)
+        # Counted here, and shown every second: a gauge takes its lock for each request, twice.
+        self.answering = 0
         self._answered: dict[tuple[str, str, int], Counter] = {}
         self._timed: dict[str, Histogram] = {}
 
@@ -177,11 +179,11 @@ class Observed:
                 status = message["status"]
             await send(message)
 
-        self._metrics.in_flight.inc()
+        self._metrics.answering += 1
         try:
             await self._app(scope, receive, note_status)
         finally:
-            self._metrics.in_flight.dec()
+            self._metrics.answering -= 1
             route = scope.get("path_template") or _UNMATCHED
             seconds = time.perf_counter() - started
             self._metrics.note_request(scope["method"], route, status, seconds)

@@ -17,6 +17,7 @@ from typing import Any, Final
 import uvicorn
 
 from tollkeeper.http.asgi import App
+from tollkeeper.ops.corking import CorkedProtocol
 
 # Longer than the clients of the usual SDKs and proxies keep idle connections (5 to 60 s), so that
 # it is they who close them: a request sent into a connection just closed here would fail.
@@ -127,7 +128,7 @@ async def serve(
     """
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=CorkedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
