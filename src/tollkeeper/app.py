@@ -305,6 +305,7 @@ def _book_job(rooms: Rooms) -> Job:
 def _watch_job(rooms: Rooms) -> Job:
     async def watch() -> int:
         rooms.metrics.prices.set(len(rooms.books.book))
+        rooms.metrics.in_flight.set(rooms.metrics.answering)
         rooms.metrics.calls_running.set(rooms.gateway.running)
         rooms.metrics.settlements_waiting.set(rooms.meter.unsettled)
         return 0
