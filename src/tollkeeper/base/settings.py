@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
+from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct, field
 
@@ -287,6 +289,84 @@ class Stripe(Section, frozen=True):
             raise ValueError("webhook_secret is of no use without secret_key")
 
 
+class Seller(Section, frozen=True):
+    """Who you are on invoices."""
+
+    name: Annotated[str, Meta(min_length=1, description="Your company, as it is registered.")] = (
+        "Your company (set seller.name)"
+    )
+    address: Annotated[
+        list[str],
+        Meta(
+            examples=[["Harbour Street 12", "20457 Hamburg", "Germany"]],
+            description="Your address, line by line.",
+        ),
+    ] = field(default_factory=list[str])
+    country: Annotated[
+        Annotated[str, Meta(pattern="^[A-Z]{2}$", examples=["DE"])] | None,
+        Meta(description="Your country's code (ISO 3166)."),
+    ] = None
+    tax_ids: Annotated[
+        list[str],
+        Meta(
+            examples=[["VAT ID DE123456789"]],
+            description="Your tax numbers, as they are to be printed.",
+        ),
+    ] = field(default_factory=list[str])
+    email: Annotated[str | None, Meta(description="Where customers ask about an invoice.")] = None
+    register: Annotated[
+        str | None,
+        Meta(description="What law wants at the foot of your letters, such as your register."),
+    ] = None
+    entity: Annotated[
+        str,
+        Meta(
+            pattern="^[a-z0-9_-]{1,40}$",
+            description="A short name of the legal entity. Each has invoice numbers of its own.",
+        ),
+    ] = "main"
+    time_zone: Annotated[
+        str, Meta(description="Where your year ends, and the day on invoices is read.")
+    ] = "UTC"
+
+    def __post_init__(self) -> None:
+        try:
+            _ = self.zone
+        except (ValueError, OSError):
+            raise ValueError("time_zone must be a name such as Europe/Berlin") from None
+
+    @property
+    def zone(self) -> tzinfo:
+        # UTC is known where no time zones are installed, too.
+        return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
+
+
+class Invoices(Section, frozen=True):
+    """Invoices, credit notes and statements."""
+
+    language: Annotated[
+        Literal["en", "de", "fr", "es"], Meta(description="The language they are written in.")
+    ] = "en"
+    invoice_prefix: Annotated[
+        str, Meta(pattern="^[A-Z0-9]{1,10}$", description="What invoice numbers begin with.")
+    ] = "INV"
+    credit_note_prefix: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Z0-9]{1,10}$",
+            description="What numbers of credit notes begin with; the same as `invoice_prefix`,"
+            " and both are numbered in one row.",
+        ),
+    ] = "CN"
+    footer: Annotated[
+        str | None, Meta(description="A sentence at the end, such as your thanks.")
+    ] = None
+    font_dirs: Annotated[
+        list[str],
+        Meta(description="Directories with more fonts, for scripts that would be romanised."),
+    ] = field(default_factory=list[str])
+
+
 class Mail(Section, frozen=True):
     """Mails to members. Without a host there are none; notices are listed all the same."""
 
@@ -357,6 +437,8 @@ class Settings(Section, frozen=True):
     credits: Credits = field(default_factory=Credits)
     payments: Payments = field(default_factory=Payments)
     stripe: Stripe = field(default_factory=Stripe)
+    seller: Seller = field(default_factory=Seller)
+    invoices: Invoices = field(default_factory=Invoices)
     mail: Mail = field(default_factory=Mail)
     webhooks: Webhooks = field(default_factory=Webhooks)
     metering: Metering = field(default_factory=Metering)
