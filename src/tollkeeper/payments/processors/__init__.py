@@ -263,6 +263,8 @@ class Movement:
     """One line of the processor's account of us: `net = amount - fee`, negative when money left.
 
     `source_ref` names the charge, refund or dispute; `payment_ref` the payment it belongs to.
+    `given_minor` of `given_currency` is what that itself says: the line is in the currency of our
+    account, into which the processor may have changed it.
     """
 
     ref: str
@@ -275,6 +277,8 @@ class Movement:
     amount_minor: int
     fee_minor: int
     currency: str
+    given_minor: int
+    given_currency: str
     created_at: datetime
 
 

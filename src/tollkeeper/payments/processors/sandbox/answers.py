@@ -125,5 +125,7 @@ def movement_of(line: Line) -> Movement:
         amount_minor=line.amount,
         fee_minor=line.fee,
         currency=line.currency,
+        given_minor=line.amount,
+        given_currency=line.currency,
         created_at=line.created_at,
     )

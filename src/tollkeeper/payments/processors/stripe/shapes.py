@@ -218,6 +218,7 @@ def dispute_of(dispute: stripe.Dispute) -> DisputeFact:
 def movement_of(line: stripe.BalanceTransaction) -> Movement:
     source = line.source
     metadata = metadata_of(source)
+    given_minor, given_currency = _given(line)
     return Movement(
         ref=line.id,
         kind=_MOVEMENTS.get(line.reporting_category, MovementKind.OTHER),
@@ -229,5 +230,15 @@ def movement_of(line: stripe.BalanceTransaction) -> Movement:
         amount_minor=line.amount,
         fee_minor=line.fee,
         currency=line.currency.upper(),
+        given_minor=given_minor,
+        given_currency=given_currency,
         created_at=moment(line.created),
     )
+
+
+def _given(line: stripe.BalanceTransaction) -> tuple[int, str]:
+    amount: object = getattr(line.source, "amount", None)
+    currency = _optional(line.source, "currency")
+    if not isinstance(amount, int) or currency is None:
+        return line.amount, line.currency.upper()
+    return (-amount if line.amount < 0 else amount), currency.upper()
