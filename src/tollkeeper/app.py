@@ -20,6 +20,7 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper import (
     credits,  # noqa: A004 (the room's name)
+    invoices,
     jobs,
     ledger,
     metering,
@@ -34,6 +35,7 @@ from tollkeeper.db import Connection, Database, pending_on
 from tollkeeper.gateway import Gateway
 from tollkeeper.http import Api, App, Cursors, HotRoute, Idempotency, make_api
 from tollkeeper.http.store import instance_secret
+from tollkeeper.invoices import Desk, Typesetter
 from tollkeeper.metering import Meter
 from tollkeeper.notifications import Courier, MailServer, SmtpMailer
 from tollkeeper.operator import Opening
@@ -67,6 +69,7 @@ class Rooms:
     gateway: Gateway
     courier: Courier
     payments: Payments
+    invoices: Desk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +147,7 @@ async def _open_rooms(
     till = await opened.enter_async_context(
         payments.open_payments(settings, database, clock, secret, base_url)
     )
+    setter = opened.enter_context(Typesetter.open(settings.invoices.font_dirs))
     return Rooms(
         clock=clock,
         metrics=metrics,
@@ -156,6 +160,7 @@ async def _open_rooms(
         gateway=gateway,
         courier=courier,
         payments=till,
+        invoices=invoices.desk_of(settings, setter),
     )
 
 
@@ -209,6 +214,8 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
             credits.Limits(bought.purchase_min_nanos, bought.purchase_max_nanos)
         ),
         *rooms.payments.routes,
+        *invoices.invoice_routes(rooms.invoices),
+        *invoices.operator_invoice_routes(rooms.invoices),
     ]
 
 

@@ -107,6 +107,7 @@ def _operation_of(handler: HTTPRouteHandler) -> Operation:
         query=inputs.query,
         security=handler.opt.get("security", API_KEY),
         csv=handler.opt.get("csv", False),
+        other_responses=handler.opt.get("other_responses", {}),
     )
 
 

@@ -1,0 +1,57 @@
+"""What a purchase leaves on paper: invoices, credit notes, monthly statements."""
+
+from tollkeeper.invoices.desk import Desk, desk_of
+from tollkeeper.invoices.errors import CauseReused, StatementWrong
+from tollkeeper.invoices.model import (
+    Content,
+    DocumentType,
+    Invoice,
+    Line,
+    NewInvoice,
+    Numbering,
+    PaidBy,
+    Party,
+    TaxLine,
+)
+from tollkeeper.invoices.numbering import issue
+from tollkeeper.invoices.operator_routes import operator_invoice_routes
+from tollkeeper.invoices.printing import print_invoice, print_statement
+from tollkeeper.invoices.routes import invoice_routes
+from tollkeeper.invoices.statement import Month, Statement
+from tollkeeper.invoices.stating import make_statement
+from tollkeeper.invoices.store import (
+    find_by_number,
+    get_invoice,
+    invoice_of_purchase,
+    list_invoices,
+)
+from tollkeeper.invoices.typesetting import Typesetter
+
+__all__ = [
+    "CauseReused",
+    "Content",
+    "Desk",
+    "DocumentType",
+    "Invoice",
+    "Line",
+    "Month",
+    "NewInvoice",
+    "Numbering",
+    "PaidBy",
+    "Party",
+    "Statement",
+    "StatementWrong",
+    "TaxLine",
+    "Typesetter",
+    "desk_of",
+    "find_by_number",
+    "get_invoice",
+    "invoice_of_purchase",
+    "invoice_routes",
+    "issue",
+    "list_invoices",
+    "make_statement",
+    "operator_invoice_routes",
+    "print_invoice",
+    "print_statement",
+]
