@@ -16,6 +16,9 @@ class Wire(asyncio.Transport):
     def write(self, data: Any) -> None:
         self.done.append(bytes(data))
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def close(self) -> None:
         self.done.append("closed")
 
@@ -38,6 +41,17 @@ async def test_what_is_written_before_the_loop_turns_is_one_packet() -> None:
     transport.writelines([b"next ", b"one"])
     await asyncio.sleep(0)
     assert done == [b"head body", b"next one"]
+
+
+async def test_much_is_not_gathered() -> None:
+    """Or the transport could not tell a writer that never waits to stop."""
+    transport, done = await corked()
+    transport.write(b"x" * 40_000)
+    transport.write(b"y" * 40_000)
+    assert done == [b"x" * 40_000 + b"y" * 40_000]
+    assert transport.get_write_buffer_size() == 0
+    await asyncio.sleep(0)
+    assert len(done) == 1
 
 
 async def test_the_last_words_leave_before_the_end() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# Whoever writes without ever waiting must feel it when the client does not take it.
+_MOST_GATHERED: Final = 64 * 1024
 
 
 class CorkedProtocol(HttpToolsProtocol):
@@ -28,18 +31,22 @@ class Corked(asyncio.Transport):
         self._transport = transport
         self._loop = loop
         self._gathered: list[bytes] = []
+        self._size = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._gathered:
             self._loop.call_soon(self._flush)
         self._gathered.append(bytes(data))
+        self._size += len(data)
+        if self._size >= _MOST_GATHERED:
+            self._flush()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         self.write(b"".join(list_of_data))
 
     def _flush(self) -> None:
         if self._gathered:
-            gathered, self._gathered = self._gathered, []
+            gathered, self._gathered, self._size = self._gathered, [], 0
             self._transport.write(gathered[0] if len(gathered) == 1 else b"".join(gathered))
 
     def close(self) -> None:
@@ -47,7 +54,7 @@ class Corked(asyncio.Transport):
         self._transport.close()
 
     def abort(self) -> None:
-        self._gathered.clear()
+        self._gathered, self._size = [], 0
         self._transport.abort()
 
     def is_closing(self) -> bool:
@@ -69,7 +76,7 @@ class Corked(asyncio.Transport):
         self._transport.set_write_buffer_limits(high, low)
 
     def get_write_buffer_size(self) -> int:
-        return self._transport.get_write_buffer_size() + sum(map(len, self._gathered))
+        return self._transport.get_write_buffer_size() + self._size
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._transport.set_protocol(protocol)
