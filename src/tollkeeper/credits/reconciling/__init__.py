@@ -1,0 +1,1 @@
+"""Comparing the processors' books with ours: every difference is named, with what to do."""
