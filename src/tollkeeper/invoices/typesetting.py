@@ -46,8 +46,11 @@ class Typesetter:
     """Sets PDFs in threads of its own, at most `threads` at a time. The first one reads the fonts:
     those that came along, those of the system, and those of `font_dirs`."""
 
-    def __init__(self, font_dirs: Sequence[str] = (), *, threads: int = 2) -> None:
+    def __init__(
+        self, font_dirs: Sequence[str] = (), *, threads: int = 2, system_fonts: bool = True
+    ) -> None:
         self._font_dirs = font_dirs
+        self._system_fonts = system_fonts
         self._fonts: typst.Fonts | None = None
         self._directory: TemporaryDirectory[str] | None = None
         self._loading = threading.Lock()
@@ -56,8 +59,10 @@ class Typesetter:
 
     @classmethod
     @contextmanager
-    def open(cls, font_dirs: Sequence[str] = (), *, threads: int = 2) -> Generator[Typesetter]:
-        setter = cls(font_dirs, threads=threads)
+    def open(
+        cls, font_dirs: Sequence[str] = (), *, threads: int = 2, system_fonts: bool = True
+    ) -> Generator[Typesetter]:
+        setter = cls(font_dirs, threads=threads, system_fonts=system_fonts)
         try:
             yield setter
         finally:
@@ -111,7 +116,7 @@ class Typesetter:
                     font: bytes = pymupdf_fonts.myfont(name)  # pyright: ignore[reportUnknownMemberType] (untyped)
                     Path(self._directory.name, f"{name}.ttf").write_bytes(font)
                 self._fonts = typst.Fonts(
-                    include_system_fonts=True,
+                    include_system_fonts=self._system_fonts,
                     include_embedded_fonts=False,
                     font_paths=[self._directory.name, *_package_dir(_CJK), *self._font_dirs],
                 )
