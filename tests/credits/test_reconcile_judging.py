@@ -230,10 +230,6 @@ PAYMENT_BREAKS: dict[str, tuple[Callable[[Case], Case], list[tuple[Kind, About]]
         lambda case: replace(case, credits=[replace(_entry(case), amount=5)]),
         [(Kind.CREDIT_DIFFERS, About.ENTRY)],
     ),
-    "no purchase": (
-        lambda case: replace(case, purchase=None),
-        [(Kind.MISSING_HERE, About.PURCHASE)],
-    ),
     "purchase unpaid": (
         lambda case: replace(case, purchase=replace(_purchase(case), status="failed")),
         [(Kind.STATUS_DIFFERS, About.PURCHASE)],

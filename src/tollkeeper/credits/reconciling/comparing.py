@@ -80,7 +80,7 @@ async def reconcile(
         async with aclosing(cases):
             async for case in cases:
                 found.add_case(case, window)
-        orphans = store.orphans(connection, window, livemode=processor.livemode)
+        orphans = store.orphans(connection, run_id, window, livemode=processor.livemode)
         async with aclosing(orphans):
             async for orphan in orphans:
                 found.add(_without_payment(orphan))

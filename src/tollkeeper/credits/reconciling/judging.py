@@ -51,19 +51,24 @@ class _Said(NamedTuple):
 
 def _judge_payment(case: Case, window: Window) -> Iterator[Difference]:
     lines = [line for line in case.lines if line.kind is MovementKind.PAYMENT]
+    name = show_id("pay", case.payment_id)
+    if case.payment is None:
+        credited = "".join(f", but for {_entry(entry)}" for entry in _standing(case.credits))
+        for line in lines:
+            if window.holds(line.created_at):
+                found = _missing_here(line)
+                found = found._replace(said=found.said + credited)
+                yield _difference(case, About.PAYMENT, name, found)
+        return
     for found in _payment_differences(lines, case.payment, window):
-        yield _difference(case, About.PAYMENT, show_id("pay", case.payment_id), found)
+        yield _difference(case, About.PAYMENT, name, found)
 
 
 def _payment_differences(
-    lines: Sequence[Line], booked: BookedPayment | None, window: Window
+    lines: Sequence[Line], booked: BookedPayment, window: Window
 ) -> Iterator[_Said]:
     seen = [line for line in lines if window.holds(line.created_at)]
-    paid = booked is not None and booked.status is PaymentStatus.SUCCEEDED
-    if booked is None:
-        for line in seen:
-            yield _missing_here(line)
-        return
+    paid = booked.status is PaymentStatus.SUCCEEDED
     if not lines:
         if paid and booked.settled_at is not None and window.holds(booked.settled_at):
             said = f"paid here ({_minor(booked)}, {booked.ref}), no line at the processor"
@@ -108,8 +113,6 @@ def _judge_credit(case: Case, window: Window) -> Iterator[Difference]:
 def _judge_purchase(case: Case, booked: BookedPayment, at: datetime) -> Iterator[Difference]:
     bought = case.purchase
     if bought is None:
-        found = _Said(Kind.MISSING_HERE, at, "paid, and there is no purchase it is for")
-        yield _difference(case, About.PURCHASE, show_id("pay", case.payment_id), found)
         return
     name = show_id("pur", bought.purchase_id)
     if bought.status not in _PAID:

@@ -250,6 +250,10 @@ WHERE entry.kind <> 'consumption' AND entry.kind IN ('purchase', 'auto_top_up')
       SELECT FROM payment
       WHERE payment.org_id = entry.org_id AND payment.subject_id = {_PURCHASE_NAMED})
   AND NOT EXISTS (
+      SELECT FROM reconciliation_line AS line
+      WHERE line.run_id = %(run_id)s AND line.org_id = entry.org_id
+        AND line.payment_id = {_PAYMENT_NAMED})
+  AND NOT EXISTS (
       SELECT FROM entry AS later
       WHERE later.org_id = entry.org_id AND later.wallet_id = entry.wallet_id
         AND later.reverses_seq = entry.seq)
@@ -300,9 +304,14 @@ class Orphan(NamedTuple):
 
 
 async def orphans(
-    connection: Connection, window: Window, *, livemode: bool
+    connection: Connection, run_id: UUID, window: Window, *, livemode: bool
 ) -> AsyncGenerator[Orphan]:
-    asked = {"since": window.since, "until": window.until, "livemode": livemode}
+    asked = {
+        "run_id": run_id,
+        "since": window.since,
+        "until": window.until,
+        "livemode": livemode,
+    }
     async with connection.cursor() as cursor:
         async for row in cursor.stream(_ORPHANS, asked):
             yield Orphan(*row)
