@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "grant": ("credit", "Give an organization credit."),
     "adjust": ("credit", "Correct a balance by an entry."),
     "refund": ("credit", "Take refunded credit off a balance."),
+    "invoice": ("invoice", "List, show and download invoices and credit notes."),
     "price": ("price", "Import, compare, publish and list prices; re-rate usage."),
     "verify": ("verify", "Prove the books: replay every entry and every cost."),
     "export": ("export", "Write usage, entries or the audit log as CSV or NDJSON."),
