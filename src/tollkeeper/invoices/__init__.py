@@ -22,7 +22,6 @@ from tollkeeper.invoices.stating import make_statement
 from tollkeeper.invoices.store import (
     find_by_number,
     get_invoice,
-    invoice_of_purchase,
     list_invoices,
 )
 from tollkeeper.invoices.typesetting import Typesetter
@@ -46,7 +45,6 @@ __all__ = [
     "desk_of",
     "find_by_number",
     "get_invoice",
-    "invoice_of_purchase",
     "invoice_routes",
     "issue",
     "list_invoices",

@@ -35,6 +35,17 @@ def show_minor(minor: int, currency: str, language: Language) -> str:
     return format_currency(to_nanos(minor, currency) * _NANO, currency, locale=language)
 
 
+def show_nanos(nanos: int, currency: str, language: Language) -> str:
+    """Write credit with all its decimals: `$25.00`, `1,000.00 DIEM`."""
+    decimals = max(_CENTS, _decimals_needed([nanos]))
+    if currency == "USD":
+        pattern = f"¤#,##0.{'0' * decimals}" if language == "en" else f"#,##0.{'0' * decimals} ¤"
+        return format_currency(
+            nanos * _NANO, currency, format=pattern, locale=language, currency_digits=False
+        )
+    return f"{_exact(nanos, decimals, language)} {currency}"
+
+
 def invoice_data(invoice: Invoice, zone: tzinfo) -> Data:
     """Say what the template prints of an invoice or a credit note."""
     content, words = invoice.content, WORDS[invoice.content.language]
@@ -209,10 +220,13 @@ def _decimals_of(statement: Statement) -> int:
     amounts = [statement.opening_nanos, statement.closing_nanos, statement.consumed_nanos]
     amounts += [moved.amount_nanos for moved in statement.movements]
     amounts += [cost.amount_nanos for cost in statement.consumption]
-    finest = next(
+    return max(_CENTS, _decimals_needed(amounts))
+
+
+def _decimals_needed(amounts: Sequence[int]) -> int:
+    return next(
         n for n in range(_DECIMALS + 1) if not any(a % 10 ** (_DECIMALS - n) for a in amounts)
     )
-    return max(_CENTS, finest)
 
 
 def _exact(nanos: int, decimals: int, language: Language) -> str:

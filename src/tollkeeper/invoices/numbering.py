@@ -7,7 +7,7 @@ from datetime import datetime
 from tollkeeper.db import Connection
 from tollkeeper.invoices import store
 from tollkeeper.invoices.errors import CauseReused
-from tollkeeper.invoices.model import Invoice, NewInvoice, Numbering, Place
+from tollkeeper.invoices.model import DocumentType, Invoice, NewInvoice, Numbering, Place
 
 
 async def issue(tx: Connection, new: NewInvoice, numbering: Numbering, now: datetime) -> Invoice:
@@ -19,12 +19,7 @@ async def issue(tx: Connection, new: NewInvoice, numbering: Numbering, now: date
     first = await store.find_by_cause(tx, new.org_id, new.cause)
     if first is not None:
         return _same(first, new)
-    place = Place(
-        entity=numbering.entity,
-        livemode=new.livemode,
-        series=numbering.series_of(new.type),
-        year=now.astimezone(numbering.zone).year,
-    )
+    place = _place(new.type, numbering, now, livemode=new.livemode)
     number = await store.lock_series(tx, place) + 1
     # Whoever held the lock before may have issued for this very cause.
     first = await store.find_by_cause(tx, new.org_id, new.cause)
@@ -32,6 +27,23 @@ async def issue(tx: Connection, new: NewInvoice, numbering: Numbering, now: date
         return _same(first, new)
     await store.insert_invoice(tx, new, place, number, now)
     return await store.get_invoice(tx, new.org_id, new.invoice_id)
+
+
+async def lock_numbers(
+    tx: Connection, kind: DocumentType, numbering: Numbering, now: datetime, *, livemode: bool
+) -> None:
+    """Let nobody else issue such a document until the transaction ends: what has been issued so
+    far is then all there is."""
+    await store.lock_series(tx, _place(kind, numbering, now, livemode=livemode))
+
+
+def _place(kind: DocumentType, numbering: Numbering, now: datetime, *, livemode: bool) -> Place:
+    return Place(
+        entity=numbering.entity,
+        livemode=livemode,
+        series=numbering.series_of(kind),
+        year=now.astimezone(numbering.zone).year,
+    )
 
 
 def _same(first: Invoice, new: NewInvoice) -> Invoice:

@@ -56,10 +56,6 @@ FIND_BY_CAUSE: Final[LiteralString] = (
 FIND_BY_NUMBER: Final[LiteralString] = (
     _INVOICE + "WHERE i.org_id = %(org_id)s AND i.number = %(number)s"
 )
-INVOICE_OF_PURCHASE: Final[LiteralString] = (
-    _INVOICE
-    + "WHERE i.org_id = %(org_id)s AND i.purchase_id = %(purchase_id)s AND i.type = 'invoice'"
-)
 LIST_INVOICES: Final[LiteralString] = (
     _INVOICE
     + """
@@ -72,12 +68,10 @@ ORDER BY i.invoice_id DESC
 LIMIT %(limit)s
 """
 )
-# What credit notes have given back of an invoice so far.
-CREDITED: Final[LiteralString] = """
-SELECT coalesce(sum(net_minor), 0)::bigint, coalesce(sum(tax_minor), 0)::bigint
-FROM invoice
-WHERE org_id = %(org_id)s AND corrects_id = %(invoice_id)s
-"""
+CREDIT_NOTES_OF: Final[LiteralString] = (
+    _INVOICE
+    + "WHERE i.org_id = %(org_id)s AND i.corrects_id = %(invoice_id)s ORDER BY i.invoice_id"
+)
 
 SNAPSHOT: Final[LiteralString] = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
@@ -208,13 +202,6 @@ async def find_by_number(connection: Connection, org_id: UUID, number: str) -> I
     return await _find(connection, FIND_BY_NUMBER, {"org_id": org_id, "number": number})
 
 
-async def invoice_of_purchase(
-    connection: Connection, org_id: UUID, purchase_id: UUID
-) -> Invoice | None:
-    asked = {"org_id": org_id, "purchase_id": purchase_id}
-    return await _find(connection, INVOICE_OF_PURCHASE, asked)
-
-
 async def list_invoices(
     connection: Connection,
     org_id: UUID,
@@ -239,11 +226,11 @@ async def list_invoices(
     ]
 
 
-async def credited(connection: Connection, org_id: UUID, invoice_id: UUID) -> tuple[int, int]:
-    """Return what credit notes have given back of an invoice: net and tax."""
+async def credit_notes_of(connection: Connection, org_id: UUID, invoice_id: UUID) -> list[Invoice]:
+    """Return what corrects an invoice."""
     asked = {"org_id": org_id, "invoice_id": invoice_id}
-    row = await (await connection.execute(CREDITED, asked)).fetchone()
-    return (0, 0) if row is None else (row[0], row[1])
+    found = await connection.execute(CREDIT_NOTES_OF, asked)
+    return [_invoice(row) for row in await found.fetchall()]
 
 
 async def begin_snapshot(tx: Connection) -> None:
