@@ -105,7 +105,8 @@ async def open_app(
         await opened.enter_async_context(repeated.running())
         if with_jobs:
             handlers = job_handlers(settings, rooms)
-            await opened.enter_async_context(jobs.working(rooms.database, handlers))
+            schedules = credits.reconciliation_schedules(rooms.payments.till)
+            await opened.enter_async_context(jobs.working(rooms.database, handlers, schedules))
         api = _make_api(settings, rooms, repeated)
         yield Tollkeeper(asgi=Observed(api, rooms.metrics), api=api, jobs=repeated, rooms=rooms)
 
@@ -213,6 +214,7 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *credits.purchase_routes(
             credits.Limits(bought.purchase_min_nanos, bought.purchase_max_nanos)
         ),
+        *credits.reconciliation_routes(rooms.payments.till),
         *rooms.payments.routes,
         *invoices.invoice_routes(rooms.invoices),
         *invoices.operator_invoice_routes(rooms.invoices),
@@ -280,6 +282,12 @@ def background_jobs(rooms: Rooms) -> list[Job]:
         *(Job(*told) for told in metering.usage_jobs(database, rooms.meter)),
         *(Job(*told) for told in jobs.job_upkeep(database)),
         *(Job(*chore) for chore in rooms.payments.chores),
+        *(
+            Job(*chore)
+            for chore in credits.reconciliation_chores(
+                rooms.payments.till, rooms.metrics.note_reconciliation
+            )
+        ),
     ]
 
 

@@ -28,6 +28,8 @@ COMMANDS: Final = {
     "refund": ("credit", "Take refunded credit off a balance."),
     "invoice": ("invoice", "List, show and download invoices and credit notes."),
     "price": ("price", "Import, compare, publish and list prices; re-rate usage."),
+    "reconcile": ("reconcile", "Compare the payment processor's books with ours."),
+    "webhooks": ("webhooks", "List what processors told us, and have it handled again."),
     "verify": ("verify", "Prove the books: replay every entry and every cost."),
     "export": ("export", "Write usage, entries or the audit log as CSV or NDJSON."),
     "backup": ("backup", "Write the whole database to a file."),
@@ -74,9 +76,9 @@ class Commands(click.Group):
 def tollkeeper(context: click.Context, config: Path | None, data_dir: Path | None) -> None:
     """Prepaid credits for AI APIs.
 
-    Begin with `tollkeeper up`. Exit status: 0 done; 1 `verify` or `doctor` found something; 2 the
-    command line or the settings are wrong; 3 refused, or there is no such thing; 4 the database
-    or the address cannot be had; 5 a fault of Tollkeeper; 130 stopped by Ctrl-C.
+    Begin with `tollkeeper up`. Exit status: 0 done; 1 `verify`, `reconcile` or `doctor` found
+    something; 2 the command line or the settings are wrong; 3 refused, or there is no such thing;
+    4 the database or the address cannot be had; 5 a fault of Tollkeeper; 130 stopped by Ctrl-C.
     """
     from tollkeeper.cli.installation import Installation
 

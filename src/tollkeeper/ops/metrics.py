@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Final, Literal, NamedTuple, cast
 
 from prometheus_client import (
@@ -116,6 +117,7 @@ class Metrics:
         self.prices = self._gauge(
             "tollkeeper_price_versions", "Price versions in the book that is sold by.", mode="max"
         )
+        self.differences, self.reconciled_at = self._reconciliation()
         self._gauge("tollkeeper_info", "Always 1.", ("version",), mode="max").labels(version).set(1)
         if DIRECTORY not in os.environ:
             for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -124,6 +126,23 @@ class Metrics:
         self.answering = 0
         self._answered: dict[tuple[str, str, int], Counter] = {}
         self._timed: dict[str, Histogram] = {}
+
+    def _reconciliation(self) -> tuple[Gauge, Gauge]:
+        labels = ("processor", "mode")
+        return (
+            self._gauge(
+                "tollkeeper_reconciliation_differences",
+                "Differences that the last reconciliation of a processor found; 0 is clean.",
+                labels,
+                mode="max",
+            ),
+            self._gauge(
+                "tollkeeper_reconciliation_last_timestamp_seconds",
+                "When a processor was last reconciled, in seconds since 1970.",
+                labels,
+                mode="max",
+            ),
+        )
 
     def _gauge(
         self,
@@ -152,6 +171,13 @@ class Metrics:
         self.job_runs.labels(name, "failed" if failure else "ok").inc()
         if failure is None:
             self.job_succeeded_at.labels(name).set(time.time())
+
+    def note_reconciliation(
+        self, processor: str, *, livemode: bool, differences: int, ended_at: datetime
+    ) -> None:
+        labels = (processor, "live" if livemode else "test")
+        self.differences.labels(*labels).set(differences)
+        self.reconciled_at.labels(*labels).set(ended_at.timestamp())
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format, of all workers."""

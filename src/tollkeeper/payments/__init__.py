@@ -13,6 +13,7 @@ from tollkeeper.payments.errors import (
 from tollkeeper.payments.handlers import Handlers
 from tollkeeper.payments.inbox.handling import Which, catch_up, handle_pending, replay
 from tollkeeper.payments.inbox.store import EventState
+from tollkeeper.payments.inbox.store import newest as newest_events
 from tollkeeper.payments.methods.customers import describe as describe_customer
 from tollkeeper.payments.methods.keeping import (
     Owner,
@@ -82,6 +83,7 @@ __all__ = [
     "intend_payment",
     "intend_refund",
     "list_methods",
+    "newest_events",
     "open_page",
     "open_payments",
     "payments_of",

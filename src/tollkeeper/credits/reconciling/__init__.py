@@ -1,1 +1,22 @@
 """Comparing the processors' books with ours: every difference is named, with what to do."""
+
+from tollkeeper.credits.reconciling.comparing import reconcile
+from tollkeeper.credits.reconciling.daily import (
+    reconciliation_chores,
+    reconciliation_schedules,
+    usual_window,
+)
+from tollkeeper.credits.reconciling.model import Difference, Reconciliation, Window
+from tollkeeper.credits.reconciling.routes import ReconciliationOut, reconciliation_routes
+
+__all__ = [
+    "Difference",
+    "Reconciliation",
+    "ReconciliationOut",
+    "Window",
+    "reconcile",
+    "reconciliation_chores",
+    "reconciliation_routes",
+    "reconciliation_schedules",
+    "usual_window",
+]
