@@ -241,3 +241,19 @@ def test_migrating_says_what_it_did(command: Command, empty_database_url: str) -
     assert first.out.splitlines()[0] == "0001_ledger.sql"
     again = command("migrate", "--json", DATABASE_URL=empty_database_url)
     assert again.json == {"applied": []}
+
+
+def test_mark_ups_are_set_listed_and_taken_away(command: Command) -> None:
+    command("price", "markup", "--percent", "20")
+    openai = ("price", "markup", "--provider", "openai")
+    command(*openai, "--percent", "-5.5", "--fixed", "0.001")
+    command(*openai, "--remove", "--from", "2100-01-01")
+    listed = command("price", "markup", "--json").json
+    assert [(row["provider"], row["percent"], row["fixed"]) for row in listed] == [
+        ("", 20, 0),
+        ("openai", -5.5, 0.001),
+        ("openai", None, None),
+    ]
+    assert "everything" in command("price", "markup").out
+    late = command("price", "markup", "--percent", "1", "--from", "2020-01-01", status=3)
+    assert "must not be in the past" in late.err

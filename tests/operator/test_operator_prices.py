@@ -92,3 +92,50 @@ async def test_customers_do_not_publish(whole: Whole, customer: Customer) -> Non
     body = {"file": FILE, "reason": "cheaper"}
     answer = await whole.ask("POST", "/operator/prices", customer.keys["live ADMIN"], body)
     assert answer.status == 401
+
+
+async def mark_up(whole: Whole, **more: Any) -> Any:
+    return await whole.operate("POST", "/markups", {"reason": "margin", **more})
+
+
+async def cost_becomes(whole: Whole, customer: Customer, cost: str) -> None:
+    """Wait until a call of the SKU costs this: prices are read anew every second."""
+    asked = {"sku": "generate_sql", "usage": {"request": 1}}
+    async with asyncio.timeout(10):
+        while True:
+            told = await whole.ask("POST", "/metering/estimate", customer.keys["test ADMIN"], asked)
+            if told.status == 200 and str(told.json["cost"]) == cost:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_a_mark_up_is_sold_by_from_its_moment_and_can_be_taken_away(
+    whole: Whole, customer: Customer
+) -> None:
+    await publish(whole, FILE)
+    set_ = await mark_up(whole, provider="own", model="generate_sql", percent=20, fixed=0.01)
+    assert (set_.status, set_.json["percent"], set_.json["fixed"]) == (201, 20, "0.01")
+    to_come = await mark_up(whole, percent=-10, **{"from": "2100-01-01T00:00:00Z"})
+    assert to_come.status == 201
+    await cost_becomes(whole, customer, "0.31")
+    assert (await mark_up(whole, provider="own", model="generate_sql", remove=True)).status == 201
+    await cost_becomes(whole, customer, "0.25")
+    listed = (await whole.operate("GET", "/markups")).json["data"]
+    assert [(row["model"], row["percent"]) for row in listed] == [
+        ("", -10),
+        ("generate_sql", None),
+        ("generate_sql", 20),
+    ]
+
+
+async def test_a_mark_up_that_cannot_be_is_refused_by_the_field(whole: Whole) -> None:
+    for said, field in (
+        ({"percent": 5, "from": "2020-01-01T00:00:00Z"}, "from"),
+        ({"percent": 1.23456}, "percent"),
+        ({"percent": 5, "model": "gpt-5"}, "provider"),
+        ({"percent": 5, "plan": "pro", "provider": "openai"}, "plan"),
+        ({"fixed": -1}, "fixed"),
+    ):
+        refused = await mark_up(whole, **said)
+        assert refused.status == 400, (said, refused.json)
+        assert field in refused.json["details"], (said, refused.json)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from tollkeeper.cli.installation import Installation
+from tollkeeper.cli.markup import markup_command
 from tollkeeper.cli.naming import Moment
 from tollkeeper.cli.output import (
     Progress,
@@ -39,6 +40,9 @@ def price_command() -> None:
 
     A price is never changed: it is followed by another from a later date.
     """
+
+
+price_command.add_command(markup_command)
 
 
 @price_command.command("list")

@@ -15,6 +15,7 @@ from tollkeeper.operator.acts import (
     set_overdraft,
     unfreeze,
 )
+from tollkeeper.operator.markups import MarkupOut, markup_of, set_markup
 from tollkeeper.operator.prices import compare_with_library, publish_prices
 from tollkeeper.operator.routes import credit_routes
 from tollkeeper.operator.shapes import PriceOut
@@ -22,6 +23,7 @@ from tollkeeper.operator.shapes import PriceOut
 __all__ = [
     "Act",
     "Balance",
+    "MarkupOut",
     "Opening",
     "PriceOut",
     "adjust",
@@ -31,10 +33,12 @@ __all__ = [
     "find_balance",
     "freeze",
     "grant",
+    "markup_of",
     "note",
     "open_balances",
     "publish_prices",
     "refund",
+    "set_markup",
     "set_overdraft",
     "unfreeze",
 ]

@@ -24,6 +24,7 @@ from tollkeeper.http import OPERATOR_KEY, read_path_id, run_id_of
 from tollkeeper.ledger import InsufficientCredits, LotKind, NewLot
 from tollkeeper.operator import acts, prices
 from tollkeeper.operator.acts import Act, Balance
+from tollkeeper.operator.markups import MARKUP_ROUTES
 from tollkeeper.operator.shapes import (
     Adjustment,
     BalanceOut,
@@ -59,6 +60,7 @@ def credit_routes(currencies: Collection[str]) -> list[ControllerRouterHandler]:
         publish_prices,
         preview_import,
         import_prices,
+        *MARKUP_ROUTES,
     ]
     return [
         Router(

@@ -31,6 +31,7 @@ from tollkeeper.pricing.store import (
     load_book,
     publish,
     publish_markup,
+    read_markups,
 )
 from tollkeeper.pricing.units import (
     INPUT_TOKENS,
@@ -85,6 +86,7 @@ __all__ = [
     "rate",
     "read_catalogue",
     "read_genai_prices",
+    "read_markups",
     "read_price_file",
     "recompute",
     "render_diff",

@@ -166,8 +166,12 @@ async def load_book(tx: Connection) -> Book:
     # The revision first: what is published meanwhile makes it look old, never new.
     revision = await read_revision(tx)
     versions = await _read_versions(tx)
-    changes = [_change(row) for row in await (await tx.execute(_READ_MARKUPS)).fetchall()]
-    return Book(versions, dated_markups(changes), revision)
+    return Book(versions, dated_markups(await read_markups(tx)), revision)
+
+
+async def read_markups(tx: Connection) -> list[MarkupChange]:
+    """Read every mark-up, past and to come, oldest first."""
+    return [_change(row) for row in await (await tx.execute(_READ_MARKUPS)).fetchall()]
 
 
 async def find_altered(tx: Connection) -> list[PriceVersion]:
