@@ -149,6 +149,9 @@ async def _open_rooms(
         payments.open_payments(settings, database, clock, secret, base_url)
     )
     setter = opened.enter_context(Typesetter.open(settings.invoices.font_dirs))
+    desk = invoices.desk_of(settings, setter)
+    # The last to hear of anything: it locks the row that all invoices are numbered by.
+    invoices.hear_of_money_back(till.till.handlers, desk)
     return Rooms(
         clock=clock,
         metrics=metrics,
@@ -161,7 +164,7 @@ async def _open_rooms(
         gateway=gateway,
         courier=courier,
         payments=till,
-        invoices=invoices.desk_of(settings, setter),
+        invoices=desk,
     )
 
 

@@ -1,7 +1,9 @@
 """What a purchase leaves on paper: invoices, credit notes, monthly statements."""
 
+from tollkeeper.invoices.composing import Sale
 from tollkeeper.invoices.desk import Desk, desk_of
 from tollkeeper.invoices.errors import CauseReused, StatementWrong
+from tollkeeper.invoices.issuing import hear_of_money_back, issue_sale
 from tollkeeper.invoices.model import (
     Content,
     DocumentType,
@@ -38,6 +40,7 @@ __all__ = [
     "Numbering",
     "PaidBy",
     "Party",
+    "Sale",
     "Statement",
     "StatementWrong",
     "TaxLine",
@@ -45,8 +48,10 @@ __all__ = [
     "desk_of",
     "find_by_number",
     "get_invoice",
+    "hear_of_money_back",
     "invoice_routes",
     "issue",
+    "issue_sale",
     "list_invoices",
     "make_statement",
     "operator_invoice_routes",

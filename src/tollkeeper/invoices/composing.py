@@ -131,6 +131,31 @@ def compose_credit_note(
     )
 
 
+def compose_reinstatement(desk: Desk, note: Invoice, invoice_id: UUID) -> NewInvoice:
+    """Make good a credit note whose money came back: an invoice of the same amounts."""
+    words = WORDS[note.content.language]
+    line = Line(
+        description=words["refund_failed"].format(number=note.number), net_minor=note.net_minor
+    )
+    return NewInvoice(
+        org_id=note.org_id,
+        invoice_id=invoice_id,
+        livemode=note.livemode,
+        type=DocumentType.INVOICE,
+        cause=f"{note.cause}:failed",
+        currency=note.currency,
+        purchase_id=note.purchase_id,
+        content=Content(
+            seller=desk.seller,
+            buyer=note.content.buyer,
+            lines=(line,),
+            taxes=note.content.taxes,
+            footer=desk.footer,
+            language=note.content.language,
+        ),
+    )
+
+
 def _taxes_back(
     invoice: Invoice, notes: Sequence[Invoice], before: int, back_minor: int
 ) -> list[TaxLine]:

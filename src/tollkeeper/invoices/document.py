@@ -81,7 +81,7 @@ def invoice_data(invoice: Invoice, zone: tzinfo) -> Data:
         ],
         "total_label": words["total_credited"] if credit else words["total"],
         "all_amounts": words["all_amounts"].format(currency=invoice.currency),
-        "paid_by": _paid_by(content, zone, "refunded_to" if credit else "paid_by"),
+        "paid_by": _paid_by(content, zone, credit=credit),
         "notes": _notes(invoice, words),
         "footer": content.footer,
         "foot": content.seller.register or content.seller.name,
@@ -112,14 +112,17 @@ def _notes(invoice: Invoice, words: Words) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _paid_by(content: Content, zone: tzinfo, sentence: str) -> str | None:
+def _paid_by(content: Content, zone: tzinfo, *, credit: bool) -> str | None:
     paid, words = content.paid_by, WORDS[content.language]
     if paid is None:
         return None
-    method = _BRANDS.get(paid.method, words["card"] if paid.method == "card" else paid.method)
+    date = _day(paid.at, zone, content.language)
+    if paid.method is None:
+        return words["refunded_on" if credit else "paid_on"].format(date=date)
+    method = words["card"] if paid.method == "card" else _BRANDS.get(paid.method, paid.method)
     if paid.last4 is not None:
         method = words["ending"].format(brand=method, last4=paid.last4)
-    return words[sentence].format(date=_day(paid.at, zone, content.language), method=method)
+    return words["refunded_to" if credit else "paid_by"].format(date=date, method=method)
 
 
 def _party(party: Party, label: str) -> Data:

@@ -56,9 +56,9 @@ class TaxLine(Struct, frozen=True, kw_only=True):
 
 
 class PaidBy(Struct, frozen=True, kw_only=True):
-    """What it was paid with, such as visa and 4242."""
+    """What it was paid with, such as visa and 4242; `method` is None when it is not known."""
 
-    method: str
+    method: str | None
     last4: str | None
     at: datetime
 

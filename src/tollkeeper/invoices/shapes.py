@@ -78,7 +78,7 @@ class TaxLineOut(Out, frozen=True):
 
 
 class PaidByOut(Out, frozen=True):
-    method: str
+    method: str | None
     last4: str | None
     at: datetime
 

@@ -14,6 +14,7 @@ from tollkeeper.base.ids import show_id
 from tollkeeper.db import Connection
 from tollkeeper.invoices.model import Content, DocumentType, Invoice, NewInvoice, Place
 from tollkeeper.invoices.statement import Bounds, Movement, SkuCost
+from tollkeeper.payments.model import Payment
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Content).decode
@@ -72,6 +73,16 @@ CREDIT_NOTES_OF: Final[LiteralString] = (
     _INVOICE
     + "WHERE i.org_id = %(org_id)s AND i.corrects_id = %(invoice_id)s ORDER BY i.invoice_id"
 )
+
+# The copy of the method as it was kept, also of one that was removed since.
+METHOD_OF_PAYMENT: Final[LiteralString] = """
+SELECT coalesce(brand, kind), last4
+FROM payment_method
+WHERE org_id = %(org_id)s AND livemode = %(livemode)s AND processor = %(processor)s
+  AND (method_id = %(method_id)s OR ref = %(ref)s)
+ORDER BY ref = %(ref)s DESC
+LIMIT 1
+"""
 
 SNAPSHOT: Final[LiteralString] = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
@@ -231,6 +242,19 @@ async def credit_notes_of(connection: Connection, org_id: UUID, invoice_id: UUID
     asked = {"org_id": org_id, "invoice_id": invoice_id}
     found = await connection.execute(CREDIT_NOTES_OF, asked)
     return [_invoice(row) for row in await found.fetchall()]
+
+
+async def method_of_payment(tx: Connection, payment: Payment) -> tuple[str, str | None] | None:
+    """Return the brand, or else the kind, and the last digits of what a payment was made with."""
+    asked = {
+        "org_id": payment.org_id,
+        "livemode": payment.livemode,
+        "processor": payment.processor,
+        "method_id": payment.method_id,
+        "ref": payment.method_ref,
+    }
+    row = await (await tx.execute(METHOD_OF_PAYMENT, asked)).fetchone()
+    return None if row is None else (row[0], row[1])
 
 
 async def begin_snapshot(tx: Connection) -> None:

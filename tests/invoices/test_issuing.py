@@ -1,0 +1,205 @@
+"""A payment's fate on paper: each change told as often as it likes, each document issued once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from documents import BUYER, NOW, SELLER
+
+from tollkeeper import invoices
+from tollkeeper.base.ids import uuid7
+from tollkeeper.base.settings import Settings
+from tollkeeper.db import Connection, Database
+from tollkeeper.invoices import Desk, DocumentType, Invoice, TaxLine, Typesetter, desk_of
+from tollkeeper.invoices.composing import Sale
+from tollkeeper.invoices.issuing import hear_of_money_back, issue_sale
+from tollkeeper.payments import Handlers
+from tollkeeper.payments.model import (
+    Dispute,
+    DisputeChanged,
+    DisputeStatus,
+    Payment,
+    PaymentStatus,
+    Refund,
+    RefundChanged,
+    RefundStatus,
+)
+
+DESK: Desk = replace(desk_of(Settings(), Typesetter()), seller=SELLER)
+ORG = uuid7()
+PURCHASE = uuid7()
+
+
+def handlers() -> Handlers:
+    made = Handlers()
+    hear_of_money_back(made, DESK)
+    return made
+
+
+def payment(**changes: Any) -> Payment:
+    nothing: dict[str, Any] = dict.fromkeys(Payment.__slots__)
+    said: dict[str, Any] = {
+        "org_id": ORG,
+        "payment_id": uuid7(),
+        "livemode": False,
+        "processor": "sandbox",
+        "subject_id": PURCHASE,
+        "status": PaymentStatus.SUCCEEDED,
+        "amount_minor": 11_900,
+        "currency": "USD",
+        "method_ref": "pm_1",
+        "intended_at": NOW,
+        "settled_at": NOW,
+    }
+    return Payment(**(nothing | said | changes))
+
+
+def refund(amount_minor: int, status: RefundStatus = RefundStatus.SUCCEEDED) -> Refund:
+    return Refund(
+        org_id=ORG,
+        refund_id=uuid7(),
+        payment_id=uuid7(),
+        livemode=False,
+        processor="sandbox",
+        ours=True,
+        status=status,
+        amount_minor=amount_minor,
+        currency="USD",
+        reason="Wrong amount",
+        ref="re_1",
+        failure_detail=None,
+        intended_at=NOW,
+        settled_at=NOW,
+        version=1,
+    )
+
+
+def dispute(amount_minor: int, status: DisputeStatus) -> Dispute:
+    return Dispute(
+        org_id=ORG,
+        dispute_id=uuid7(),
+        payment_id=uuid7(),
+        livemode=False,
+        processor="sandbox",
+        ref="dp_1",
+        status=status,
+        amount_minor=amount_minor,
+        currency="USD",
+        reason="fraudulent",
+        evidence_due_at=None,
+        opened_at=NOW,
+        settled_at=NOW,
+        version=1,
+    )
+
+
+async def sell(database: Database) -> Invoice:
+    sale = Sale(
+        org_id=ORG,
+        purchase_id=PURCHASE,
+        livemode=False,
+        automatic=False,
+        credit_nanos=95_000_000_000,
+        credit_currency="USD",
+        currency="USD",
+        price_minor=9_500,
+        fee_minor=500,
+        taxes=(TaxLine(label="VAT 19 %", rate_ppm=190_000, base_minor=10_000, tax_minor=1_900),),
+        buyer=BUYER,
+        paid_by=None,
+    )
+    async with database.transaction() as tx:
+        return await issue_sale(tx, DESK, sale, payment())
+
+
+async def tell(database: Database, change: Any) -> None:
+    async with database.transaction() as tx:
+        await handlers().tell(tx, change)
+
+
+async def documents(database: Database, org_id: UUID = ORG) -> list[Invoice]:
+    async with database.connection() as connection:
+        found = await invoices.list_invoices(
+            connection, org_id, livemode=None, below=None, limit=100
+        )
+    return found[::-1]
+
+
+async def test_a_sale_has_one_invoice_that_says_how_it_was_paid(
+    database: Database, owner: Connection
+) -> None:
+    await owner.execute(
+        "INSERT INTO payment_method (org_id, method_id, livemode, processor, ref, kind, brand,"
+        " last4, is_default, added_at, removed_at)"
+        " VALUES (%s, %s, false, 'sandbox', 'pm_1', 'card', 'visa', '4242', false, %s, %s)",
+        (ORG, uuid7(), NOW, NOW),
+    )
+    invoice = await sell(database)
+    assert await sell(database) == invoice
+    assert (invoice.number, invoice.total_minor) == ("TEST-INV-2026-000001", 11_900)
+    said = invoice.content
+    assert [line.description for line in said.lines] == ["Prepaid credit", "Payment processing fee"]
+    assert said.lines[0].detail == "$95.00 of API credit"
+    assert said.paid_by is not None
+    assert (said.paid_by.method, said.paid_by.last4) == ("visa", "4242")
+    assert await documents(database) == [invoice]
+
+
+async def test_refunds_in_parallel_come_to_the_invoice_and_no_further(database: Database) -> None:
+    await sell(database)
+    refunds = [refund(2_000) for _ in range(7)]
+    changes = [RefundChanged(r, payment(), RefundStatus.PENDING) for r in refunds for _ in range(2)]
+    await asyncio.gather(*(tell(database, change) for change in changes))
+    invoice, *notes = await documents(database)
+    assert {note.corrects_number for note in notes} == {invoice.number}
+    numbers = sorted(note.number for note in notes)
+    assert numbers == [f"TEST-CN-2026-{n:06}" for n in range(1, 7)]
+    assert sum(note.net_minor for note in notes) == invoice.net_minor
+    assert sum(note.tax_minor for note in notes) == invoice.tax_minor
+    assert {note.content.reason for note in notes} == {"Wrong amount"}
+
+
+async def test_only_a_lost_dispute_is_on_paper(database: Database) -> None:
+    await sell(database)
+    lost = dispute(11_900, DisputeStatus.LOST)
+    opened = replace(lost, status=DisputeStatus.OPEN)
+    for change in (
+        DisputeChanged(opened, payment(), None),
+        DisputeChanged(replace(lost, status=DisputeStatus.WON), payment(), DisputeStatus.OPEN),
+    ):
+        await tell(database, change)
+    assert len(await documents(database)) == 1
+    for _ in range(3):
+        await tell(database, DisputeChanged(lost, payment(), DisputeStatus.OPEN))
+    _, note = await documents(database)
+    assert (note.type, note.total_minor) == (DocumentType.CREDIT_NOTE, 11_900)
+    assert note.content.lines[0].description == "Payment taken back by the bank"
+
+
+async def test_a_refund_that_comes_back_is_invoiced_again_and_may_be_refunded_again(
+    database: Database,
+) -> None:
+    await sell(database)
+    first = refund(11_900)
+    await tell(database, RefundChanged(first, payment(), RefundStatus.PENDING))
+    failed = replace(first, status=RefundStatus.FAILED)
+    for _ in range(2):
+        await tell(database, RefundChanged(failed, payment(), RefundStatus.SUCCEEDED))
+    sold, note, again = await documents(database)
+    assert (again.type, again.total_minor) == (DocumentType.INVOICE, sold.total_minor)
+    assert note.number in again.content.lines[0].description
+    await tell(database, RefundChanged(refund(5_000), payment(), RefundStatus.PENDING))
+    *_, second = await documents(database)
+    assert (second.corrects_number, second.total_minor) == (again.number, 5_000)
+
+
+async def test_what_did_not_happen_is_not_on_paper(database: Database) -> None:
+    """A refund that failed, and one of a purchase from before there were invoices."""
+    failed = refund(100, RefundStatus.FAILED)
+    await tell(database, RefundChanged(failed, payment(), RefundStatus.PENDING))
+    stranger = payment(subject_id=uuid7())
+    await tell(database, RefundChanged(refund(100), stranger, RefundStatus.PENDING))
+    assert await documents(database) == []
