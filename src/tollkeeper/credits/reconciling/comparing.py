@@ -14,8 +14,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-import structlog
-
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.money import Money
 from tollkeeper.credits.reconciling import store
@@ -42,8 +40,6 @@ SETTLED: Final = timedelta(hours=1)
 _PAGE: Final = 1_000
 _MOST_NAMED: Final = 1_000
 _STALE: Final = timedelta(days=1)
-
-_log = structlog.stdlib.get_logger(__name__)
 
 Progress = Callable[[int], None]
 
@@ -89,7 +85,6 @@ async def reconcile(
         await store.insert(connection, made)
     finally:
         await connection.close()
-    _tell(made)
     return made
 
 
@@ -113,20 +108,6 @@ def _without_payment(orphan: store.Orphan) -> Difference:
         org_id=orphan.org_id,
         payment_id=None,
         said=f"credits {Money(orphan.amount)} for {orphan.source or 'nothing'}, no such payment",
-    )
-
-
-def _tell(made: Reconciliation) -> None:
-    if made.clean:
-        _log.info("reconciled", processor=made.processor, movements=made.movements)
-        return
-    _log.error(
-        "reconciliation_found_differences",
-        processor=made.processor,
-        livemode=made.livemode,
-        reconciliation=show_id("rec", made.reconciliation_id),
-        differences=sum(made.counts.values()),
-        kinds={kind.value: count for kind, count in made.counts.items()},
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import structlog
 
 from tollkeeper.base.errors import TollkeeperError
+from tollkeeper.base.ids import show_id
 from tollkeeper.credits.reconciling import store
 from tollkeeper.credits.reconciling.comparing import SETTLED, reconcile
 from tollkeeper.credits.reconciling.model import Reconciliation, Window
@@ -50,10 +51,26 @@ async def reconcile_all(till: Till) -> int:
             _log.warning("not_reconciled", processor=processor.name, reason=str(error))
             failed = error
         else:
+            tell(made)
             differences += sum(made.counts.values())
     if failed is not None:
         raise failed
     return differences
+
+
+def tell(made: Reconciliation) -> None:
+    """Write the outcome to the log, where operators are alerted from."""
+    if made.clean:
+        _log.info("reconciled", processor=made.processor, movements=made.movements)
+        return
+    _log.error(
+        "reconciliation_found_differences",
+        processor=made.processor,
+        livemode=made.livemode,
+        reconciliation=show_id("rec", made.reconciliation_id),
+        differences=sum(made.counts.values()),
+        kinds={kind.value: count for kind, count in made.counts.items()},
+    )
 
 
 def reconciliation_schedules(till: Till) -> list[Schedule]:

@@ -17,7 +17,7 @@ from tollkeeper.base.errors import InvalidRequest, NotFound
 from tollkeeper.base.ids import show_id
 from tollkeeper.credits.reconciling import store
 from tollkeeper.credits.reconciling.comparing import reconcile
-from tollkeeper.credits.reconciling.daily import usual_window
+from tollkeeper.credits.reconciling.daily import tell, usual_window
 from tollkeeper.credits.reconciling.model import Day, Difference, Reconciliation, Window
 from tollkeeper.db import Database
 from tollkeeper.http import (
@@ -156,7 +156,9 @@ def _run_route(till: Till) -> ControllerRouterHandler:
         if not window.since < window.until <= window.since + _LONGEST:
             said = f"must lie after since, by at most {_LONGEST.days} days"
             raise InvalidRequest(f"until: {said}", {"until": [said]})
-        return ReconciliationOut.of(await reconcile(till, processor, window))
+        made = await reconcile(till, processor, window)
+        tell(made)
+        return ReconciliationOut.of(made)
 
     return run_reconciliation
 

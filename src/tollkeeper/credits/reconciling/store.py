@@ -236,6 +236,7 @@ LEFT JOIN payment ON payment.org_id = touched.org_id AND payment.payment_id = to
 WHERE payment.payment_id IS NULL
    OR payment.processor = %(processor)s AND payment.livemode = %(livemode)s
 """
+# Purchases of test mode were once their entries, without a payment.
 _ORPHANS: Final = f"""
 SELECT entry.org_id, entry.entry_id, entry.amount, entry.posted_at, entry.source
 FROM entry
@@ -243,6 +244,7 @@ JOIN wallet ON wallet.org_id = entry.org_id AND wallet.wallet_id = entry.wallet_
 WHERE entry.kind <> 'consumption' AND entry.kind IN ('purchase', 'auto_top_up')
   AND entry.posted_at >= %(since)s AND entry.posted_at < %(until)s
   AND wallet.livemode = %(livemode)s
+  AND (wallet.livemode OR {_PURCHASE_NAMED} IS NULL)
   AND NOT EXISTS (
       SELECT FROM payment
       WHERE payment.org_id = entry.org_id AND payment.payment_id = {_PAYMENT_NAMED})
