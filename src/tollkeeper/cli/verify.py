@@ -30,8 +30,8 @@ def verify_command(
     """Prove the books: replay every entry and every cost.
 
     Recomputes every balance from the entries, every entry from its usage records, and every cost
-    from its usage and prices, and compares to the last nano; runs beside traffic. Each row that is
-    wrong is named, and the exit status is 1.
+    from its usage and prices, and compares to the last nano; then counts the invoices. Runs beside
+    traffic. Each row that is wrong is named, and the exit status is 1.
     """
     progress = Progress("rows replayed")
 
@@ -59,7 +59,7 @@ def verify_command(
 async def _verify(
     database: Database, org: str | None, progress: Progress
 ) -> AsyncGenerator[Finding]:
-    from tollkeeper import ledger, metering
+    from tollkeeper import invoices, ledger, metering
     from tollkeeper.base.clock import SystemClock
     from tollkeeper.cli.naming import find_org
 
@@ -71,6 +71,8 @@ async def _verify(
         ):
             yield finding
         async for finding in metering.verify_costs(connection, org_id=org_id, progress=progress):
+            yield finding
+        async for finding in invoices.verify_invoices(connection, org_id=org_id):
             yield finding
 
 

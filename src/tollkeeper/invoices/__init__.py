@@ -27,6 +27,7 @@ from tollkeeper.invoices.store import (
     list_invoices,
 )
 from tollkeeper.invoices.typesetting import Typesetter
+from tollkeeper.invoices.verify import verify_invoices
 
 __all__ = [
     "CauseReused",
@@ -57,4 +58,5 @@ __all__ = [
     "operator_invoice_routes",
     "print_invoice",
     "print_statement",
+    "verify_invoices",
 ]
