@@ -67,7 +67,7 @@ async def test_what_cannot_be_reconciled_is_said(whole: Whole, customer: Custome
     assert (await whole.operate("POST", PATH, long)).json["details"]["until"]["_errors"]
     assert (await whole.operate("GET", f"{PATH}/{show_id('rec', uuid7())}")).status == 404
     asked = await whole.ask("GET", f"/operator{PATH}", customer.keys["live ADMIN"])
-    assert asked.status == 403
+    assert asked.status == 401
 
 
 async def test_every_day_each_processor_is_reconciled_and_monitoring_hears(
