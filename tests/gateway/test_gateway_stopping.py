@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 import openai
 import pytest
 from gateway_house import DOLLAR, House, open_house
@@ -84,6 +88,42 @@ async def test_a_stream_whose_client_left_is_waited_for(database: Database) -> N
             await stream.close()
         assert await house.gateway.drain(5) == 0
         assert await customer.balance() == DOLLAR - 20_000
+
+
+async def test_a_request_still_being_read_is_refused_and_its_key_left_free(
+    database: Database,
+) -> None:
+    async with open_house(database) as house:
+        customer = await house.customer("1")
+        whole = json.dumps({"model": "gpt-up", "messages": HI}).encode()
+        arrived = asyncio.Event()
+
+        async def in_pieces() -> AsyncIterator[bytes]:
+            yield whole[:10]
+            await arrived.wait()
+            yield whole[10:]
+
+        async with aiohttp.ClientSession() as session:
+            headers = {
+                "authorization": f"Bearer {customer.key}",
+                "content-type": "application/json",
+                "idempotency-key": "once",
+            }
+            url = f"{house.url}/chat/completions"
+            asked = asyncio.create_task(session.post(url, data=in_pieces(), headers=headers))
+            await asyncio.sleep(0.2)
+            assert await house.gateway.drain(1) == 0
+            arrived.set()
+            async with await asked as answer:
+                assert answer.status == 503
+                assert (await answer.json())["error"]["code"] == "server_stopping"
+        assert house.upstream.heard == []
+        async with database.connection() as connection:
+            taken = await connection.execute(
+                "SELECT key FROM idempotency WHERE leased_until > %s", (datetime.now(UTC),)
+            )
+            assert await taken.fetchall() == []
+        assert await customer.balance() == DOLLAR
 
 
 async def begun(house: House, calls: int) -> None:

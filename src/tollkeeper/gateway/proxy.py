@@ -19,7 +19,7 @@ from tollkeeper.gateway.admission import admit, give_hold_back
 from tollkeeper.gateway.call import JSON, Call, Ended, Parts, Request, answered
 from tollkeeper.gateway.client import MAX_KEPT_BYTES, Client, as_bytes
 from tollkeeper.gateway.dialects import Ask, Dialect
-from tollkeeper.gateway.errors import AnswerNotKept, UnsupportedMediaType
+from tollkeeper.gateway.errors import AnswerNotKept, Stopping, UnsupportedMediaType
 from tollkeeper.gateway.headers import CallHeaders, read_headers
 from tollkeeper.gateway.metrics import Outcome
 from tollkeeper.gateway.stream import answer_stream
@@ -91,6 +91,7 @@ class Proxy:
             self._parts.metrics.note_end(dialect.name, Outcome.REPLAYED)
             await client.answer(run.status, run.body, as_bytes([*run.headers, *REPLAYED.items()]))
             return
+        await self._check_open(run)
         request = Request(
             dialect=dialect,
             ask=ask,
@@ -115,6 +116,15 @@ class Proxy:
             return None
         hashed = hash_request(scope, caller.key_id, body)
         return await self._idempotency.begin(caller.org_id, key, hashed, self._lease)
+
+    async def _check_open(self, run: Run | None) -> None:
+        """Raises Stopping when the server was told to stop while the request was being read."""
+        try:
+            self._parts.flights.check_open()
+        except Stopping:
+            if run is not None:
+                await self._idempotency.release(run)
+            raise
 
     async def _carry_out(self, request: Request, client: Client, run: Run | None) -> None:
         """Bring a call to its end. Nobody may be there any more to hear of a failure."""

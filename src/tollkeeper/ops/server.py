@@ -25,6 +25,7 @@ _KEEP_ALIVE_SECONDS: Final = 75
 _BACKLOG: Final = 2048
 # A call makes a few hundred objects, of which nearly all are gone when it ends.
 _YOUNG_OBJECTS: Final = 20_000
+_TELL_SECONDS: Final = 0.05
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -171,8 +172,21 @@ class _Server(uvicorn.Server):
         # The listener closes before the first await in there, so nobody new meets the draining.
         closing = asyncio.create_task(super().shutdown(sockets))
         await asyncio.sleep(0)
+        telling = asyncio.create_task(self._tell_connections(closing))
         await self._drain()
         await closing
+        await telling
+
+    async def _tell_connections(self, closing: asyncio.Task[None]) -> None:
+        """Have every connection end after its answer, also those that are told too early.
+
+        One that was accepted just before the listener closed is not there yet when Uvicorn tells
+        them all, and would go on for as long as its client has something to ask.
+        """
+        while not closing.done():
+            for connection in list(self.server_state.connections):
+                connection.shutdown()
+            await asyncio.wait({closing}, timeout=_TELL_SECONDS)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
