@@ -215,7 +215,10 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *notifications.notice_routes(),
         *notifications.webhook_routes(rooms.courier),
         *credits.purchase_routes(
-            credits.Limits(bought.purchase_min_nanos, bought.purchase_max_nanos)
+            credits.Limits(bought.purchase_min_nanos, bought.purchase_max_nanos),
+            lambda tx, wallet, entry, purchase_id: invoices.issue_for_entry(
+                tx, rooms.invoices, wallet, entry, purchase_id
+            ),
         ),
         *credits.reconciliation_routes(rooms.payments.till),
         *rooms.payments.routes,

@@ -160,3 +160,19 @@ async def test_a_month_s_statement_as_json_csv_and_pdf(whole: Whole, customer: C
     assert (live["closing"], live["movements"]) == (0, [])
     for wrong, status in (("2026-13", 404), ("2999-01", 400), (f"{now:%Y-%m}?currency=X", 400)):
         assert (await whole.ask("GET", f"/billing/statements/{wrong}", key)).status == status
+
+
+async def test_a_purchase_has_its_invoice_at_once(whole: Whole, customer: Customer) -> None:
+    key = customer.keys["test ADMIN"]
+    bought = await whole.ask("POST", "/billing/purchases", key, {"amount": 25})
+    path = f"/billing/invoices?purchaseId={bought.json['id']}"
+    (listed,) = (await whole.ask("GET", path, key)).json["data"]
+    assert (listed["number"], listed["total"]) == (
+        f"TEST-INV-{whole.app.rooms.clock.now():%Y}-000001",
+        25,
+    )
+    status, _, pdf = await download(whole, f"/billing/invoices/{listed['id']}/pdf", key)
+    assert (status, pdf[:5]) == (200, b"%PDF-")
+    refused = await whole.ask("POST", "/billing/purchases", key, {"amount": 25.001})
+    assert (refused.status, refused.json["code"]) == (400, "amount_not_payable")
+    assert len((await whole.ask("GET", "/billing/invoices", key)).json["data"]) == 1

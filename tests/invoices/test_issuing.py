@@ -112,7 +112,7 @@ async def sell(database: Database) -> Invoice:
         paid_by=None,
     )
     async with database.transaction() as tx:
-        return await issue_sale(tx, DESK, sale, payment())
+        return await issue_sale(tx, DESK, sale, NOW, payment())
 
 
 async def tell(database: Database, change: Any) -> None:

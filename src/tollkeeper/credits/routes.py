@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
@@ -39,6 +39,7 @@ from tollkeeper.orgs import Caller
 
 AnyRequest = Request[Any, Any, State]
 USD: Final = "USD"
+Bought = Callable[[Connection, Wallet, Entry, UUID], Awaitable[object]]
 
 
 class TransactionType(StrEnum):
@@ -109,12 +110,13 @@ class Transaction(Struct, frozen=True, kw_only=True, rename="camel"):
     description: str | None
 
 
-def purchase_routes(limits: Limits) -> list[ControllerRouterHandler]:
-    handlers = [*_buying(limits), read_purchase, list_transactions]
+def purchase_routes(limits: Limits, bought: Bought) -> list[ControllerRouterHandler]:
+    """`bought` hears of each purchase in its transaction, as the last."""
+    handlers = [*_buying(limits, bought), read_purchase, list_transactions]
     return [Router("/billing", route_handlers=handlers, guards=[orgs.admin_only], tags=["Credit"])]
 
 
-def _buying(limits: Limits) -> list[ControllerRouterHandler]:
+def _buying(limits: Limits, bought: Bought) -> list[ControllerRouterHandler]:
     @post(
         "/quotes",
         summary="Ask what credit costs",
@@ -149,6 +151,7 @@ def _buying(limits: Limits) -> list[ControllerRouterHandler]:
                 actor=show_id("key", caller.key_id),
             )
             entry = await purchase(tx, buyer, purchase_id, data.amount, limits, clock.now())
+            await bought(tx, wallet, entry, purchase_id)
         return Purchase.of(entry, purchase_id, wallet)
 
     return [make_quote, make_purchase]

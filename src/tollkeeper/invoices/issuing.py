@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 import structlog
 
+from tollkeeper import orgs
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.db import Connection
 from tollkeeper.invoices import store
@@ -24,9 +26,10 @@ from tollkeeper.invoices.composing import (
     compose_reinstatement,
 )
 from tollkeeper.invoices.desk import Desk
-from tollkeeper.invoices.model import DocumentType, Invoice, PaidBy
+from tollkeeper.invoices.model import DocumentType, Invoice, PaidBy, Party
 from tollkeeper.invoices.numbering import issue, lock_numbers
-from tollkeeper.payments import Handlers
+from tollkeeper.ledger import Entry, EntryKind, Wallet
+from tollkeeper.payments import Handlers, to_minor
 from tollkeeper.payments.model import (
     DisputeChanged,
     DisputeStatus,
@@ -77,14 +80,40 @@ def hear_of_money_back(handlers: Handlers, desk: Desk) -> None:
     handlers.on(DisputeChanged, dispute_changed)
 
 
-async def issue_sale(tx: Connection, desk: Desk, sale: Sale, payment: Payment) -> Invoice:
-    """Issue the invoice of a purchase whose payment has succeeded, once."""
-    settled = payment.settled_at or payment.intended_at
-    known = await store.method_of_payment(tx, payment)
-    brand, last4 = known or (None, None)
-    paid = replace(sale, paid_by=PaidBy(method=brand, last4=last4, at=settled))
-    new = compose_invoice(desk, paid, uuid7())
-    return await issue(tx, new, desk.numbering, settled)
+async def issue_sale(
+    tx: Connection, desk: Desk, sale: Sale, now: datetime, payment: Payment | None = None
+) -> Invoice:
+    """Issue the invoice of a purchase that is paid, once; `payment` says what it was paid with."""
+    if payment is not None:
+        known = await store.method_of_payment(tx, payment)
+        brand, last4 = known or (None, None)
+        sale = replace(sale, paid_by=PaidBy(method=brand, last4=last4, at=now))
+    return await issue(tx, compose_invoice(desk, sale, uuid7()), desk.numbering, now)
+
+
+async def issue_for_entry(
+    tx: Connection, desk: Desk, wallet: Wallet, entry: Entry, purchase_id: UUID
+) -> Invoice:
+    """Issue the invoice of a purchase that is its ledger entry, as in test mode.
+
+    Raises AmountNotPayable for what is not whole cents.
+    """
+    buyer = await orgs.get_org(tx, wallet.org_id)
+    sale = Sale(
+        org_id=wallet.org_id,
+        purchase_id=purchase_id,
+        livemode=wallet.livemode,
+        automatic=entry.kind is EntryKind.AUTO_TOP_UP,
+        credit_nanos=entry.amount,
+        credit_currency=wallet.currency,
+        currency=wallet.currency,
+        price_minor=to_minor(entry.amount, wallet.currency),
+        fee_minor=0,
+        taxes=(),
+        buyer=Party(name=buyer.name),
+        paid_by=PaidBy(method=None, last4=None, at=entry.posted_at),
+    )
+    return await issue_sale(tx, desk, sale, entry.posted_at)
 
 
 async def issue_credit_notes(
