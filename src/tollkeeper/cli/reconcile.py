@@ -48,8 +48,8 @@ def reconcile_command(
 ) -> None:
     """Compare the payment processor's books with ours.
 
-    Every payment, refund, dispute and fee of each configured processor is held against our rows,
-    purchases and ledger entries, and summed by day. Each difference is named with what to do about
+    Every payment, refund, dispute and fee of each configured processor is held against our rows
+    and the ledger's entries, and summed by day. Each difference is named with what to do about
     it, and the exit status is 1. Nothing is changed.
     """
     progress = Progress("lines read")

@@ -97,7 +97,8 @@ class BookedPurchase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Lines outside the window are there to find the other half of what lies inside."""
+    """Lines outside the window are there to find the other half of what lies inside. `purchase` is
+    None where nothing is kept of what was bought but its entry."""
 
     org_id: UUID
     payment_id: UUID

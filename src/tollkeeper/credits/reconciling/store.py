@@ -1,4 +1,4 @@
-"""All SQL of reconciling. It joins the tables of payments, purchases and the ledger: a check that
+"""All SQL of reconciling. It joins the tables of payments and of the ledger: a check that
 asked each room in its own words would check the words."""
 
 from __future__ import annotations
