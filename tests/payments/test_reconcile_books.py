@@ -221,6 +221,17 @@ async def test_a_payment_removed_by_hand(books: Books) -> None:
     assert show_id("ent", payment.subject_id) in made.differences[0].said
 
 
+async def test_a_refund_that_names_nothing_belongs_to_the_charge_that_does(books: Books) -> None:
+    """Made by hand of a payment whose row is gone: it is ours all the same, and no other business."""
+    payment = await books.pay()
+    await books.shop.bank.refund_by_hand(payment.ref or "")
+    await books.break_row("DELETE FROM payment WHERE payment_id = %s", payment.payment_id)
+    made = await books.reconcile()
+    assert sorted(one.about for one in made.differences) == [About.PAYMENT, About.REFUND]
+    assert made.counts == {Kind.MISSING_HERE: 2}
+    assert [(day.foreign, day.refunds) for day in made.days] == [(0, 1)]
+
+
 async def test_a_payment_that_the_processor_never_saw(books: Books) -> None:
     payment = await books.pay()
     await books.break_row(
