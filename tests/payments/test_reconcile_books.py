@@ -222,7 +222,7 @@ async def test_a_payment_removed_by_hand(books: Books) -> None:
 
 
 async def test_a_refund_that_names_nothing_belongs_to_the_charge_that_does(books: Books) -> None:
-    """Made by hand of a payment whose row is gone: it is ours all the same, and no other business."""
+    """Made by hand of a payment whose row is gone: it is ours all the same."""
     payment = await books.pay()
     await books.shop.bank.refund_by_hand(payment.ref or "")
     await books.break_row("DELETE FROM payment WHERE payment_id = %s", payment.payment_id)
