@@ -143,4 +143,5 @@ async def test_every_job_is_told_to_the_metrics(whole: Whole) -> None:
         "settle_unfinished_payments",
         "catch_up_payment_events",
         "deliver_sandbox_webhooks",
+        "show_reconciliation",
     }
