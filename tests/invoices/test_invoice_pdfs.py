@@ -106,7 +106,8 @@ def test_a_customer_writes_text_and_never_markup(bare: Typesetter) -> None:
     name = '#pagebreak() #panic("x") *b* $x^2$ [a] <b> @c \\ // #sys.inputs'
     reader = printed(bare, issued(buyer=Party(name=name, address=("#(1+1)", '"}'))))
     assert len(reader.pages) == 1
-    assert name in text_of(reader)
+    # Where a line breaks, readers of PDFs differ about the space.
+    assert name.replace(" ", "") in text_of(reader).replace(" ", "")
     assert "#(1+1)" in text_of(reader)
 
 
