@@ -259,8 +259,9 @@ Worth an alarm:
 - `tollkeeper_job_last_success_timestamp_seconds` is ten minutes old: holds or credit that should
   have ended have not.
 - `tollkeeper_settlements_waiting` stays above 5,000: the database does not keep up, or is away.
-- `tollkeeper_reconciliation_differences` is above 0, or `…_last_timestamp_seconds` two days old: the
-  payment processor's books and ours differ, or nobody has looked. `tollkeeper reconcile` says where.
+- `tollkeeper_reconciliation_differences` is above 0, or `…_last_timestamp_seconds` two days old:
+  the payment processor's books and ours differ, or nobody has looked. `tollkeeper reconcile` says
+  where.
 - `tollkeeper_gateway_unpriced_calls_total` grows: something is used that has no price. Publish one,
   and charge what was used meanwhile with `tollkeeper price rerate`.
 

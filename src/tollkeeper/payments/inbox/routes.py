@@ -1,5 +1,5 @@
-"""`POST /processors/<name>/events`: who it is from is checked, it is kept, it is answered; then it is
-handled. Whatever goes wrong after that, the processor need not send it again."""
+"""`POST /processors/<name>/events`: who it is from is checked, it is kept, it is answered; then it
+is handled. Whatever goes wrong after that, the processor need not send it again."""
 
 from __future__ import annotations
 
