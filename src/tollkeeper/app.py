@@ -31,6 +31,7 @@ from tollkeeper import (
 )
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.settings import Settings
+from tollkeeper.credits import PurchaseSucceeded, Shop
 from tollkeeper.db import Connection, Database, pending_on
 from tollkeeper.gateway import Gateway
 from tollkeeper.http import Api, App, Cursors, HotRoute, Idempotency, make_api
@@ -41,7 +42,7 @@ from tollkeeper.notifications import Courier, MailServer, SmtpMailer
 from tollkeeper.operator import Opening
 from tollkeeper.ops import Job, Jobs, Metrics, NotReady, Observed, health_routes
 from tollkeeper.orgs import KEYRING, KeyRing, Organization
-from tollkeeper.payments import Payments
+from tollkeeper.payments import Payments, Till
 from tollkeeper.pricing import BookKeeper
 
 # How much one statement of a job takes on; a job goes on while there is so much to do.
@@ -69,6 +70,7 @@ class Rooms:
     gateway: Gateway
     courier: Courier
     payments: Payments
+    shop: Shop
     invoices: Desk
 
 
@@ -150,8 +152,7 @@ async def _open_rooms(
     )
     setter = opened.enter_context(Typesetter.open(settings.invoices.font_dirs))
     desk = invoices.desk_of(settings, setter)
-    # The last to hear of anything: it locks the row that all invoices are numbered by.
-    invoices.hear_of_money_back(till.till.handlers, desk)
+    shop = open_shop(settings, till.till, desk, base_url)
     return Rooms(
         clock=clock,
         metrics=metrics,
@@ -164,8 +165,22 @@ async def _open_rooms(
         gateway=gateway,
         courier=courier,
         payments=till,
+        shop=shop,
         invoices=desk,
     )
+
+
+def open_shop(settings: Settings, till: Till, desk: Desk, base_url: str) -> Shop:
+    """Have money move credit, and leave documents."""
+
+    async def issue(tx: Connection, told: PurchaseSucceeded) -> None:
+        await invoices.issue_for_purchase(tx, desk, told)
+
+    shop = credits.open_shop(settings, till, f"{base_url.rstrip('/')}/console/billing")
+    # The last to hear of anything: it locks the row that all invoices are numbered by.
+    shop.succeeded.append(issue)
+    invoices.hear_of_money_back(till.handlers, desk)
+    return shop
 
 
 async def _drain(gateway: Gateway, grace_seconds: int) -> None:
@@ -202,7 +217,6 @@ def _make_api(settings: Settings, rooms: Rooms, repeated: Jobs) -> Api:
 
 def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
     opening = opening_of(settings)
-    bought = settings.credits
 
     async def opened(tx: Connection, made: Organization) -> None:
         await operator.open_balances(tx, made.org_id, opening, made.created_at)
@@ -214,12 +228,7 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *metering.billing_routes(settings),
         *notifications.notice_routes(),
         *notifications.webhook_routes(rooms.courier),
-        *credits.purchase_routes(
-            credits.Limits(bought.purchase_min_nanos, bought.purchase_max_nanos),
-            lambda tx, wallet, entry, purchase_id: invoices.issue_for_entry(
-                tx, rooms.invoices, wallet, entry, purchase_id
-            ),
-        ),
+        *credits.purchase_routes(rooms.shop, settings.stripe.publishable_key),
         *credits.reconciliation_routes(rooms.payments.till),
         *rooms.payments.routes,
         *invoices.invoice_routes(rooms.invoices),

@@ -79,6 +79,7 @@ class Books:
             currency="USD",
             settled_at=self.heard(at) if ended else None,
             entries=[self.entry(-amount, at)] if done else [],
+            released=[],
         )
 
     def dispute(self, lines: list[Line], amount: int, status: DisputeStatus) -> BookedDispute:
@@ -108,12 +109,12 @@ class Books:
         lines = [self.line(MovementKind.PAYMENT, "ch_1", amount, at)] if paid else []
         refunds = [
             self.refund(
-                lines, self.chance.randrange(1, amount), self.chance.choice([*RefundStatus])
+                lines, self.chance.randrange(1, amount // 3), self.chance.choice([*RefundStatus])
             )
             for _ in range(self.chance.randrange(3) if paid else 0)
         ]
         disputes = [
-            self.dispute(lines, amount, self.chance.choice([*DisputeStatus]))
+            self.dispute(lines, amount // 3, self.chance.choice([*DisputeStatus]))
             for _ in range(self.chance.randrange(2) if paid else 0)
         ]
         self.chance.shuffle(lines)

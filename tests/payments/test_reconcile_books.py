@@ -273,6 +273,37 @@ async def test_entries_changed_by_hand(books: Books) -> None:
     )
 
 
+PURCHASE = """
+INSERT INTO purchase (
+    org_id, purchase_id, wallet_id, livemode, origin, status, credit_nanos, price_minor, fee_minor,
+    tax_minor, total_minor, currency, actor, created_at, succeeded_at, balance_after, paged, taxes,
+    buyer
+) VALUES (%s, %s, %s, false, 'purchase', 'succeeded', %s, 2500, 0, 0, 2500, 'USD', 'test', now(),
+          now(), 0, false, '[]', '{}')
+"""
+
+
+async def test_a_purchase_that_says_something_else(books: Books) -> None:
+    fine, less, dearer, unpaid = [await books.pay() for _ in range(4)]
+    for payment in (fine, less, dearer, unpaid):
+        given = (payment.org_id, payment.subject_id, books.wallet_id, to_nanos(2500, "USD"))
+        await books.break_row(PURCHASE, *given)
+    assert found(await books.reconcile()) == []
+    changed = "UPDATE purchase SET {} WHERE purchase_id = %s"
+    await books.break_row(changed.format("credit_nanos = 1"), less.subject_id)
+    dear = "price_minor = 9, total_minor = 9"
+    await books.break_row(changed.format(dear), dearer.subject_id)
+    failed = "status = 'failed', succeeded_at = NULL, balance_after = NULL"
+    await books.break_row(changed.format(failed), unpaid.subject_id)
+    assert sorted(found(await books.reconcile())) == sorted(
+        [
+            (Kind.CREDIT_DIFFERS, About.ENTRY, show_id("ent", less.subject_id)),
+            (Kind.AMOUNT_DIFFERS, About.PURCHASE, show_id("pur", dearer.subject_id)),
+            (Kind.STATUS_DIFFERS, About.PURCHASE, show_id("pur", unpaid.subject_id)),
+        ]
+    )
+
+
 async def test_refunds_and_disputes_changed_by_hand(books: Books) -> None:
     gone, other = await books.pay(), await books.pay()
     refund_id = await books.refund(gone, 700)

@@ -21,6 +21,8 @@ from tollkeeper.base.money import (
     parse_nanos,
 )
 
+_CENT: Final = NANOS_PER_UNIT // 100
+_PRESETS: Final = (5, 10, 25, 50, 100)
 _WHOLE_PRICE_OFF: Final = -1_000_000  # in parts per million
 _NANOS_PER_PPM_OF_PERCENT: Final = 100_000  # 0.0001 % is one part per million
 _STRIPE_KEY: Final = re.compile(r"(sk|rk)_(live|test)_")
@@ -238,10 +240,28 @@ class Credits(Section, frozen=True):
     purchase_max_nanos: Annotated[
         PositiveMoneyIn, Meta(description="The most that one purchase may add.")
     ] = field(default=PositiveMoneyIn(1_000_000_000_000), name="purchase_max")
+    presets: Annotated[
+        list[PositiveMoneyIn],
+        Meta(description="Amounts that are suggested, as far as they lie within the limits."),
+    ] = field(default_factory=lambda: [PositiveMoneyIn(n * NANOS_PER_UNIT) for n in _PRESETS])
+    fee_percent: Annotated[
+        Percent, Meta(description="A processing fee that is added to the price of a purchase.")
+    ] = Percent(0)
+    fee_fixed_nanos: Annotated[
+        NonNegativeMoneyIn, Meta(description="A fixed part of that fee, in whole cents.")
+    ] = field(default=NonNegativeMoneyIn(0), name="fee_fixed")
+    fee_min_nanos: Annotated[
+        NonNegativeMoneyIn, Meta(description="The least that the fee is, in whole cents.")
+    ] = field(default=NonNegativeMoneyIn(0), name="fee_min")
 
     def __post_init__(self) -> None:
         if self.purchase_min_nanos > self.purchase_max_nanos:
             raise ValueError("purchase_min must be at most purchase_max")
+        if self.fee_percent < 0:
+            raise ValueError("fee_percent must not be negative")
+        for name, nanos in (("fixed", self.fee_fixed_nanos), ("min", self.fee_min_nanos)):
+            if nanos % _CENT:
+                raise ValueError(f"fee_{name} must be whole cents")
 
 
 class Payments(Section, frozen=True):
@@ -254,6 +274,13 @@ class Payments(Section, frozen=True):
             " real. A Stripe key of test mode takes its place."
         ),
     ] = True
+    on_dispute: Annotated[
+        Literal["hold", "freeze"],
+        Meta(
+            description="What a dispute does besides taking back its purchase's credit: nothing"
+            " more, or freeze the balance until it is over."
+        ),
+    ] = "hold"
 
 
 class Stripe(Section, frozen=True):

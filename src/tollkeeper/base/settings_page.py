@@ -47,7 +47,13 @@ def show(value: object) -> str:
         return format_nanos(value)
     if isinstance(value, Percent):
         return format_nanos(value * _NANOS_PER_PPM)
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value, enc_hook=_show_money).decode()
+
+
+def _show_money(value: object) -> msgspec.Raw:
+    if isinstance(value, MoneyIn):
+        return msgspec.Raw(format_nanos(value).encode())
+    raise TypeError(f"{type(value).__name__} is no setting")
 
 
 def reference_page() -> str:

@@ -1,7 +1,19 @@
 """Money becomes credit."""
 
-from tollkeeper.credits.errors import AmountOutOfRange, PaymentsNotConfigured
-from tollkeeper.credits.purchases import Limits
+from tollkeeper.credits.errors import AmountOutOfRange, PaymentsNotConfigured, PurchaseInProgress
+from tollkeeper.credits.model import (
+    Buyer,
+    Order,
+    Origin,
+    Purchase,
+    PurchaseRules,
+    PurchaseStatus,
+    PurchaseSucceeded,
+    Shop,
+    Tax,
+)
+from tollkeeper.credits.opening import open_shop
+from tollkeeper.credits.purchases import begin_purchase, buy, find_purchase
 from tollkeeper.credits.reconciling import (
     Difference,
     Reconciliation,
@@ -13,16 +25,32 @@ from tollkeeper.credits.reconciling import (
     reconciliation_schedules,
     usual_window,
 )
+from tollkeeper.credits.returning import RefundOrder, begin_refund
 from tollkeeper.credits.routes import purchase_routes
 
 __all__ = [
     "AmountOutOfRange",
+    "Buyer",
     "Difference",
-    "Limits",
+    "Order",
+    "Origin",
     "PaymentsNotConfigured",
+    "Purchase",
+    "PurchaseInProgress",
+    "PurchaseRules",
+    "PurchaseStatus",
+    "PurchaseSucceeded",
     "Reconciliation",
     "ReconciliationOut",
+    "RefundOrder",
+    "Shop",
+    "Tax",
     "Window",
+    "begin_purchase",
+    "begin_refund",
+    "buy",
+    "find_purchase",
+    "open_shop",
     "purchase_routes",
     "reconcile",
     "reconciliation_chores",

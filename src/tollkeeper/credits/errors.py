@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from tollkeeper.base.errors import InvalidRequest
+from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.payments import PaymentsNotConfigured
 
-__all__ = ["AmountOutOfRange", "PaymentsNotConfigured"]
+__all__ = ["AmountOutOfRange", "PaymentsNotConfigured", "PurchaseInProgress"]
 
 
 class AmountOutOfRange(InvalidRequest):
     """This amount cannot be bought"""
 
     code = "amount_out_of_range"
+
+
+class PurchaseInProgress(TollkeeperError):
+    """There is another purchase that has to end first"""
+
+    code = "purchase_in_progress"
+    status = 409

@@ -3,7 +3,7 @@
 from tollkeeper.invoices.composing import Sale
 from tollkeeper.invoices.desk import Desk, desk_of
 from tollkeeper.invoices.errors import CauseReused, StatementWrong
-from tollkeeper.invoices.issuing import hear_of_money_back, issue_for_entry, issue_sale
+from tollkeeper.invoices.issuing import hear_of_money_back, issue_for_purchase, issue_sale
 from tollkeeper.invoices.model import (
     Content,
     DocumentType,
@@ -52,7 +52,7 @@ __all__ = [
     "hear_of_money_back",
     "invoice_routes",
     "issue",
-    "issue_for_entry",
+    "issue_for_purchase",
     "issue_sale",
     "list_invoices",
     "make_statement",

@@ -13,8 +13,8 @@ from uuid import UUID
 
 import structlog
 
-from tollkeeper import orgs
 from tollkeeper.base.ids import show_id, uuid7
+from tollkeeper.credits import Origin, PurchaseSucceeded
 from tollkeeper.db import Connection
 from tollkeeper.invoices import store
 from tollkeeper.invoices.composing import (
@@ -26,10 +26,9 @@ from tollkeeper.invoices.composing import (
     compose_reinstatement,
 )
 from tollkeeper.invoices.desk import Desk
-from tollkeeper.invoices.model import DocumentType, Invoice, PaidBy, Party
+from tollkeeper.invoices.model import DocumentType, Invoice, PaidBy, Party, TaxLine
 from tollkeeper.invoices.numbering import issue, lock_numbers
-from tollkeeper.ledger import Entry, EntryKind, Wallet
-from tollkeeper.payments import Handlers, to_minor
+from tollkeeper.payments import Handlers
 from tollkeeper.payments.model import (
     DisputeChanged,
     DisputeStatus,
@@ -91,29 +90,40 @@ async def issue_sale(
     return await issue(tx, compose_invoice(desk, sale, uuid7()), desk.numbering, now)
 
 
-async def issue_for_entry(
-    tx: Connection, desk: Desk, wallet: Wallet, entry: Entry, purchase_id: UUID
-) -> Invoice:
-    """Issue the invoice of a purchase that is its ledger entry, as in test mode.
-
-    Raises AmountNotPayable for what is not whole cents.
-    """
-    buyer = await orgs.get_org(tx, wallet.org_id)
+async def issue_for_purchase(tx: Connection, desk: Desk, told: PurchaseSucceeded) -> Invoice:
+    """Issue the invoice of a purchase in the transaction that credits it."""
+    sold, base_minor = told.purchase, told.purchase.price_minor + told.purchase.fee_minor
     sale = Sale(
-        org_id=wallet.org_id,
-        purchase_id=purchase_id,
-        livemode=wallet.livemode,
-        automatic=entry.kind is EntryKind.AUTO_TOP_UP,
-        credit_nanos=entry.amount,
-        credit_currency=wallet.currency,
-        currency=wallet.currency,
-        price_minor=to_minor(entry.amount, wallet.currency),
-        fee_minor=0,
-        taxes=(),
-        buyer=Party(name=buyer.name),
-        paid_by=PaidBy(method=None, last4=None, at=entry.posted_at),
+        org_id=sold.org_id,
+        purchase_id=sold.purchase_id,
+        livemode=sold.livemode,
+        automatic=sold.origin is Origin.AUTO_TOP_UP,
+        credit_nanos=sold.credit_nanos,
+        credit_currency=sold.currency,
+        currency=sold.currency,
+        price_minor=sold.price_minor,
+        fee_minor=sold.fee_minor,
+        taxes=tuple(
+            TaxLine(
+                label=tax.label,
+                rate_ppm=tax.rate_ppm,
+                base_minor=base_minor,
+                tax_minor=tax.on(base_minor),
+                reverse_charge=tax.reverse_charge,
+                note=tax.note,
+            )
+            for tax in sold.taxes
+        ),
+        buyer=Party(
+            name=sold.buyer.name,
+            address=sold.buyer.address,
+            country=sold.buyer.country,
+            tax_ids=sold.buyer.tax_ids,
+            email=sold.buyer.email,
+        ),
+        paid_by=None,
     )
-    return await issue_sale(tx, desk, sale, entry.posted_at)
+    return await issue_sale(tx, desk, sale, told.entry.posted_at, told.payment)
 
 
 async def issue_credit_notes(

@@ -17,6 +17,7 @@ from tollkeeper.payments.inbox.store import newest as newest_events
 from tollkeeper.payments.methods.customers import describe as describe_customer
 from tollkeeper.payments.methods.keeping import (
     Owner,
+    add_by_token,
     default_method,
     expiring_methods,
     get_method,
@@ -44,6 +45,7 @@ from tollkeeper.payments.store import (
     disputes_of,
     payments_of,
     payments_settled,
+    read_payments,
     refunds_of,
 )
 from tollkeeper.payments.till import Till
@@ -67,6 +69,7 @@ __all__ = [
     "Till",
     "WebhookSignatureInvalid",
     "Which",
+    "add_by_token",
     "ask",
     "ask_refund",
     "cancel",
@@ -88,6 +91,7 @@ __all__ = [
     "open_payments",
     "payments_of",
     "payments_settled",
+    "read_payments",
     "refund",
     "refunds_of",
     "replay",

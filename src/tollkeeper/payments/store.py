@@ -46,6 +46,9 @@ ON CONFLICT (org_id, payment_id) DO NOTHING
 _READ_PAYMENT: Final = f"""
 SELECT {_PAYMENT} FROM payment WHERE org_id = %(org_id)s AND payment_id = %(payment_id)s
 """
+_READ_PAYMENTS: Final = f"""
+SELECT {_PAYMENT} FROM payment WHERE org_id = %(org_id)s AND payment_id = ANY (%(ids)s)
+"""
 _LOCK_PAYMENT: Final = f"""
 SELECT {_PAYMENT} FROM payment WHERE org_id = %(org_id)s AND payment_id = %(payment_id)s
 FOR NO KEY UPDATE
@@ -123,6 +126,13 @@ async def read_payment_by_page(
 async def payments_of(connection: Connection, org_id: UUID, subject_id: UUID) -> list[Payment]:
     """Every payment for one thing that is bought, oldest first."""
     return await _payments(connection, _PAYMENTS_OF, org_id=org_id, subject_id=subject_id)
+
+
+async def read_payments(
+    connection: Connection, org_id: UUID, payment_ids: Sequence[UUID]
+) -> dict[UUID, Payment]:
+    found = await _payments(connection, _READ_PAYMENTS, org_id=org_id, ids=list(payment_ids))
+    return {payment.payment_id: payment for payment in found}
 
 
 async def write_payment(tx: Connection, payment: Payment, check_at: datetime) -> None:

@@ -27,6 +27,8 @@ from tollkeeper.credits.reconciling.model import (
 from tollkeeper.payments.model import DisputeStatus, PaymentStatus, RefundStatus
 from tollkeeper.payments.processors import MovementKind
 
+_NO_MONEY: Final = (DisputeStatus.INQUIRY, DisputeStatus.CLOSED)
+_GONE: Final = (DisputeStatus.OPEN, DisputeStatus.LOST)
 _TAKEN: Final = (DisputeStatus.OPEN, DisputeStatus.LOST, DisputeStatus.WON)
 _PAID: Final = ("succeeded", "refunded", "disputed")
 
@@ -144,6 +146,11 @@ def _judge_refunds(case: Case, window: Window) -> Iterator[Difference]:
         of_it = [line for line in lines if refund.ref and line.source_ref == refund.ref]
         for found in _refund_differences(of_it, refund, window):
             yield _difference(case, About.REFUND, show_id("ref", refund.refund_id), found)
+        ended_at = refund.settled_at
+        if ended_at is not None and window.holds(ended_at) and not _overlap(case):
+            for found in _refund_entries(refund, ended_at):
+                yield _difference(case, About.REFUND, show_id("ref", refund.refund_id), found)
+    yield from _judge_overlap(case, window)
 
 
 def _refund_differences(
@@ -175,9 +182,39 @@ def _refund_differences(
         yield _Said(Kind.STATUS_DIFFERS, sent.created_at, said)
     if sent is not None:
         yield from _amount_differs(sent, -sent.amount_minor, refund.amount_minor, refund.currency)
-    if done and not _standing(refund.entries) and ended_at is not None:
+
+
+def _refund_entries(refund: BookedRefund, ended_at: datetime) -> Iterator[_Said]:
+    took, gave = _standing(refund.entries), _standing(refund.released)
+    if refund.status is RefundStatus.SUCCEEDED and not took:
         said = f"{refund.amount_minor} {refund.currency} given back, no entry takes credit off"
         yield _Said(Kind.REFUND_WITHOUT_ENTRY, ended_at, said)
+    if refund.status is RefundStatus.FAILED and took and not gave:
+        said = "the money did not go back, and its credit was not given again"
+        yield _Said(Kind.REFUND_WITHOUT_ENTRY, ended_at, said)
+
+
+def _overlap(case: Case) -> bool:
+    """Whether more went back, at any time, than was paid: then entries are not each one's own, and
+    only their sum says anything."""
+    back = sum(refund.amount_minor for refund in case.refunds)
+    back += sum(one.amount_minor for one in case.disputes if one.status not in _NO_MONEY)
+    return case.payment is not None and back > case.payment.amount_minor
+
+
+def _judge_overlap(case: Case, window: Window) -> Iterator[Difference]:
+    bought, at = case.purchase, case.payment and case.payment.settled_at
+    if not _overlap(case) or bought is None or at is None or not window.holds(at):
+        return
+    minor = sum(one.amount_minor for one in case.refunds if one.status is not RefundStatus.FAILED)
+    minor += sum(one.amount_minor for one in case.disputes if one.status in _GONE)
+    wanted = bought.credit_nanos * min(minor, bought.total_minor) // bought.total_minor
+    moved = [*case.refunds, *case.disputes]
+    taken = -sum(e.amount for one in moved for e in _standing([*one.entries, *one.released]))
+    if taken != wanted:
+        said = f"{Money(wanted)} of credit is to be taken back in all, {Money(taken)} is"
+        found = _Said(Kind.CREDIT_DIFFERS, at, said)
+        yield _difference(case, About.PURCHASE, show_id("pur", bought.purchase_id), found)
 
 
 # ── Disputes ─────────────────────────────────────────────────────────────────────────────────────
@@ -192,12 +229,12 @@ def _judge_disputes(case: Case, window: Window) -> Iterator[Difference]:
             yield _difference(case, About.DISPUTE, line.source_ref or line.ref, _missing_here(line))
     for dispute in case.disputes:
         of_it = [line for line in lines if line.source_ref == dispute.ref]
-        for found in _dispute_differences(of_it, dispute, window):
+        for found in _dispute_differences(of_it, dispute, window, exact=not _overlap(case)):
             yield _difference(case, About.DISPUTE, show_id("dis", dispute.dispute_id), found)
 
 
 def _dispute_differences(
-    lines: Sequence[Line], dispute: BookedDispute, window: Window
+    lines: Sequence[Line], dispute: BookedDispute, window: Window, *, exact: bool
 ) -> Iterator[_Said]:
     taken = [line for line in lines if line.kind is MovementKind.DISPUTE]
     given = [line for line in lines if line.kind is MovementKind.DISPUTE_REVERSED]
@@ -223,7 +260,8 @@ def _dispute_differences(
     if taken:
         theirs = -sum(line.amount_minor for line in taken)
         yield from _amount_differs(taken[0], theirs, dispute.amount_minor, dispute.currency)
-    yield from _dispute_entries(dispute)
+    if exact:
+        yield from _dispute_entries(dispute)
 
 
 def _dispute_entries(dispute: BookedDispute) -> Iterator[_Said]:

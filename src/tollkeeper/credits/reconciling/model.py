@@ -53,6 +53,8 @@ class BookedEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookedRefund:
+    """`entries` took credit away, `released` gave it back."""
+
     refund_id: UUID
     ref: str | None
     status: RefundStatus
@@ -60,6 +62,7 @@ class BookedRefund:
     currency: str
     settled_at: datetime | None
     entries: Sequence[BookedEntry]
+    released: Sequence[BookedEntry]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

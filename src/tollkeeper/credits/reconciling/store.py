@@ -16,6 +16,7 @@ from tollkeeper.credits.reconciling.model import (
     BookedDispute,
     BookedEntry,
     BookedPayment,
+    BookedPurchase,
     BookedRefund,
     Case,
     Day,
@@ -183,6 +184,7 @@ _CREDITS: Final = _ENTRIES.format(
     source="'payment:' || touched.payment_id, 'purchase:' || payment.subject_id"
 )
 _REFUND_ENTRIES: Final = _ENTRIES.format(source="'refund:' || refund.refund_id")
+_UNREFUNDED: Final = _ENTRIES.format(source="'refund_failed:' || refund.refund_id")
 _DISPUTE_ENTRIES: Final = _ENTRIES.format(source="'dispute:' || dispute.dispute_id")
 _RELEASES: Final = _ENTRIES.format(source="'dispute_won:' || dispute.dispute_id")
 _CASES: Final = f"""
@@ -221,7 +223,7 @@ SELECT touched.org_id, touched.payment_id, payment.ref, payment.status, payment.
     (SELECT coalesce(json_agg(json_build_object(
         'refund_id', refund.refund_id, 'ref', refund.ref, 'status', refund.status,
         'amount_minor', refund.amount_minor, 'currency', refund.currency,
-        'settled_at', refund.settled_at, 'entries', {_REFUND_ENTRIES}
+        'settled_at', refund.settled_at, 'entries', {_REFUND_ENTRIES}, 'released', {_UNREFUNDED}
     )), '[]') FROM refund
      WHERE refund.org_id = touched.org_id AND refund.payment_id = touched.payment_id) AS refunds,
     (SELECT coalesce(json_agg(json_build_object(
@@ -230,7 +232,14 @@ SELECT touched.org_id, touched.payment_id, payment.ref, payment.status, payment.
         'opened_at', dispute.opened_at, 'settled_at', dispute.settled_at,
         'entries', {_DISPUTE_ENTRIES}, 'released', {_RELEASES}
     )), '[]') FROM dispute
-     WHERE dispute.org_id = touched.org_id AND dispute.payment_id = touched.payment_id) AS disputes
+     WHERE dispute.org_id = touched.org_id AND dispute.payment_id = touched.payment_id) AS disputes,
+    (SELECT json_build_object(
+        'purchase_id', purchase.purchase_id, 'status', purchase.status,
+        'credit_nanos', purchase.credit_nanos, 'total_minor', purchase.total_minor,
+        'currency', purchase.currency
+    ) FROM purchase
+     WHERE purchase.org_id = touched.org_id AND purchase.purchase_id = payment.subject_id
+    ) AS purchase
 FROM touched
 LEFT JOIN payment ON payment.org_id = touched.org_id AND payment.payment_id = touched.payment_id
 WHERE payment.payment_id IS NULL
@@ -287,7 +296,7 @@ def _case(row: Mapping[str, Any]) -> Case:
         org_id=row["org_id"],
         payment_id=row["payment_id"],
         payment=payment,
-        purchase=None,
+        purchase=msgspec.convert(row["purchase"], BookedPurchase | None),
         lines=msgspec.convert(row["lines"], list[Line]),
         credits=msgspec.convert(row["credits"], list[BookedEntry]),
         refunds=msgspec.convert(row["refunds"], list[BookedRefund]),
