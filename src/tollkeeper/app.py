@@ -224,7 +224,7 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
     return [
         *orgs.organization_routes(clamp_new_keys=settings.gateway.clamp),
         *orgs.operator_routes(opened),
-        *operator.credit_routes(settings.currencies),
+        *operator.credit_routes(settings.currencies, rooms.shop),
         *metering.billing_routes(settings),
         *notifications.notice_routes(),
         *notifications.webhook_routes(rooms.courier),

@@ -16,7 +16,7 @@ _CHANGING = (
     (re.compile(r"\b(org|prj|key|opk|mem|ent|lot|use|aud)_[0-9a-f]{32}"), r"\1_…"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?"), "<time>"),
     (re.compile(r"tk_(live|test|op)_[A-Za-z0-9_-]{43}"), r"tk_\1_<secret>"),
-    (re.compile(r"tk_(live|test|op)_[A-Za-z0-9_-]{4}\b"), r"tk_\1_<4>"),
+    (re.compile(r"tk_(live|test|op)_[A-Za-z0-9_-]{4}(?![A-Za-z0-9_-])"), r"tk_\1_<4>"),
 )
 
 

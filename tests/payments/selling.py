@@ -77,13 +77,12 @@ class Seller:
             org_id=self.org_id,
             purchase_id=purchase.purchase_id,
             refund_id=uuid7(),
-            amount_minor=minor,
             reason="asked for it",
             actor="operator",
             **more,
         )
         async with self.shop.database.transaction() as tx:
-            begun = await credits.begin_refund(tx, self.desk, order)
+            begun, _ = await credits.begin_refund(tx, self.desk, order, minor)
         return await payments.refund(self.shop.till, self.org_id, begun.refund_id)
 
     async def spend(self, dollars: float) -> None:

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "grant": ("credit", "Give an organization credit."),
     "adjust": ("credit", "Correct a balance by an entry."),
     "refund": ("credit", "Take refunded credit off a balance."),
+    "purchase": ("purchase", "List what was bought, and give money back."),
     "invoice": ("invoice", "List, show and download invoices and credit notes."),
     "price": ("price", "Import, compare, publish and list prices; re-rate usage."),
     "reconcile": ("reconcile", "Compare the payment processor's books with ours."),

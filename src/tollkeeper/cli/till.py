@@ -6,9 +6,10 @@ import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from tollkeeper import payments
+from tollkeeper import invoices, payments
 from tollkeeper.base.clock import SystemClock
 from tollkeeper.base.settings import Settings
+from tollkeeper.credits import Shop
 from tollkeeper.db import Database
 from tollkeeper.http.store import instance_secret
 from tollkeeper.payments import Till
@@ -19,8 +20,22 @@ async def open_till(settings: Settings, database: Database) -> AsyncGenerator[Ti
     """Open it for questions: nobody hears here of what changes, so nothing is to be changed."""
     async with database.connection() as connection:
         secret = await instance_secret(connection, secrets.token_bytes(32))
-    server = settings.server
-    base_url = server.public_url or f"http://{server.host}:{server.port}"
-    opened = payments.open_payments(settings, database, SystemClock(), secret, base_url)
+    opened = payments.open_payments(settings, database, SystemClock(), secret, _base_url(settings))
     async with opened as room:
         yield room.till
+
+
+@asynccontextmanager
+async def open_shop(settings: Settings, database: Database) -> AsyncGenerator[Shop]:
+    """Open it for acts: what changes moves credit and issues documents, as in the server."""
+    from tollkeeper import app
+
+    async with open_till(settings, database) as till:
+        with invoices.Typesetter.open(settings.invoices.font_dirs) as setter:
+            desk = invoices.desk_of(settings, setter)
+            yield app.open_shop(settings, till, desk, _base_url(settings))
+
+
+def _base_url(settings: Settings) -> str:
+    server = settings.server
+    return server.public_url or f"http://{server.host}:{server.port}"

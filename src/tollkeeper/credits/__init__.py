@@ -26,7 +26,9 @@ from tollkeeper.credits.reconciling import (
     usual_window,
 )
 from tollkeeper.credits.returning import RefundOrder, begin_refund
-from tollkeeper.credits.routes import purchase_routes
+from tollkeeper.credits.routes import list_purchases, purchase_routes
+from tollkeeper.credits.shapes import PurchaseOut
+from tollkeeper.credits.store import page as newest_purchases
 
 __all__ = [
     "AmountOutOfRange",
@@ -37,6 +39,7 @@ __all__ = [
     "PaymentsNotConfigured",
     "Purchase",
     "PurchaseInProgress",
+    "PurchaseOut",
     "PurchaseRules",
     "PurchaseStatus",
     "PurchaseSucceeded",
@@ -50,6 +53,8 @@ __all__ = [
     "begin_refund",
     "buy",
     "find_purchase",
+    "list_purchases",
+    "newest_purchases",
     "open_shop",
     "purchase_routes",
     "reconcile",

@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from tollkeeper import ledger, payments
+from tollkeeper.base.errors import NotFound
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.money import Money
 from tollkeeper.credits import store
@@ -35,27 +36,32 @@ _TAKEN: Final = (DisputeStatus.OPEN, DisputeStatus.LOST)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundOrder:
-    """`amount_minor` None is all that is left; `force` also what is spent, into debt."""
+    """`force` refunds also what is spent, into debt."""
 
     org_id: UUID
     purchase_id: UUID
     refund_id: UUID
-    amount_minor: int | None
     reason: str
     actor: str
     force: bool = False
 
 
-async def begin_refund(tx: Connection, shop: Shop, order: RefundOrder) -> Refund:
+async def begin_refund(
+    tx: Connection, shop: Shop, order: RefundOrder, amount_minor: int | None = None
+) -> tuple[Refund, bool]:
     """Take the credit off and write down the refund; `payments.refund` sends it, after the commit.
 
-    The same `refund_id` again gives the refund there is. Raises NotFound, RefundRefused, and
+    Without an amount it is all that is left. The same `refund_id` again gives the refund there is;
+    also returned is whether it is new. Raises NotFound, RefundRefused, and
     InsufficientCredits where what it stands for is spent and nobody forces it.
     """
     purchase = await find_purchase(tx, order.org_id, order.purchase_id)
     if not purchase.status.credited:
         raise RefundRefused("This purchase has not been paid, so there is nothing to refund")
-    amount_minor = order.amount_minor
+    try:
+        return await payments.get_refund(tx, order.org_id, order.refund_id), False
+    except NotFound:
+        pass
     if amount_minor is None:
         amount_minor = max(purchase.total_minor - await _money_back(tx, purchase), 0)
     new = NewRefund(
@@ -71,7 +77,7 @@ async def begin_refund(tx: Connection, shop: Shop, order: RefundOrder) -> Refund
     if not order.force:
         await _check_unspent(tx, purchase, _missing(purchase, back))
     await _level(tx, shop, purchase, back, _cause_of(refund, actor=order.actor))
-    return refund
+    return refund, True
 
 
 async def follow_refund(tx: Connection, shop: Shop, change: RefundChanged) -> None:

@@ -18,14 +18,13 @@ from tollkeeper.base.money import Money
 from tollkeeper.credits import purchases, store
 from tollkeeper.credits.buyers import buyer_of
 from tollkeeper.credits.errors import AmountOutOfRange, PaymentsNotConfigured, PurchaseInProgress
-from tollkeeper.credits.model import Order, Shop
-from tollkeeper.credits.model import Purchase as Known
+from tollkeeper.credits.model import Order, Purchase, Shop
 from tollkeeper.credits.shapes import (
     USD,
     NewPurchase,
     NewQuote,
-    Purchase,
     PurchaseOptions,
+    PurchaseOut,
     Quote,
     Resumption,
     wallet_of,
@@ -122,7 +121,7 @@ def _buy(shop: Shop) -> ControllerRouterHandler:
             )
         },
     )
-    async def make_purchase(request: AnyRequest, data: JSONBody[NewPurchase]) -> Purchase:
+    async def make_purchase(request: AnyRequest, data: JSONBody[NewPurchase]) -> PurchaseOut:
         caller = orgs.caller_of(request)
         shop.rules.check(data.amount)
         async with shop.till.database.connection() as connection:
@@ -141,45 +140,53 @@ def _buy(shop: Shop) -> ControllerRouterHandler:
             page=data.checkout,
             save_method=data.save_payment_method,
         )
-        return Purchase.of(*await purchases.buy(shop, order))
+        return PurchaseOut.of(*await purchases.buy(shop, order))
 
     return make_purchase
 
 
 def _list(shop: Shop) -> ControllerRouterHandler:
     @get("/purchases", summary="List purchases, newest first")
-    async def list_purchases(
+    async def list_own(
         request: AnyRequest,
         cursors: NamedDependency[Cursors],
         limit: Limit = 50,
         cursor: CursorText = None,
-    ) -> Page[Purchase]:
+    ) -> Page[PurchaseOut]:
         caller = orgs.caller_of(request)
-        bound = ("purchases", caller.org_id, caller.livemode)
-        below = None if cursor is None else cursors.open(bound, cursor, tuple[UUID])[0]
-        async with shop.till.database.connection() as connection:
-            found = await store.page(
-                connection, caller.org_id, livemode=caller.livemode, below=below, limit=limit + 1
-            )
-            ids = [purchase.purchase_id for purchase in found]
-            paid = await payments.read_payments(connection, caller.org_id, ids)
+        return await list_purchases(
+            shop, cursors, caller.org_id, livemode=caller.livemode, limit=limit, cursor=cursor
+        )
 
-        def show(known: Known) -> Purchase:
-            return Purchase.of(known, paid[known.purchase_id])
+    return list_own
 
-        return page_of(found, limit, show, lambda last: cursors.seal(bound, [last.purchase_id]))
 
-    return list_purchases
+async def list_purchases(
+    shop: Shop, cursors: Cursors, org_id: UUID, *, livemode: bool, limit: int, cursor: str | None
+) -> Page[PurchaseOut]:
+    bound = ("purchases", org_id, livemode)
+    below = None if cursor is None else cursors.open(bound, cursor, tuple[UUID])[0]
+    async with shop.till.database.connection() as connection:
+        found = await store.page(
+            connection, org_id, livemode=livemode, below=below, limit=limit + 1
+        )
+        ids = [purchase.purchase_id for purchase in found]
+        paid = await payments.read_payments(connection, org_id, ids)
+
+    def show(known: Purchase) -> PurchaseOut:
+        return PurchaseOut.of(known, paid[known.purchase_id])
+
+    return page_of(found, limit, show, lambda last: cursors.seal(bound, [last.purchase_id]))
 
 
 def _read(shop: Shop) -> ControllerRouterHandler:
     @get("/purchases/{purchase_id:str}", summary="Get a purchase")
-    async def read_purchase(request: AnyRequest, purchase_id: PurchaseId) -> Purchase:
+    async def read_purchase(request: AnyRequest, purchase_id: PurchaseId) -> PurchaseOut:
         caller = orgs.caller_of(request)
         async with shop.till.database.connection() as connection:
             known = await _find(connection, caller, purchase_id)
             payment = await payments.get_payment(connection, caller.org_id, known.purchase_id)
-        return Purchase.of(known, payment)
+        return PurchaseOut.of(known, payment)
 
     return read_purchase
 
@@ -195,12 +202,12 @@ def _resume(shop: Shop) -> ControllerRouterHandler:
     )
     async def resume_purchase(
         request: AnyRequest, purchase_id: PurchaseId, data: JSONBody[Resumption]
-    ) -> Purchase:
+    ) -> PurchaseOut:
         async with shop.till.database.connection() as connection:
             known = await _find(connection, orgs.caller_of(request), purchase_id)
         method_id = _method(data.payment_method_id)
         return_url = data.return_url or shop.billing_page
-        return Purchase.of(*await purchases.resume(shop, known, method_id, return_url))
+        return PurchaseOut.of(*await purchases.resume(shop, known, method_id, return_url))
 
     return resume_purchase
 
@@ -213,15 +220,15 @@ def _cancel(shop: Shop) -> ControllerRouterHandler:
         status_code=200,
         opt={"errors": _TALKS_TO_PROCESSOR},
     )
-    async def cancel_purchase(request: AnyRequest, purchase_id: PurchaseId) -> Purchase:
+    async def cancel_purchase(request: AnyRequest, purchase_id: PurchaseId) -> PurchaseOut:
         async with shop.till.database.connection() as connection:
             known = await _find(connection, orgs.caller_of(request), purchase_id)
-        return Purchase.of(*await purchases.cancel(shop, known))
+        return PurchaseOut.of(*await purchases.cancel(shop, known))
 
     return cancel_purchase
 
 
-async def _find(connection: Connection, caller: Caller, purchase_id: str) -> Known:
+async def _find(connection: Connection, caller: Caller, purchase_id: str) -> Purchase:
     known = await purchases.find_purchase(
         connection, caller.org_id, read_path_id("pur", purchase_id)
     )

@@ -11,8 +11,7 @@ from tollkeeper import ledger, payments
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import show_id
 from tollkeeper.base.money import Money, PositiveMoneyIn
-from tollkeeper.credits.model import Origin, Price, PurchaseStatus
-from tollkeeper.credits.model import Purchase as Known
+from tollkeeper.credits.model import Origin, Price, Purchase, PurchaseStatus
 from tollkeeper.db import Connection
 from tollkeeper.ledger import Wallet
 from tollkeeper.orgs import Caller
@@ -103,7 +102,7 @@ class PurchaseOptions(Out, frozen=True, kw_only=True):
     publishable_key: str | None
 
 
-class Purchase(Out, frozen=True, kw_only=True):
+class PurchaseOut(Out, frozen=True, kw_only=True):
     """`amount` is the credit, `total` what is paid. At `actionUrl` the customer goes on: to the
     processor's page, or to the bank; embedded pages take `clientSecret`."""
 
@@ -127,7 +126,7 @@ class Purchase(Out, frozen=True, kw_only=True):
     failure_message: str | None
 
     @classmethod
-    def of(cls, known: Known, payment: Payment) -> Purchase:
+    def of(cls, known: Purchase, payment: Payment) -> PurchaseOut:
         waits = payment.status is PaymentStatus.REQUIRES_PAYMENT
         page_url = payment.page_url if waits else None
         method_id = payment.method_id

@@ -737,6 +737,8 @@ CREATE TABLE dispute (
     )
 );
 
+CREATE INDEX dispute_newest ON dispute (opened_at, dispute_id);
+
 CREATE INDEX dispute_of ON dispute (org_id, payment_id);
 CREATE INDEX dispute_by_ref ON dispute (processor, ref);
 

@@ -17,6 +17,7 @@ from tollkeeper.operator.acts import (
 )
 from tollkeeper.operator.markups import MarkupOut, markup_of, set_markup
 from tollkeeper.operator.prices import compare_with_library, publish_prices
+from tollkeeper.operator.purchases import refund_purchase
 from tollkeeper.operator.routes import credit_routes
 from tollkeeper.operator.shapes import PriceOut
 
@@ -38,6 +39,7 @@ __all__ = [
     "open_balances",
     "publish_prices",
     "refund",
+    "refund_purchase",
     "set_markup",
     "set_overdraft",
     "unfreeze",

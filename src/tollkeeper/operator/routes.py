@@ -19,12 +19,14 @@ from tollkeeper import ledger, orgs, pricing
 from tollkeeper.base.clock import Clock
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import read_id
+from tollkeeper.credits import Shop
 from tollkeeper.db import Database
 from tollkeeper.http import OPERATOR_KEY, read_path_id, run_id_of
 from tollkeeper.ledger import InsufficientCredits, LotKind, NewLot
 from tollkeeper.operator import acts, prices
 from tollkeeper.operator.acts import Act, Balance
 from tollkeeper.operator.markups import MARKUP_ROUTES
+from tollkeeper.operator.purchases import purchase_handlers
 from tollkeeper.operator.shapes import (
     Adjustment,
     BalanceOut,
@@ -46,7 +48,7 @@ AnyRequest = Request[Any, Any, State]
 OrgId = FromPath[str]
 
 
-def credit_routes(currencies: Collection[str]) -> list[ControllerRouterHandler]:
+def credit_routes(currencies: Collection[str], shop: Shop) -> list[ControllerRouterHandler]:
     """`currencies` are those that may be granted."""
     handlers = [
         _grant_route(currencies),
@@ -61,6 +63,7 @@ def credit_routes(currencies: Collection[str]) -> list[ControllerRouterHandler]:
         preview_import,
         import_prices,
         *MARKUP_ROUTES,
+        *purchase_handlers(shop),
     ]
     return [
         Router(

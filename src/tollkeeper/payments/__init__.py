@@ -43,6 +43,7 @@ from tollkeeper.payments.refunding import (
 )
 from tollkeeper.payments.store import (
     disputes_of,
+    newest_disputes,
     payments_of,
     payments_settled,
     read_payments,
@@ -86,6 +87,7 @@ __all__ = [
     "intend_payment",
     "intend_refund",
     "list_methods",
+    "newest_disputes",
     "newest_events",
     "open_page",
     "open_payments",

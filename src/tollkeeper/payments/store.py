@@ -289,6 +289,14 @@ _DISPUTES_OF: Final = f"""
 SELECT {_DISPUTE} FROM dispute WHERE org_id = %(org_id)s AND payment_id = %(payment_id)s
 ORDER BY opened_at, dispute_id
 """
+_NEWEST_DISPUTES: Final = f"""
+SELECT {_DISPUTE} FROM dispute
+WHERE (%(status)s::text IS NULL OR status = %(status)s)
+  AND (%(opened_at)s::timestamptz IS NULL
+       OR (opened_at, dispute_id) < (%(opened_at)s, %(dispute_id)s))
+ORDER BY opened_at DESC, dispute_id DESC
+LIMIT %(limit)s
+"""
 
 
 async def insert_dispute(tx: Connection, dispute: Dispute) -> None:
@@ -297,6 +305,20 @@ async def insert_dispute(tx: Connection, dispute: Dispute) -> None:
 
 async def write_dispute(tx: Connection, dispute: Dispute) -> None:
     await tx.execute(_WRITE_DISPUTE, asdict(dispute))
+
+
+async def newest_disputes(
+    connection: Connection,
+    status: DisputeStatus | None,
+    below: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Dispute]:
+    """Of all organizations, newest first; `below` is where the page before ended."""
+    opened_at, dispute_id = below or (None, None)
+    asked = {"status": status, "opened_at": opened_at, "dispute_id": dispute_id, "limit": limit}
+    async with connection.cursor(row_factory=kwargs_row(_make_dispute)) as cursor:
+        await cursor.execute(_NEWEST_DISPUTES, asked)
+        return await cursor.fetchall()
 
 
 async def disputes_of(connection: Connection, org_id: UUID, payment_id: UUID) -> list[Dispute]:
