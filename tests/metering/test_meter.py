@@ -65,11 +65,11 @@ async def test_a_call_is_held_and_settled(meter: Meter, purse: Purse, database: 
 
 
 async def test_the_wallet_is_looked_up_once(meter: Meter, purse: Purse, owner: Connection) -> None:
+    with pytest.raises(NotFound):
+        await meter.wallet(purse.org_id, livemode=True)
     assert await meter.wallet(purse.org_id, livemode=False) == purse.wallet_id
     async with outage(owner):
         assert await meter.wallet(purse.org_id, livemode=False) == purse.wallet_id
-    with pytest.raises(NotFound):
-        await meter.wallet(purse.org_id, livemode=True)
 
 
 async def test_one_bad_item_does_not_fail_its_neighbours(
