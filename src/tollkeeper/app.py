@@ -28,6 +28,7 @@ from tollkeeper import (
     operator,
     orgs,
     payments,
+    profiles,
 )
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.settings import Settings
@@ -228,6 +229,7 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *metering.billing_routes(settings),
         *notifications.notice_routes(),
         *notifications.webhook_routes(rooms.courier),
+        *profiles.profile_routes(),
         *credits.purchase_routes(rooms.shop, settings.stripe.publishable_key),
         *credits.reconciliation_routes(rooms.payments.till),
         *rooms.payments.routes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -205,11 +206,13 @@ def test_what_is_in_force_is_shown_without_secrets(file: Path) -> None:
 
 
 def test_every_setting_says_what_it_does() -> None:
-    settings = load_settings(Path("/dev/null"), {"TOLLKEEPER_PROVIDERS__A__KIND": "sandbox"})
+    given = {"TOLLKEEPER_PROVIDERS__A__KIND": "sandbox", "TOLLKEEPER_TAXES__DE__PERCENT": "19"}
+    settings = load_settings(Path("/dev/null"), given)
     described = {name: description for name, _, description in effective(settings)}
     assert all(text.endswith(".") for text in described.values()), described
-    for name, _ in setting_types():
-        assert name.replace("<name>", "a").replace("<CODE>", "USD") in described
+    names = {"<name>": "a", "<CODE>": "USD", "<COUNTRY>": "DE"}
+    for place, _ in setting_types():
+        assert re.sub("<[^>]+>", lambda found: names[found[0]], place) in described
 
 
 def test_the_reference_page_is_in_step() -> None:

@@ -5,74 +5,21 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, Self
-from zoneinfo import ZoneInfo
+from typing import Annotated, Final, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
-from tollkeeper.base.money import (
-    NANOS_PER_UNIT,
-    NonNegativeMoneyIn,
-    NumberText,
-    PositiveMoneyIn,
-    parse_nanos,
+from tollkeeper.base.money import NANOS_PER_UNIT, NonNegativeMoneyIn, PositiveMoneyIn
+from tollkeeper.base.setting_types import Percent, Seconds, Secret, Section
+from tollkeeper.base.settings_of_money import (
+    Credits,
+    Invoices,
+    Payments,
+    Seller,
+    Stripe,
+    TaxRule,
 )
-
-_CENT: Final = NANOS_PER_UNIT // 100
-_PRESETS: Final = (5, 10, 25, 50, 100)
-_WHOLE_PRICE_OFF: Final = -1_000_000  # in parts per million
-_NANOS_PER_PPM_OF_PERCENT: Final = 100_000  # 0.0001 % is one part per million
-_STRIPE_KEY: Final = re.compile(r"(sk|rk)_(live|test)_")
-
-
-class Secret:
-    """Text that is used and never shown."""
-
-    __slots__ = ("_text",)
-    allowed: ClassVar[str] = "text"
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __repr__(self) -> str:
-        return "(secret)"
-
-
-class Percent(int):
-    """A percentage, kept as parts per million: 12.5 is 125,000."""
-
-    allowed: ClassVar[str] = "a percentage above -100 such as 12.5, with at most 4 decimals"
-
-    @classmethod
-    def read(cls, number: object) -> Self:
-        if isinstance(number, bool) or not isinstance(number, int | NumberText):
-            raise ValueError(f"must be {cls.allowed}")  # noqa: TRY004 (msgspec reports ValueError)
-        try:
-            ppm, rest = divmod(parse_nanos(str(number)), _NANOS_PER_PPM_OF_PERCENT)
-        except ValueError:
-            raise ValueError(f"must be {cls.allowed}") from None
-        if rest or ppm <= _WHOLE_PRICE_OFF:
-            raise ValueError(f"must be {cls.allowed}")
-        return cls(ppm)
-
-
-Seconds = Annotated[int, Meta(ge=1, le=86_400)]
-
-
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
 
 
 class Server(Section, frozen=True):
@@ -231,169 +178,6 @@ class Billing(Section, frozen=True):
     ] = field(default=NonNegativeMoneyIn(100_000_000_000), name="sandbox_credit")
 
 
-class Credits(Section, frozen=True):
-    """What customers may buy."""
-
-    purchase_min_nanos: Annotated[
-        PositiveMoneyIn, Meta(description="The least that one purchase may add.")
-    ] = field(default=PositiveMoneyIn(5_000_000_000), name="purchase_min")
-    purchase_max_nanos: Annotated[
-        PositiveMoneyIn, Meta(description="The most that one purchase may add.")
-    ] = field(default=PositiveMoneyIn(1_000_000_000_000), name="purchase_max")
-    presets: Annotated[
-        list[PositiveMoneyIn],
-        Meta(description="Amounts that are suggested, as far as they lie within the limits."),
-    ] = field(default_factory=lambda: [PositiveMoneyIn(n * NANOS_PER_UNIT) for n in _PRESETS])
-    fee_percent: Annotated[
-        Percent, Meta(description="A processing fee that is added to the price of a purchase.")
-    ] = Percent(0)
-    fee_fixed_nanos: Annotated[
-        NonNegativeMoneyIn, Meta(description="A fixed part of that fee, in whole cents.")
-    ] = field(default=NonNegativeMoneyIn(0), name="fee_fixed")
-    fee_min_nanos: Annotated[
-        NonNegativeMoneyIn, Meta(description="The least that the fee is, in whole cents.")
-    ] = field(default=NonNegativeMoneyIn(0), name="fee_min")
-
-    def __post_init__(self) -> None:
-        if self.purchase_min_nanos > self.purchase_max_nanos:
-            raise ValueError("purchase_min must be at most purchase_max")
-        if self.fee_percent < 0:
-            raise ValueError("fee_percent must not be negative")
-        for name, nanos in (("fixed", self.fee_fixed_nanos), ("min", self.fee_min_nanos)):
-            if nanos % _CENT:
-                raise ValueError(f"fee_{name} must be whole cents")
-
-
-class Payments(Section, frozen=True):
-    """How credit is paid for."""
-
-    sandbox: Annotated[
-        bool,
-        Meta(
-            description="Whether test mode pays with the built-in sandbox, whose money is not"
-            " real. A Stripe key of test mode takes its place."
-        ),
-    ] = True
-    on_dispute: Annotated[
-        Literal["hold", "freeze"],
-        Meta(
-            description="What a dispute does besides taking back its purchase's credit: nothing"
-            " more, or freeze the balance until it is over."
-        ),
-    ] = "hold"
-
-
-class Stripe(Section, frozen=True):
-    """Your account at Stripe. The key says which balances it serves: live ones or test ones."""
-
-    secret_key: Annotated[
-        Secret | None,
-        Meta(description="Your secret or restricted key, such as `sk_live_…` or `sk_test_…`."),
-    ] = None
-    publishable_key: Annotated[
-        str | None,
-        Meta(description="The key for browsers, which embedded payment pages need."),
-    ] = None
-    webhook_secret: Annotated[
-        Secret | None,
-        Meta(
-            description="What your webhook endpoint's events are signed with, such as `whsec_…`;"
-            " unset, there is no endpoint, and Stripe is asked for events instead."
-        ),
-    ] = None
-    api_base: Annotated[
-        str, Meta(pattern=r"^https?://\S+$", description="Where Stripe's API is.")
-    ] = "https://api.stripe.com"
-    timeout_seconds: Annotated[
-        int, Meta(ge=1, le=80, description="How long one request to Stripe may take.")
-    ] = 20
-
-    def __post_init__(self) -> None:
-        key = self.secret_key
-        if key is not None and _STRIPE_KEY.match(key.reveal()) is None:
-            raise ValueError("secret_key must begin with sk_live_, rk_live_, sk_test_ or rk_test_")
-        if key is None and self.webhook_secret is not None:
-            raise ValueError("webhook_secret is of no use without secret_key")
-
-
-class Seller(Section, frozen=True):
-    """Who you are on invoices."""
-
-    name: Annotated[str, Meta(min_length=1, description="Your company, as it is registered.")] = (
-        "Your company (set seller.name)"
-    )
-    address: Annotated[
-        list[str],
-        Meta(
-            examples=[["Harbour Street 12", "20457 Hamburg", "Germany"]],
-            description="Your address, line by line.",
-        ),
-    ] = field(default_factory=list[str])
-    country: Annotated[
-        Annotated[str, Meta(pattern="^[A-Z]{2}$", examples=["DE"])] | None,
-        Meta(description="Your country's code (ISO 3166)."),
-    ] = None
-    tax_ids: Annotated[
-        list[str],
-        Meta(
-            examples=[["VAT ID DE123456789"]],
-            description="Your tax numbers, as they are to be printed.",
-        ),
-    ] = field(default_factory=list[str])
-    email: Annotated[str | None, Meta(description="Where customers ask about an invoice.")] = None
-    register: Annotated[
-        str | None,
-        Meta(description="What law wants at the foot of your letters, such as your register."),
-    ] = None
-    entity: Annotated[
-        str,
-        Meta(
-            pattern="^[a-z0-9_-]{1,40}$",
-            description="A short name of the legal entity. Each has invoice numbers of its own.",
-        ),
-    ] = "main"
-    time_zone: Annotated[
-        str, Meta(description="Where your year ends, and the day on invoices is read.")
-    ] = "UTC"
-
-    def __post_init__(self) -> None:
-        try:
-            _ = self.zone
-        except (ValueError, OSError):
-            raise ValueError("time_zone must be a name such as Europe/Berlin") from None
-
-    @property
-    def zone(self) -> tzinfo:
-        # UTC is known where no time zones are installed, too.
-        return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
-
-
-class Invoices(Section, frozen=True):
-    """Invoices, credit notes and statements."""
-
-    language: Annotated[
-        Literal["en", "de", "fr", "es"], Meta(description="The language they are written in.")
-    ] = "en"
-    invoice_prefix: Annotated[
-        str, Meta(pattern="^[A-Z0-9]{1,10}$", description="What invoice numbers begin with.")
-    ] = "INV"
-    credit_note_prefix: Annotated[
-        str,
-        Meta(
-            pattern="^[A-Z0-9]{1,10}$",
-            description="What numbers of credit notes begin with; the same as `invoice_prefix`,"
-            " and both are numbered in one row.",
-        ),
-    ] = "CN"
-    footer: Annotated[
-        str | None, Meta(description="A sentence at the end, such as your thanks.")
-    ] = None
-    font_dirs: Annotated[
-        list[str],
-        Meta(description="Directories with more fonts, for scripts that would be romanised."),
-    ] = field(default_factory=list[str])
-
-
 class Mail(Section, frozen=True):
     """Mails to members. Without a host there are none; notices are listed all the same."""
 
@@ -454,6 +238,10 @@ class Log(Section, frozen=True):
     ] = "console"
 
 
+# Sections that hold one of a kind under each name, and what stands for the name in their places.
+KEYED: Final = {"providers": ".<name>", "currencies": ".<CODE>", "taxes": ".<COUNTRY>"}
+
+
 class Settings(Section, frozen=True):
     server: Server = field(default_factory=Server)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
@@ -462,6 +250,7 @@ class Settings(Section, frozen=True):
     currencies: dict[str, Currency] = field(default_factory=lambda: {"USD": Currency()})
     billing: Billing = field(default_factory=Billing)
     credits: Credits = field(default_factory=Credits)
+    taxes: dict[str, TaxRule] = field(default_factory=dict[str, TaxRule])
     payments: Payments = field(default_factory=Payments)
     stripe: Stripe = field(default_factory=Stripe)
     seller: Seller = field(default_factory=Seller)

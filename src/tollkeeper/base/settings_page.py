@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from tollkeeper.base.check import describe
 from tollkeeper.base.money import MoneyIn, format_nanos
-from tollkeeper.base.settings import Percent, Secret, Section, Settings
+from tollkeeper.base.settings import KEYED, Percent, Secret, Section, Settings
 
 _NANOS_PER_PPM: Final = 100_000
 
@@ -65,7 +65,7 @@ def _sections() -> Iterator[str]:
     for section in msgspec.structs.fields(Settings):
         keyed = get_origin(section.type) is dict
         type_: type[Section] = get_args(section.type)[1] if keyed else section.type
-        key = {"providers": ".<name>", "currencies": ".<CODE>"}[section.name] if keyed else ""
+        key = KEYED[section.name] if keyed else ""
         yield f"\n## `[{section.encode_name}{key}]`\n\n{(type_.__doc__ or '').strip()}\n"
         yield "| Setting | Default | What it says | Allowed |\n|---|---|---|---|"
         yield from (_row(field) for field in msgspec.structs.fields(type_))

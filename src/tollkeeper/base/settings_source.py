@@ -13,7 +13,7 @@ from msgspec import inspect
 
 from tollkeeper.base.check import Faults, bare, faults_in, only_member, suggest
 from tollkeeper.base.money import MoneyIn, NumberText
-from tollkeeper.base.settings import Percent, Secret, Section, Settings
+from tollkeeper.base.settings import KEYED, Percent, Secret, Section, Settings
 
 PREFIX: Final = "TOLLKEEPER_"
 CONFIG: Final = "TOLLKEEPER_CONFIG"
@@ -23,6 +23,7 @@ _DATABASE_URL: Final = "DATABASE_URL"
 _NAMES: Final = (
     ("providers", re.compile(r"[a-z][a-z0-9_-]{0,62}"), "lower-case letters, digits, - and _"),
     ("currencies", re.compile(r"[A-Z][A-Z0-9_]{1,31}"), "capital letters, digits and _"),
+    ("taxes", re.compile(r"[A-Z]{2}|default"), "a country's code, or default"),
 )
 _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
@@ -97,7 +98,7 @@ def _parts_of(name: str) -> list[str] | None:
     if not name.startswith(PREFIX) or name == CONFIG:
         return None
     parts = name.removeprefix(PREFIX).lower().split("__")
-    if parts[0] == "currencies" and len(parts) > 1:
+    if parts[0] in ("currencies", "taxes") and len(parts) > 1 and parts[1] != "default":
         parts[1] = parts[1].upper()
     return parts
 
@@ -126,7 +127,7 @@ def _known_names(parts: list[str]) -> list[str]:
     """Return every name a variable may have, with the provider or currency that was named."""
     fill = parts[1] if len(parts) > 1 else "name"
     return [
-        PREFIX + name.replace("<name>", fill).replace("<CODE>", fill).replace(".", "__").upper()
+        PREFIX + re.sub("<[^>]+>", fill, name).replace(".", "__").upper()
         for name, _ in setting_types()
     ]
 
@@ -136,7 +137,7 @@ def setting_types() -> Iterator[tuple[str, Any]]:
     for section, type_ in (_fields_of(Settings) or {}).items():
         keyed = get_origin(type_) is dict
         inner = get_args(type_)[1] if keyed else type_
-        key = {"providers": ".<name>", "currencies": ".<CODE>"}[section] if keyed else ""
+        key = KEYED[section] if keyed else ""
         for name, of_field in (_fields_of(inner) or {}).items():
             yield f"{section}{key}.{name}", of_field
 

@@ -10,7 +10,7 @@ from tollkeeper.credits.model import (
     PurchaseStatus,
     PurchaseSucceeded,
     Shop,
-    Tax,
+    tax_on,
 )
 from tollkeeper.credits.opening import open_shop
 from tollkeeper.credits.purchases import begin_purchase, buy, find_purchase
@@ -47,7 +47,6 @@ __all__ = [
     "ReconciliationOut",
     "RefundOrder",
     "Shop",
-    "Tax",
     "Window",
     "begin_purchase",
     "begin_refund",
@@ -61,5 +60,6 @@ __all__ = [
     "reconciliation_chores",
     "reconciliation_routes",
     "reconciliation_schedules",
+    "tax_on",
     "usual_window",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -12,11 +12,13 @@ from uuid import UUID
 from msgspec import Struct
 
 from tollkeeper.base.money import Money, divide_half_up
+from tollkeeper.base.settings import TaxRule
 from tollkeeper.credits.errors import AmountOutOfRange
 from tollkeeper.db import Connection
 from tollkeeper.ledger import Entry
 from tollkeeper.payments import Till, to_minor
 from tollkeeper.payments.model import PageKind, Payment
+from tollkeeper.profiles import Tax
 
 _PPM = 1_000_000
 
@@ -59,16 +61,8 @@ class Buyer(Struct, frozen=True, kw_only=True):
     email: str | None = None
 
 
-class Tax(Struct, frozen=True, kw_only=True):
-    """A tax that is charged on a purchase. With reverse charge the buyer owes it to the state."""
-
-    label: str
-    rate_ppm: int
-    reverse_charge: bool = False
-    note: str | None = None
-
-    def on(self, base_minor: int) -> int:
-        return 0 if self.reverse_charge else divide_half_up(base_minor * self.rate_ppm, _PPM)
+def tax_on(base_minor: int, tax: Tax) -> int:
+    return 0 if tax.reverse_charge else divide_half_up(base_minor * tax.rate_ppm, _PPM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +97,7 @@ class PurchaseRules:
             credit_nanos=amount,
             price_minor=price_minor,
             fee_minor=fee_minor,
-            tax_minor=sum(tax.on(price_minor + fee_minor) for tax in taxes),
+            tax_minor=sum(tax_on(price_minor + fee_minor, tax) for tax in taxes),
             taxes=tuple(taxes),
             currency=currency,
         )
@@ -191,6 +185,7 @@ class Shop:
 
     till: Till
     rules: PurchaseRules
+    taxes: Mapping[str, TaxRule]
     billing_page: str
     on_dispute: OnDispute = "hold"
     succeeded: list[Succeeded] = field(default_factory=list[Succeeded])

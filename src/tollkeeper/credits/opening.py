@@ -25,6 +25,7 @@ def open_shop(settings: Settings, till: Till, billing_page: str) -> Shop:
     shop = Shop(
         till=till,
         rules=rules_of(settings.credits),
+        taxes=settings.taxes,
         billing_page=billing_page,
         on_dispute=settings.payments.on_dispute,
     )

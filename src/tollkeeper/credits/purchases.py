@@ -65,7 +65,7 @@ async def begin_purchase(tx: Connection, shop: Shop, order: Order, now: datetime
     """
     if order.origin is Origin.PURCHASE:
         shop.rules.check(order.amount)
-    buyer, taxes = await buyer_of(tx, order.org_id)
+    buyer, taxes = await buyer_of(tx, order.org_id, shop.taxes)
     price = shop.rules.price_of(order.amount, order.currency, taxes)
     payment = NewPayment(
         org_id=order.org_id,

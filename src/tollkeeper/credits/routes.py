@@ -99,7 +99,8 @@ def _quote(shop: Shop) -> ControllerRouterHandler:
     ) -> Quote:
         shop.rules.check(data.amount)
         async with database.connection() as connection:
-            _, taxes = await buyer_of(connection, orgs.caller_of(request).org_id)
+            org_id = orgs.caller_of(request).org_id
+            _, taxes = await buyer_of(connection, org_id, shop.taxes)
         return Quote.of(shop.rules.price(data.amount, data.currency, taxes))
 
     return make_quote

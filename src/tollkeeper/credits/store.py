@@ -9,8 +9,9 @@ from uuid import UUID
 import msgspec
 from psycopg.rows import kwargs_row
 
-from tollkeeper.credits.model import Buyer, Order, Origin, Price, Purchase, PurchaseStatus, Tax
+from tollkeeper.credits.model import Buyer, Order, Origin, Price, Purchase, PurchaseStatus
 from tollkeeper.db import Connection
+from tollkeeper.profiles import Tax
 
 _COLUMNS: Final = """
     org_id, purchase_id, wallet_id, livemode, origin, status, credit_nanos, price_minor, fee_minor,

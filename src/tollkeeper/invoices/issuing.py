@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from tollkeeper.base.ids import show_id, uuid7
-from tollkeeper.credits import Origin, PurchaseSucceeded
+from tollkeeper.credits import Origin, PurchaseSucceeded, tax_on
 from tollkeeper.db import Connection
 from tollkeeper.invoices import store
 from tollkeeper.invoices.composing import (
@@ -108,7 +108,7 @@ async def issue_for_purchase(tx: Connection, desk: Desk, told: PurchaseSucceeded
                 label=tax.label,
                 rate_ppm=tax.rate_ppm,
                 base_minor=base_minor,
-                tax_minor=tax.on(base_minor),
+                tax_minor=tax_on(base_minor, tax),
                 reverse_charge=tax.reverse_charge,
                 note=tax.note,
             )

@@ -1,0 +1,20 @@
+"""Who invoices are made out to: billing profile, address, tax ids, and the taxes that follow."""
+
+from tollkeeper.profiles.addresses import address_lines
+from tollkeeper.profiles.model import Address, BuyerKind, Profile, Tax, TaxId
+from tollkeeper.profiles.routes import profile_routes
+from tollkeeper.profiles.store import read_profile, write_profile
+from tollkeeper.profiles.taxes import decide_taxes
+
+__all__ = [
+    "Address",
+    "BuyerKind",
+    "Profile",
+    "Tax",
+    "TaxId",
+    "address_lines",
+    "decide_taxes",
+    "profile_routes",
+    "read_profile",
+    "write_profile",
+]
