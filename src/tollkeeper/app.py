@@ -31,14 +31,16 @@ from tollkeeper import (
     profiles,
 )
 from tollkeeper.base.clock import Clock, SystemClock
+from tollkeeper.base.money import Money
 from tollkeeper.base.settings import Settings
-from tollkeeper.credits import PurchaseSucceeded, Shop
+from tollkeeper.credits import PurchaseSucceeded, Shop, TopUps
 from tollkeeper.db import Connection, Database, pending_on
 from tollkeeper.gateway import Gateway
 from tollkeeper.http import Api, App, Cursors, HotRoute, Idempotency, make_api
 from tollkeeper.http.store import instance_secret
 from tollkeeper.invoices import Desk, Typesetter
-from tollkeeper.metering import Meter
+from tollkeeper.ledger import Wallet
+from tollkeeper.metering import AutoTopUp, Meter
 from tollkeeper.notifications import Courier, MailServer, SmtpMailer
 from tollkeeper.operator import Opening
 from tollkeeper.ops import Job, Jobs, Metrics, NotReady, Observed, health_routes
@@ -72,6 +74,7 @@ class Rooms:
     courier: Courier
     payments: Payments
     shop: Shop
+    top_ups: TopUps
     invoices: Desk
 
 
@@ -153,7 +156,8 @@ async def _open_rooms(
     )
     setter = opened.enter_context(Typesetter.open(settings.invoices.font_dirs))
     desk = invoices.desk_of(settings, setter)
-    shop = open_shop(settings, till.till, desk, base_url)
+    cursors = Cursors(secret)
+    top_ups = open_shop(settings, till.till, desk, cursors, base_url)
     return Rooms(
         clock=clock,
         metrics=metrics,
@@ -162,26 +166,30 @@ async def _open_rooms(
         keys=keys,
         meter=meter,
         idempotency=idempotency,
-        cursors=Cursors(secret),
+        cursors=cursors,
         gateway=gateway,
         courier=courier,
         payments=till,
-        shop=shop,
+        shop=top_ups.shop,
+        top_ups=top_ups,
         invoices=desk,
     )
 
 
-def open_shop(settings: Settings, till: Till, desk: Desk, base_url: str) -> Shop:
+def open_shop(
+    settings: Settings, till: Till, desk: Desk, cursors: Cursors, base_url: str
+) -> TopUps:
     """Have money move credit, and leave documents."""
 
     async def issue(tx: Connection, told: PurchaseSucceeded) -> None:
         await invoices.issue_for_purchase(tx, desk, told)
 
     shop = credits.open_shop(settings, till, f"{base_url.rstrip('/')}/console/billing")
+    top_ups = credits.open_top_ups(settings, shop, cursors, base_url)
     # The last to hear of anything: it locks the row that all invoices are numbered by.
     shop.succeeded.append(issue)
     invoices.hear_of_money_back(till.handlers, desk)
-    return shop
+    return top_ups
 
 
 async def _drain(gateway: Gateway, grace_seconds: int) -> None:
@@ -205,6 +213,7 @@ def _make_api(settings: Settings, rooms: Rooms, repeated: Jobs) -> Api:
         other_routes=[
             *health_routes(checks, rooms.metrics, token.reveal() if token else None),
             *rooms.payments.pages,
+            *credits.top_up_pages(rooms.top_ups),
         ],
         dependencies={
             "database": rooms.database,
@@ -226,16 +235,24 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *orgs.organization_routes(clamp_new_keys=settings.gateway.clamp),
         *orgs.operator_routes(opened),
         *operator.credit_routes(settings.currencies, rooms.shop),
-        *metering.billing_routes(settings),
+        *metering.billing_routes(settings, _read_top_up),
         *notifications.notice_routes(),
         *notifications.webhook_routes(rooms.courier),
         *profiles.profile_routes(),
+        *credits.top_up_routes(rooms.top_ups),
         *credits.purchase_routes(rooms.shop, settings.stripe.publishable_key),
         *credits.reconciliation_routes(rooms.payments.till),
         *rooms.payments.routes,
         *invoices.invoice_routes(rooms.invoices),
         *invoices.operator_invoice_routes(rooms.invoices),
     ]
+
+
+async def _read_top_up(connection: Connection, wallet: Wallet) -> AutoTopUp:
+    found = await credits.read_top_up(connection, wallet.org_id, wallet.wallet_id)
+    if found is None or not found.enabled:
+        return AutoTopUp()
+    return AutoTopUp(enabled=True, threshold=Money(found.threshold_nanos))
 
 
 def _metering(settings: Settings, rooms: Rooms) -> list[HotRoute]:
@@ -299,6 +316,7 @@ def background_jobs(rooms: Rooms) -> list[Job]:
         *(Job(*told) for told in metering.usage_jobs(database, rooms.meter)),
         *(Job(*told) for told in jobs.job_upkeep(database)),
         *(Job(*chore) for chore in rooms.payments.chores),
+        *(Job(*chore) for chore in credits.top_up_chores(rooms.top_ups, rooms.meter.take_moved)),
         *(
             Job(*chore)
             for chore in credits.reconciliation_chores(
@@ -322,9 +340,12 @@ def job_handlers(settings: Settings, rooms: Rooms) -> list[jobs.Handler]:
                 password=mail.secret and mail.secret.reveal(),
             )
         )
-    return notifications.notification_handlers(
-        rooms.database, rooms.clock, rooms.courier, mailer=mailer, sender=mail.sender
-    )
+    return [
+        *credits.top_up_jobs(rooms.top_ups),
+        *notifications.notification_handlers(
+            rooms.database, rooms.clock, rooms.courier, mailer=mailer, sender=mail.sender
+        ),
+    ]
 
 
 def _book_job(rooms: Rooms) -> Job:

@@ -48,7 +48,7 @@ async def test_the_balance(shop: Shop, customer: Customer) -> None:
         "lowBalance": False,
         "lifetimeAdded": 20,
         "lifetimeSpent": 2,
-        "autoTopUp": {"enabled": False},
+        "autoTopUp": {"enabled": False, "threshold": None},
     }
     assert (await balance(shop, customer.test_admin))["balances"] == {"usd": 100}
 

@@ -13,6 +13,7 @@ from msgspec import Meta, field
 from tollkeeper.base.money import NANOS_PER_UNIT, NonNegativeMoneyIn, PositiveMoneyIn
 from tollkeeper.base.setting_types import Percent, Seconds, Secret, Section
 from tollkeeper.base.settings_of_money import (
+    AutoTopUpSettings,
     Credits,
     Invoices,
     Payments,
@@ -250,6 +251,7 @@ class Settings(Section, frozen=True):
     currencies: dict[str, Currency] = field(default_factory=lambda: {"USD": Currency()})
     billing: Billing = field(default_factory=Billing)
     credits: Credits = field(default_factory=Credits)
+    auto_top_up: AutoTopUpSettings = field(default_factory=AutoTopUpSettings)
     taxes: dict[str, TaxRule] = field(default_factory=dict[str, TaxRule])
     payments: Payments = field(default_factory=Payments)
     stripe: Stripe = field(default_factory=Stripe)

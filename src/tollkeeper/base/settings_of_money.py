@@ -50,6 +50,45 @@ class Credits(Section, frozen=True):
                 raise ValueError(f"fee_{name} must be whole cents")
 
 
+class AutoTopUpSettings(Section, frozen=True):
+    """Purchases that a balance triggers, where its owner has turned that on."""
+
+    amount_min_nanos: Annotated[
+        PositiveMoneyIn, Meta(description="The least that one top-up may buy.")
+    ] = field(default=PositiveMoneyIn(5_000_000_000), name="amount_min")
+    amount_max_nanos: Annotated[
+        PositiveMoneyIn, Meta(description="The most that one top-up may buy.")
+    ] = field(default=PositiveMoneyIn(100_000_000_000_000), name="amount_max")
+    threshold_min_nanos: Annotated[
+        NonNegativeMoneyIn, Meta(description="The lowest threshold that may be set.")
+    ] = field(default=NonNegativeMoneyIn(0), name="threshold_min")
+    threshold_max_nanos: Annotated[
+        PositiveMoneyIn | None,
+        Meta(description="The highest threshold; it is at most the amount in any case."),
+    ] = field(default=None, name="threshold_max")
+    monthly_cap_multiple: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="How many top-ups a month may have where its owner sets no cap.",
+        ),
+    ] = 4
+    cooldown_seconds: Annotated[
+        int, Meta(ge=0, le=86_400, description="How long it rests after a top-up.")
+    ] = 60
+    daily_count: Annotated[
+        int, Meta(ge=1, le=1000, description="How many payments it tries in a day (UTC).")
+    ] = 10
+
+    def __post_init__(self) -> None:
+        if self.amount_min_nanos > self.amount_max_nanos:
+            raise ValueError("amount_min must be at most amount_max")
+        most = self.threshold_max_nanos
+        if most is not None and self.threshold_min_nanos > most:
+            raise ValueError("threshold_min must be at most threshold_max")
+
+
 class TaxRule(Section, frozen=True):
     """The tax that buyers of a country pay, under its code (ISO 3166); `default` is for all others.
     Where there is no rule, there is no tax."""

@@ -11,6 +11,7 @@ from tollkeeper.base.clock import SystemClock
 from tollkeeper.base.settings import Settings
 from tollkeeper.credits import Shop
 from tollkeeper.db import Database
+from tollkeeper.http import Cursors
 from tollkeeper.http.store import instance_secret
 from tollkeeper.payments import Till
 
@@ -33,7 +34,9 @@ async def open_shop(settings: Settings, database: Database) -> AsyncGenerator[Sh
     async with open_till(settings, database) as till:
         with invoices.Typesetter.open(settings.invoices.font_dirs) as setter:
             desk = invoices.desk_of(settings, setter)
-            yield app.open_shop(settings, till, desk, _base_url(settings))
+            async with database.connection() as connection:
+                cursors = Cursors(await instance_secret(connection, secrets.token_bytes(32)))
+            yield app.open_shop(settings, till, desk, cursors, _base_url(settings)).shop
 
 
 def _base_url(settings: Settings) -> str:

@@ -1,6 +1,11 @@
 """Money becomes credit."""
 
-from tollkeeper.credits.errors import AmountOutOfRange, PaymentsNotConfigured, PurchaseInProgress
+from tollkeeper.credits.errors import (
+    AmountOutOfRange,
+    AutoTopUpNeedsMethod,
+    PaymentsNotConfigured,
+    PurchaseInProgress,
+)
 from tollkeeper.credits.model import (
     Buyer,
     Order,
@@ -29,9 +34,15 @@ from tollkeeper.credits.returning import RefundOrder, begin_refund
 from tollkeeper.credits.routes import list_purchases, purchase_routes
 from tollkeeper.credits.shapes import PurchaseOut
 from tollkeeper.credits.store import page as newest_purchases
+from tollkeeper.credits.topping_up.acts import TopUps
+from tollkeeper.credits.topping_up.opening import open_top_ups, top_up_jobs, top_up_pages
+from tollkeeper.credits.topping_up.routes import top_up_routes
+from tollkeeper.credits.topping_up.store import read as read_top_up
+from tollkeeper.credits.topping_up.watching import top_up_chores
 
 __all__ = [
     "AmountOutOfRange",
+    "AutoTopUpNeedsMethod",
     "Buyer",
     "Difference",
     "Order",
@@ -47,6 +58,7 @@ __all__ = [
     "ReconciliationOut",
     "RefundOrder",
     "Shop",
+    "TopUps",
     "Window",
     "begin_purchase",
     "begin_refund",
@@ -55,11 +67,17 @@ __all__ = [
     "list_purchases",
     "newest_purchases",
     "open_shop",
+    "open_top_ups",
     "purchase_routes",
+    "read_top_up",
     "reconcile",
     "reconciliation_chores",
     "reconciliation_routes",
     "reconciliation_schedules",
     "tax_on",
+    "top_up_chores",
+    "top_up_jobs",
+    "top_up_pages",
+    "top_up_routes",
     "usual_window",
 ]

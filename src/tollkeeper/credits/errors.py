@@ -5,7 +5,12 @@ from __future__ import annotations
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.payments import PaymentsNotConfigured
 
-__all__ = ["AmountOutOfRange", "PaymentsNotConfigured", "PurchaseInProgress"]
+__all__ = [
+    "AmountOutOfRange",
+    "AutoTopUpNeedsMethod",
+    "PaymentsNotConfigured",
+    "PurchaseInProgress",
+]
 
 
 class AmountOutOfRange(InvalidRequest):
@@ -18,4 +23,11 @@ class PurchaseInProgress(TollkeeperError):
     """There is another purchase that has to end first"""
 
     code = "purchase_in_progress"
+    status = 409
+
+
+class AutoTopUpNeedsMethod(TollkeeperError):
+    """Auto top-up needs a payment method on file"""
+
+    code = "auto_top_up_needs_method"
     status = 409

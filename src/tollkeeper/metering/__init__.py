@@ -1,6 +1,12 @@
 """Hold, meter, settle: what every call costs, recorded once. Read `README.md` for what holds."""
 
-from tollkeeper.metering.billing import USAGE_COLUMNS, billing_routes, usage_pages
+from tollkeeper.metering.billing import (
+    USAGE_COLUMNS,
+    AutoTopUp,
+    ReadTopUp,
+    billing_routes,
+    usage_pages,
+)
 from tollkeeper.metering.intake import metering_routes
 from tollkeeper.metering.jobs import usage_jobs
 from tollkeeper.metering.meter import Meter
@@ -27,10 +33,12 @@ from tollkeeper.metering.verify import verify_costs
 __all__ = [
     "USAGE_COLUMNS",
     "AlreadyCharged",
+    "AutoTopUp",
     "Call",
     "LineTotal",
     "Meter",
     "Previews",
+    "ReadTopUp",
     "Total",
     "Unpriced",
     "billing_routes",

@@ -52,6 +52,7 @@ class Meter:
         self._clock = clock
         self._wallets: dict[tuple[UUID, bool, str], UUID] = {}
         self._touched: set[tuple[UUID, UUID]] = set()
+        self._moved: set[tuple[UUID, UUID]] = set()
         self._holds = Lane(
             database,
             self._hold,
@@ -146,6 +147,11 @@ class Meter:
         touched, self._touched = self._touched, set()
         return list(touched)
 
+    def take_moved(self) -> list[tuple[UUID, UUID]]:
+        """Return the wallets that have less to spend since this was asked last."""
+        moved, self._moved = self._moved, set()
+        return list(moved)
+
     @property
     def unsettled(self) -> int:
         """How many settlements wait for the database beyond those that are under way."""
@@ -183,21 +189,27 @@ class Meter:
         self, connection: Connection, items: Sequence[NewHold], repeated: bool
     ) -> list[HoldResult]:
         results = await ledger.hold(connection, items, self._clock.now())
+        self._moved.update((item.org_id, item.wallet_id) for item in items)
         return _ours(items, results) if repeated else results
 
     async def _charge(
         self, connection: Connection, items: Sequence[NewCharge], _repeated: bool
     ) -> list[ChargeResult]:
         results = await ledger.charge(connection, items, self._clock.now())
-        self.touch((item.org_id, item.wallet_id) for item in items)
+        self._note_spent(items)
         return results
 
     async def _settle(
         self, connection: Connection, items: Sequence[NewCharge], _repeated: bool
     ) -> list[ChargeResult]:
         results = await ledger.settle(connection, items, self._clock.now())
-        self.touch((item.org_id, item.wallet_id) for item in items)
+        self._note_spent(items)
         return results
+
+    def _note_spent(self, items: Sequence[NewCharge]) -> None:
+        wallets = {(item.org_id, item.wallet_id) for item in items}
+        self._touched |= wallets
+        self._moved |= wallets
 
     async def _void(
         self, connection: Connection, items: Sequence[Void], _repeated: bool

@@ -146,10 +146,10 @@ class CreditBalanceDepleted(Event, frozen=True):
 
 
 class CreditAutoRechargeTriggered(Event, frozen=True):
-    """The balance fell below the threshold, and auto top-up began a payment."""
+    """The balance fell below the threshold, and auto top-up bought credit."""
 
     type: ClassVar = EventType.CREDIT_AUTO_RECHARGE_TRIGGERED
-    title: ClassVar = "Auto top-up started"
+    title: ClassVar = "Auto top-up"
     purchase_id: str
     amount: Money
     threshold: Money
@@ -158,7 +158,7 @@ class CreditAutoRechargeTriggered(Event, frozen=True):
 
     def sentence(self) -> str:
         amount, threshold = say(self.amount, self.currency), say(self.threshold, self.currency)
-        return f"The balance fell below {threshold}, so {amount} of credit is being bought."
+        return f"The balance fell below {threshold}, so {amount} of credit was bought."
 
 
 class CreditAutoRechargeActionRequired(Event, frozen=True):

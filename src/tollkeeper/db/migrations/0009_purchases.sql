@@ -45,6 +45,8 @@ CREATE TABLE purchase (
 ) WITH (fillfactor = 80);
 
 CREATE INDEX purchase_newest ON purchase (org_id, livemode, purchase_id DESC);
+CREATE INDEX purchase_automatic ON purchase (org_id, wallet_id, created_at)
+    WHERE origin = 'auto_top_up';
 -- A double click is one purchase: until the first is paid or declined there is no other. On a page
 -- of the processor a customer may pay or not, for as long as they like, and begin anew.
 CREATE UNIQUE INDEX purchase_one_being_charged ON purchase (org_id, wallet_id)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
 
 from litestar import get
 from litestar.di import NamedDependency
@@ -12,14 +13,23 @@ from msgspec import Struct
 from tollkeeper import ledger
 from tollkeeper.base.money import Money
 from tollkeeper.base.settings import Settings
-from tollkeeper.db import Database
+from tollkeeper.db import Connection, Database
 from tollkeeper.ledger import Wallet
 from tollkeeper.metering.billing.asked import AnyRequest
 from tollkeeper.orgs import caller_of
 
+_USD: Final = "USD"
+
 
 class AutoTopUp(Struct, frozen=True, kw_only=True, rename="camel"):
+    """`GET /billing/auto-top-up` says more."""
+
     enabled: bool = False
+    threshold: Money | None = None
+
+
+# Who knows whether a wallet buys by itself, and below what.
+ReadTopUp = Callable[[Connection, Wallet], Awaitable[AutoTopUp]]
 
 
 class Balance(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -38,25 +48,33 @@ class Balance(Struct, frozen=True, kw_only=True, rename="camel"):
     auto_top_up: AutoTopUp
 
 
-def balance_route(settings: Settings) -> HTTPRouteHandler:
+def balance_route(settings: Settings, read_top_up: ReadTopUp | None) -> HTTPRouteHandler:
     @get("/balance", summary="Get the balance")
     async def get_balance(request: AnyRequest, database: NamedDependency[Database]) -> Balance:
         caller = caller_of(request)
         async with database.connection() as connection:
             wallets = await ledger.wallets_of(connection, caller.org_id)
-        own = {w.currency: w for w in wallets if w.livemode == caller.livemode}
-        return show_balance(own, list(settings.currencies), settings.billing.low_balance_nanos)
+            own = {w.currency: w for w in wallets if w.livemode == caller.livemode}
+            usd, top_up = own.get(_USD), AutoTopUp()
+            if usd is not None and read_top_up is not None:
+                top_up = await read_top_up(connection, usd)
+        low = settings.billing.low_balance_nanos
+        return show_balance(own, list(settings.currencies), low, top_up)
 
     return get_balance
 
 
 def show_balance(
-    wallets: Mapping[str, Wallet], order: Sequence[str], low_balance_nanos: int
+    wallets: Mapping[str, Wallet],
+    order: Sequence[str],
+    low_balance_nanos: int,
+    top_up: AutoTopUp,
 ) -> Balance:
     """`order` is the one in which currencies are spent."""
     currency = next((code for code in order if _spendable(wallets.get(code))), order[0])
     wallet = wallets.get(currency)
     available = 0 if wallet is None else wallet.available
+    low = low_balance_nanos if top_up.threshold is None else top_up.threshold.nanos
     return Balance(
         can_consume=_spendable(wallet),
         consumption_currency=currency,
@@ -64,10 +82,10 @@ def show_balance(
         available=Money(available),
         held=Money(0 if wallet is None else wallet.held),
         posted=Money(0 if wallet is None else wallet.posted),
-        low_balance=available <= low_balance_nanos,
+        low_balance=available <= low,
         lifetime_added=Money(0 if wallet is None else wallet.added),
         lifetime_spent=Money(0 if wallet is None else wallet.spent),
-        auto_top_up=AutoTopUp(),
+        auto_top_up=top_up,
     )
 
 

@@ -6,7 +6,7 @@ from litestar import Router
 from litestar.types import ControllerRouterHandler
 
 from tollkeeper.base.settings import Settings
-from tollkeeper.metering.billing.balance import balance_route
+from tollkeeper.metering.billing.balance import ReadTopUp, balance_route
 from tollkeeper.metering.billing.credit import list_entries, list_lots
 from tollkeeper.metering.billing.history import history_route
 from tollkeeper.metering.billing.records import record_routes
@@ -14,12 +14,14 @@ from tollkeeper.metering.billing.usage import usage_route
 from tollkeeper.orgs import AdminKeyRequired, admin_only
 
 
-def billing_routes(settings: Settings) -> list[ControllerRouterHandler]:
+def billing_routes(
+    settings: Settings, read_top_up: ReadTopUp | None = None
+) -> list[ControllerRouterHandler]:
     """They ask for the dependencies `database`, `clock`, `cursors`, and `keeper` (the prices)."""
     handlers = [
         usage_route(settings),
         history_route(settings),
-        balance_route(settings),
+        balance_route(settings, read_top_up),
         *record_routes(settings),
         list_entries,
         list_lots,
