@@ -111,7 +111,11 @@ async def open_app(
         await opened.enter_async_context(repeated.running())
         if with_jobs:
             handlers = job_handlers(settings, rooms)
-            schedules = credits.reconciliation_schedules(rooms.payments.till)
+            till = rooms.payments.till
+            schedules = [
+                *credits.reconciliation_schedules(till),
+                *credits.foretelling_schedules(till),
+            ]
             await opened.enter_async_context(jobs.working(rooms.database, handlers, schedules))
         api = _make_api(settings, rooms, repeated)
         yield Tollkeeper(asgi=Observed(api, rooms.metrics), api=api, jobs=repeated, rooms=rooms)

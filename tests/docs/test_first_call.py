@@ -33,16 +33,17 @@ def as_script(blocks: list[tuple[str, str]], port: str) -> str:
     return "\n".join(lines)
 
 
-def test_the_first_page_works_as_it_stands(reachable_dir: Path) -> None:
-    blocks = blocks_of(ROOT / "docs" / "start" / "first-call.md")
-    with site(reachable_dir) as place:
-        process, shown = place.up()
-        (reachable_dir / ".tollkeeper").symlink_to(place.data_dir)
+def run_page(name: str, place: Path) -> tuple[dict[int, str], str]:
+    """Run a page's blocks; return what each printed, and what was said on standard error."""
+    blocks = blocks_of(ROOT / "docs" / "start" / name)
+    with site(place) as made:
+        process, shown = made.up()
+        (place / ".tollkeeper").symlink_to(made.data_dir)
         port = shown["baseUrl"].split(":")[2].split("/")[0]
         done = subprocess.run(
             ["/bin/bash", "-c", as_script(blocks, port)],
-            cwd=reachable_dir,
-            env={**place.environ, "OPENAI_MAX_RETRIES": "0"},
+            cwd=place,
+            env={**made.environ, "OPENAI_MAX_RETRIES": "0"},
             capture_output=True,
             text=True,
             check=False,
@@ -50,7 +51,11 @@ def test_the_first_page_works_as_it_stands(reachable_dir: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         said = [part.strip() for part in done.stdout.split("--8<--")]
         assert process.stop() == 0
-    answered = dict(enumerate(said))
+    return dict(enumerate(said)), done.stderr
+
+
+def test_the_first_page_works_as_it_stands(reachable_dir: Path) -> None:
+    answered, errors = run_page("first-call.md", reachable_dir)
     assert '"cost":0.0000099' in answered[2]
     assert '"available":99.9999901' in answered[3]
     assert "sandbox-small-llm-output-mtoken" in answered[3]
@@ -59,7 +64,28 @@ def test_the_first_page_works_as_it_stands(reachable_dir: Path) -> None:
     assert '"kind":"refund"' in answered[6]
     assert answered[7].startswith("402 insufficient_credits {'required': 0.0")
     assert '"status":"succeeded"' in answered[8]
-    assert "The books are clean" in done.stderr
+    assert "The books are clean" in errors
+
+
+def test_the_page_about_money_works_as_it_stands(reachable_dir: Path) -> None:
+    answered, errors = run_page("buy-credit.md", reachable_dir)
+    assert '"taxIds":[{"type":"eu_vat","value":"IE6433435F"}]' in answered[1]
+    assert '"last4":"4242"' in answered[2]
+    assert '"status":"succeeded"' in answered[3]
+    assert '"posted":125' in answered[3]
+    assert '"number":"TEST-INV-' in answered[4]
+    assert '"name":"Acme Ltd"' in answered[4]
+    assert (reachable_dir / "invoice.pdf").read_bytes().startswith(b"%PDF-")
+    assert answered[5].splitlines()[0] == "card_declined"
+    assert "requires_action" in answered[5]
+    assert answered[5].splitlines()[-1] == "succeeded"
+    assert "I agree that my payment method is charged 250 USD" in answered[6]
+    assert "cooling_down" in answered[6]
+    assert '"type":"Auto Top-up","amount":250' in answered[6]
+    assert "credit_auto_recharge_triggered" in answered[6]
+    assert '"status":"succeeded","amount":10' in answered[7]
+    assert answered[7].endswith("credit_note")
+    assert "The books are clean" in errors
 
 
 def test_the_two_lines_of_the_front_page_are_commands_of_the_script() -> None:

@@ -6,6 +6,7 @@ from tollkeeper.credits.errors import (
     PaymentsNotConfigured,
     PurchaseInProgress,
 )
+from tollkeeper.credits.foretelling import foretelling_schedules
 from tollkeeper.credits.model import (
     Buyer,
     Order,
@@ -64,6 +65,7 @@ __all__ = [
     "begin_refund",
     "buy",
     "find_purchase",
+    "foretelling_schedules",
     "list_purchases",
     "newest_purchases",
     "open_shop",

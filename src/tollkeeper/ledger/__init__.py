@@ -1,7 +1,12 @@
 """The truth about credit. Read `README.md` for what it means and `model.py` for the words."""
 
 from tollkeeper.ledger.batch import Batcher
-from tollkeeper.ledger.expiry import drawn_lots, expire_due_lots, expire_lots
+from tollkeeper.ledger.expiry import (
+    drawn_lots,
+    expire_due_lots,
+    expire_lots,
+    wallets_expiring,
+)
 from tollkeeper.ledger.lots import Drawn, draw, drawing_order
 from tollkeeper.ledger.model import (
     Account,
@@ -99,5 +104,6 @@ __all__ = [
     "unfreeze",
     "verify",
     "void",
+    "wallets_expiring",
     "wallets_of",
 ]

@@ -52,6 +52,13 @@ async def expire_due_lots(connection: Connection, now: datetime, *, limit: int =
     return len(wallets)
 
 
+async def wallets_expiring(
+    connection: Connection, before: datetime, limit: int
+) -> list[tuple[UUID, UUID]]:
+    """Organizations and wallets with credit that expires before then, up to `limit` of them."""
+    return await store.wallets_with_expiry_due(connection, before, limit)
+
+
 async def drawn_lots(connection: Connection, org_id: UUID, wallet_id: UUID, posted: int) -> Drawn:
     """What is left of each lot when the balance is `posted`."""
     lots = await store.lots(connection, org_id, wallet_id)

@@ -38,6 +38,7 @@ class EventType(StrEnum):
     USAGE_SPIKE = "usage_spike"
     ALLOWANCE_EXHAUSTED = "allowance_exhausted"
     DISPUTE_OPENED = "dispute_opened"
+    PAYMENT_METHOD_EXPIRING = "payment_method_expiring"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
 
 
@@ -259,6 +260,23 @@ class DisputeOpened(Event, frozen=True):
 
     def sentence(self) -> str:
         return f"The payment of {say(self.amount, self.currency)} is disputed ({self.reason})."
+
+
+class PaymentMethodExpiring(Event, frozen=True):
+    """A card is good to the end of this month and no longer. Told on the 1st and the 15th."""
+
+    type: ClassVar = EventType.PAYMENT_METHOD_EXPIRING
+    severity: ClassVar = Severity.WARNING
+    title: ClassVar = "A card expires"
+    payment_method_id: str
+    brand: str | None
+    last4: str | None
+    exp_month: int
+    exp_year: int
+
+    def sentence(self) -> str:
+        card = f"{(self.brand or 'card').capitalize()} ending in {self.last4 or '????'}"
+        return f"The {card} expires at the end of {self.exp_month:02}/{self.exp_year}; add another."
 
 
 class WebhookEndpointDisabled(Event, frozen=True):

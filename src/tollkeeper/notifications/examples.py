@@ -83,6 +83,9 @@ _ALL: Final[list[Event]] = [
         currency="USD",
         reason="fraudulent",
     ),
+    events.PaymentMethodExpiring(
+        payment_method_id=f"met_{_SOME}", brand="visa", last4="4242", exp_month=11, exp_year=2026
+    ),
     events.WebhookEndpointDisabled(
         webhook_id=f"whk_{_SOME}",
         url="https://example.com/hooks",

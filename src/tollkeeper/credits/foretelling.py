@@ -1,0 +1,91 @@
+"""What customers are told beforehand, once a day: credit and cards that are about to expire."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from tollkeeper import ledger, payments
+from tollkeeper.base.ids import show_id
+from tollkeeper.base.money import Money
+from tollkeeper.jobs import Schedule, Task
+from tollkeeper.notifications import CreditExpiring, PaymentMethodExpiring, notify
+from tollkeeper.payments import Till
+
+# Told so long before; the next day tells of the next day's.
+BEFORE: Final = timedelta(days=7)
+_DAY: Final = timedelta(days=1)
+_CARD_DAYS: Final = (1, 15)
+_CRON: Final = "0 9 * * *"
+_TASK: Final = Task(name="foretell", tries=5, pause=timedelta(minutes=5))
+_MOST_WALLETS: Final = 1_000_000
+_MOST_CARDS: Final = 500
+
+
+async def foretell(till: Till) -> int:
+    """The body of a daily job. Returns how many notices there were."""
+    now = till.clock.now()
+    told = await foretell_credit(till, now)
+    if now.day in _CARD_DAYS:
+        told += await foretell_cards(till, now)
+    return told
+
+
+async def foretell_credit(till: Till, now: datetime) -> int:
+    """Tell of lots that expire a week from now, within a day of it."""
+    until = now + BEFORE
+    async with till.database.connection() as connection:
+        wallets = await ledger.wallets_expiring(connection, until, _MOST_WALLETS)
+    return sum([await _foretell_wallet(till, *wallet, until - _DAY, until) for wallet in wallets])
+
+
+async def _foretell_wallet(
+    till: Till, org_id: UUID, wallet_id: UUID, since: datetime, until: datetime
+) -> int:
+    told = 0
+    async with till.database.transaction() as tx:
+        wallet = await ledger.find_wallet(tx, org_id, wallet_id)
+        drawn = await ledger.drawn_lots(tx, org_id, wallet_id, wallet.posted)
+        for lot in drawn.left:
+            if lot.expires_at is None or not since < lot.expires_at <= until:
+                continue
+            event = CreditExpiring(
+                lot_id=show_id("lot", lot.lot_id),
+                amount=Money(drawn.remaining[lot.lot_id]),
+                currency=wallet.currency,
+                expires_at=lot.expires_at,
+            )
+            await notify(tx, org_id, event, livemode=wallet.livemode, now=till.clock.now())
+            told += 1
+    return told
+
+
+async def foretell_cards(till: Till, now: datetime) -> int:
+    """Tell of cards that are good to the end of this month and no longer."""
+    told, after = 0, None
+    while True:
+        async with till.database.transaction() as tx:
+            methods = await payments.expiring_methods(tx, now.year, now.month, after, _MOST_CARDS)
+            for method in methods:
+                event = PaymentMethodExpiring(
+                    payment_method_id=show_id("met", method.method_id),
+                    brand=method.brand,
+                    last4=method.last4,
+                    exp_month=now.month,
+                    exp_year=now.year,
+                )
+                await notify(tx, method.org_id, event, livemode=method.livemode, now=now)
+        told += len(methods)
+        if len(methods) < _MOST_CARDS:
+            return told
+        after = methods[-1].method_id
+
+
+def foretelling_schedules(till: Till) -> list[Schedule]:
+    """Once a day, for all workers together."""
+
+    async def run() -> int:
+        return await foretell(till)
+
+    return [Schedule(_TASK, _CRON, run)]

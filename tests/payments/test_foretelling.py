@@ -1,0 +1,74 @@
+"""Credit and cards that are about to expire are told of beforehand, once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from selling import DOLLAR, Seller, open_seller
+from shops import Shop
+
+from tollkeeper import ledger
+from tollkeeper.base.ids import uuid7
+from tollkeeper.credits.foretelling import foretell, foretell_cards
+from tollkeeper.ledger import EntryKind, LotKind, NewLot, Posting
+
+
+@pytest.fixture
+async def seller(sandbox_shop: Shop) -> Seller:
+    return await open_seller(sandbox_shop)
+
+
+async def grant(seller: Seller, dollars: int, expires_at: datetime | None) -> None:
+    posting = Posting(
+        org_id=seller.org_id,
+        wallet_id=seller.wallet_id,
+        entry_id=uuid7(),
+        kind=EntryKind.GRANT,
+        amount=dollars * DOLLAR,
+        lot=NewLot(kind=LotKind.PROMOTIONAL, expires_at=expires_at),
+    )
+    async with seller.shop.database.transaction() as tx:
+        await ledger.post(tx, posting, seller.shop.clock.now())
+
+
+async def told(seller: Seller, type_: str) -> list[Any]:
+    async with seller.shop.database.connection() as connection:
+        found = await connection.execute(
+            "SELECT data FROM notice WHERE type = %s ORDER BY notice_id", (type_,)
+        )
+        return [row[0] for row in await found.fetchall()]
+
+
+async def test_credit_that_expires_in_a_week_is_told_of_once(seller: Seller) -> None:
+    now = seller.shop.clock.now()
+    await grant(seller, 5, now + timedelta(days=9, hours=12))
+    await grant(seller, 7, now + timedelta(days=30))
+    await grant(seller, 9, None)
+    await seller.spend(2)
+    for _ in range(12):
+        await foretell(seller.shop.till)
+        await seller.shop.wait(days=1)
+    (only,) = await told(seller, "credit_expiring")
+    assert only["amount"] == 3  # what is spent already does not expire
+
+
+async def test_credit_that_is_spent_does_not_expire(seller: Seller) -> None:
+    await grant(seller, 5, seller.shop.clock.now() + timedelta(days=6, hours=12))
+    await seller.spend(5)
+    await foretell(seller.shop.till)
+    assert await told(seller, "credit_expiring") == []
+
+
+async def test_a_card_is_told_of_in_its_last_month(seller: Seller) -> None:
+    method = await seller.card()
+    assert method.exp_year is not None
+    assert method.exp_month is not None
+    last = datetime(method.exp_year, method.exp_month, 1, 9, tzinfo=UTC)
+    assert await foretell_cards(seller.shop.till, last - timedelta(days=1)) == 0
+    assert await foretell_cards(seller.shop.till, last) == 1
+    (only,) = await told(seller, "payment_method_expiring")
+    assert (only["last4"], only["expYear"]) == ("4242", method.exp_year)
+    assert await foretell_cards(seller.shop.till, last + timedelta(days=31)) == 0
+    assert await foretell_cards(seller.shop.till, last.replace(year=last.year + 1)) == 0
