@@ -46,6 +46,10 @@ UID = TaxId(type="ch_uid", value="CHE-100.155.212")
             (Tax(label="VAT 23 %", rate_ppm=230_000, reverse_charge=True),),
         ),
         (profile("CH", BuyerKind.BUSINESS, UID), ()),
+        (
+            profile("IE", BuyerKind.BUSINESS, TaxId(type="eu_oss_vat", value="EU372022452")),
+            (Tax(label="VAT 23 %", rate_ppm=230_000),),
+        ),
         (profile("CH", BuyerKind.CONSUMER), (Tax(label="MWST 8.1 %", rate_ppm=81_000),)),
     ],
 )
@@ -60,6 +64,15 @@ def test_the_rule_for_all_others() -> None:
     assert decide_taxes(rules, None) == (Tax(label="Sales tax 5 %", rate_ppm=50_000),)
     assert decide_taxes(rules, profile("US"))[0].label == "Sales tax 5 %"
     assert decide_taxes(rules, profile("DE"))[0].label == "VAT 19 %"
+
+
+def test_a_private_person_is_no_business() -> None:
+    rules = {"BR": TaxRule(percent=Percent(50_000), name="ISS", businesses="exempt")}
+    cpf = TaxId(type="br_cpf", value="390.533.447-05")
+    cnpj = TaxId(type="br_cnpj", value="16.727.230/0001-97")
+    (paid,) = decide_taxes(rules, profile("BR", BuyerKind.BUSINESS, cpf))
+    assert (paid.label, paid.rate_ppm) == ("ISS 5 %", 50_000)
+    assert decide_taxes(rules, profile("BR", BuyerKind.BUSINESS, cpf, cnpj)) == ()
 
 
 async def put(whole: Whole, customer: Customer, **body: Any) -> Any:

@@ -7,6 +7,7 @@ where that knows it, check digits included, and by the documented form for the r
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
@@ -17,13 +18,16 @@ EU: Final = frozenset(
         *("IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
     )
 )
+# Whose companies have numbers of the French and of the United States, by their own country code.
+_FRENCH: Final = "FR GF GP MQ RE YT"
+_AMERICAN: Final = "US AS GU MP PR VI"
 _SPACES: Final = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaxIdType:
-    """`countries` are where whoever has one may live. One of `module` (of stdnum) and `form`
-    says what a number looks like."""
+    """`countries` are where whoever has one may live. `form` and `module` (of stdnum) say what a
+    number looks like: one of them, or both where the module takes more than the type."""
 
     code: str
     countries: frozenset[str]
@@ -33,15 +37,22 @@ class TaxIdType:
     form: re.Pattern[str] | None = None
 
     def accepts(self, value: str) -> bool:
-        if self.form is not None:
-            return self.form.fullmatch(value) is not None
+        if self.form is not None and self.form.fullmatch(value) is None:
+            return False
+        if self.module is None:
+            return True
         module: Any = import_module(f"stdnum.{self.module}")
         return bool(module.is_valid(value))
 
 
 def tidy(value: str) -> str:
-    """Write a tax id as it is kept: capital letters, no doubled or outer spaces."""
-    return _SPACES.sub(" ", value).strip().upper()
+    """Write a tax id as it is kept: plain capital letters, no doubled or outer spaces.
+
+    Digits may be typed wide, as in Japan, or in a script of their own, as in Egypt: it is the
+    same number, and only the plain one can be sent on and printed."""
+    wide = unicodedata.normalize("NFKC", value)
+    plain = "".join(str(unicodedata.decimal(letter, letter)) for letter in wide)
+    return _SPACES.sub(" ", plain).strip().upper()
 
 
 def _checked(code: str, name: str, module: str, example: str, countries: str = "") -> TaxIdType:
@@ -54,13 +65,14 @@ def _checked(code: str, name: str, module: str, example: str, countries: str = "
     )
 
 
-def _formed(code: str, name: str, form: str, example: str, countries: str = "") -> TaxIdType:
+def _formed(code: str, name: str, form: str, example: str, module: str | None = None) -> TaxIdType:
     return TaxIdType(
         code=code,
-        countries=frozenset(countries.split() or [code[:2].upper()]),
+        countries=frozenset([code[:2].upper()]),
         name=name,
         example=example,
-        form=re.compile(form),
+        module=module,
+        form=re.compile(form, re.ASCII),
     )
 
 
@@ -91,7 +103,7 @@ _TYPES: Final = (
     _formed("bw_vat", "Botswanan VAT", r"[A-Z]?\d{11,12}", "C12345678901"),
     _checked("by_tin", "Belarusian TIN", "by.unp", "200988541"),
     _checked("ca_bn", "Canadian BN", "ca.bn", "123026635"),
-    _formed("ca_gst_hst", "Canadian GST/HST", r"\d{9}RT\d{4}", "123456789RT0002"),
+    _formed("ca_gst_hst", "Canadian GST/HST", r"\d{9}RT\d{4}", "123026635RT0001", "ca.bn"),
     _formed("ca_pst_bc", "Canadian PST (British Columbia)", r"PST-\d{4}-\d{4}", "PST-1234-5678"),
     _formed("ca_pst_mb", "Canadian PST (Manitoba)", r"\d{6}-\d", "123456-7"),
     _formed("ca_pst_sk", "Canadian PST (Saskatchewan)", r"\d{7}", "1234567"),
@@ -111,7 +123,7 @@ _TYPES: Final = (
     _checked("do_rcn", "Dominican RCN", "do.rnc", "1-01-85004-3"),
     _checked("ec_ruc", "Ecuadorian RUC", "ec.ruc", "1792060346001"),
     _checked("eg_tin", "Egyptian TIN", "eg.tn", "100-531-385"),
-    _checked("es_cif", "Spanish NIF", "es.cif", "J99216582"),
+    _checked("es_cif", "Spanish NIF", "es.nif", "J99216582"),
     _formed("et_tin", "Ethiopian TIN", r"\d{10}", "1234567890"),
     TaxIdType(
         code="eu_oss_vat",
@@ -120,11 +132,13 @@ _TYPES: Final = (
         example="EU372022452",
         module="eu.oss",
     ),
-    _checked("eu_vat", "European VAT", "eu.vat", "ATU57194903", " ".join(sorted(EU))),
+    _checked(
+        "eu_vat", "European VAT", "eu.vat", "ATU57194903", " ".join([*sorted(EU), "MC", _FRENCH])
+    ),
     _checked("fo_vat", "Faroese VAT", "fo.vn", "623857"),
-    _checked("fr_siren", "French SIREN", "fr.siren", "552 008 443"),
-    _checked("fr_siret", "French SIRET", "fr.siret", "73282932000074"),
-    _checked("fr_spi", "French SPI", "fr.nif", "3023217600053"),
+    _checked("fr_siren", "French SIREN", "fr.siren", "552 008 443", _FRENCH),
+    _checked("fr_siret", "French SIRET", "fr.siret", "73282932000074", _FRENCH),
+    _checked("fr_spi", "French SPI", "fr.nif", "3023217600053", _FRENCH),
     _checked("gb_vat", "United Kingdom VAT", "gb.vat", "GB980780684", "GB IM"),
     _formed("ge_vat", "Georgian VAT", r"\d{9}|\d{11}", "123456789"),
     _checked("gh_tin", "Ghanaian TIN", "gh.tin", "C0000803561"),
@@ -135,7 +149,7 @@ _TYPES: Final = (
     _formed("hu_tin", "Hungarian tax number", r"\d{8}-\d-\d{2}", "12345678-1-23"),
     _checked("ic_nif", "Canary Islands NIF", "es.nif", "B58378431", "ES IC"),
     _checked("id_npwp", "Indonesian NPWP", "id.npwp", "01.312.166.0-091.000"),
-    _formed("il_vat", "Israeli VAT", r"\d{9}", "516179157"),
+    _formed("il_vat", "Israeli VAT", r"\d{9}", "516179157", "il.idnr"),
     _checked("in_gst", "Indian GST", "in_.gstin", "27AAPFU0939F1ZV"),
     _checked("is_kt", "Icelandic kennitala", "is_.kennitala", "450401-3150"),
     _checked("is_vat", "Icelandic VAT", "is_.vsk", "IS 00621"),
@@ -156,7 +170,7 @@ _TYPES: Final = (
     _checked("md_cf", "Moldovan fiscal code", "md.idno", "1008600038413"),
     _formed("md_vat", "Moldovan VAT", r"\d{7}", "1234567"),
     _checked("me_pib", "Montenegrin PIB", "me.pib", "02655284"),
-    _formed("mk_vat", "North Macedonian VAT", r"MK\d{13}", "MK1234567890123"),
+    _formed("mk_vat", "North Macedonian VAT", r"MK\d{13}", "MK4057009501106", "mk.edb"),
     _formed("mr_nif", "Mauritanian NIF", r"\d{8}", "12345678"),
     _formed("mu_vat", "Mauritian VAT", r"(VAT)?\d{8}", "VAT12345678"),
     _checked("mx_rfc", "Mexican RFC", "mx.rfc", "GODE561231GR8"),
@@ -176,7 +190,7 @@ _TYPES: Final = (
     _checked("pl_nip", "Polish NIP", "pl.nip", "8567346215"),
     _checked("pt_nif", "Portuguese NIF", "pt.nif", "PT 501 964 843"),
     _checked("py_ruc", "Paraguayan RUC", "py.ruc", "80028061-0"),
-    _checked("ro_tin", "Romanian TIN", "ro.cui", "18547290"),
+    _checked("ro_tin", "Romanian TIN", "ro.cf", "18547290"),
     _checked("rs_pib", "Serbian PIB", "rs.pib", "101134702"),
     _checked("ru_inn", "Russian INN", "ru.inn", "1234567894"),
     _formed("ru_kpp", "Russian KPP", r"\d{4}[0-9A-Z]{2}\d{3}", "123456789"),
@@ -197,7 +211,7 @@ _TYPES: Final = (
     _formed("tz_vat", "Tanzanian VAT", r"\d{8}[A-Z]", "12345678A"),
     _formed("ua_vat", "Ukrainian VAT", r"\d{8}|\d{10}|\d{12}", "123456789012"),
     _formed("ug_tin", "Ugandan TIN", r"\d{10}", "1014751879"),
-    _checked("us_ein", "United States EIN", "us.ein", "91-1144442"),
+    _checked("us_ein", "United States EIN", "us.ein", "91-1144442", _AMERICAN),
     _checked("uy_ruc", "Uruguayan RUC", "uy.rut", "211003420017"),
     _formed("uz_tin", "Uzbek TIN", r"\d{9}", "123456789"),
     _formed("uz_vat", "Uzbek VAT", r"\d{12}", "123456789012"),
@@ -208,5 +222,6 @@ _TYPES: Final = (
     _formed("zw_tin", "Zimbabwean TIN", r"\d{10}", "1234567890"),
 )
 TAX_ID_TYPES: Final = {type_.code: type_ for type_ in _TYPES}
-# How the EU writes the country in a VAT id, where that is not the country's code.
-VAT_PREFIXES: Final = {"GR": "EL"}
+# How the EU writes the country in a VAT id, where that is not the country's code. Monaco is in the
+# French VAT area, with numbers of its own there.
+VAT_PREFIXES: Final = {"GR": "EL"} | dict.fromkeys(["MC", *_FRENCH.split()], "FR")

@@ -11,6 +11,8 @@ from tollkeeper.profiles.tax_id_types import EU, TAX_ID_TYPES, VAT_PREFIXES, Tax
 
 _MOST: Final = 5
 _EU_VAT: Final = "eu_vat"
+# What a person has who is in no business.
+_PERSONS: Final = frozenset(["br_cpf", "fr_spi"])
 # Northern Ireland is in the EU's VAT area for goods, and has ids of the EU's.
 _NORTHERN_IRELAND: Final = ("GB", "XI")
 
@@ -72,6 +74,7 @@ def _prefix_of(country: str) -> str:
 
 
 def proves_business(tax_ids: Sequence[TaxId], country: str) -> bool:
-    """Whether one of them is what reverse charge asks for: in the EU a VAT id, elsewhere any."""
-    codes = {tax_id.type for tax_id in tax_ids}
+    """Whether one of them is what reverse charge asks for: in the EU a VAT id, elsewhere any
+    that is not a private person's."""
+    codes = {tax_id.type for tax_id in tax_ids} - _PERSONS
     return _EU_VAT in codes if country in EU else bool(codes)
