@@ -21,6 +21,7 @@ from tollkeeper.credits.store import page
 from tollkeeper.credits.topping_up import acts, store
 from tollkeeper.credits.topping_up.model import LINK_VALID, TopUp
 from tollkeeper.credits.topping_up.watching import look_at
+from tollkeeper.db import Connection
 from tollkeeper.http import Cursors
 from tollkeeper.ledger import EntryKind
 from tollkeeper.payments import PaymentMethodInUse, PaymentMethodNotFound
@@ -334,6 +335,56 @@ async def test_balances_are_called_low_and_used_up_once_per_crossing(filler: Fil
     await look_at(filler.top_ups, None)  # the sweep arms it again
     await seller.spend(16)
     assert (await said())[2:] == ["credit_balance_low"]
+
+
+async def test_the_sweep_finds_what_fell_without_a_call(filler: Filler) -> None:
+    seller = filler.seller
+    filler.top_ups = replace(filler.top_ups, low_balance=5 * DOLLAR)
+
+    async def swept() -> list[str]:
+        await look_at(filler.top_ups, None)
+        return [told for told in await seller.notices() if told.startswith("credit_balance")]
+
+    assert await swept() == []  # a balance that never had anything did not fall
+    await seller.bought(20)
+    assert await swept() == []
+    await seller.spend(16)  # an adjustment, an expiry, or a process that died with its memory
+    assert await swept() == ["credit_balance_low"]
+    assert await swept() == ["credit_balance_low"]
+    await seller.spend(4)
+    assert await swept() == ["credit_balance_low", "credit_balance_depleted"]
+
+
+async def test_a_ripple_above_the_line_is_no_work(filler: Filler) -> None:
+    seller = filler.seller
+    low = 5 * DOLLAR
+    filler.top_ups = replace(filler.top_ups, low_balance=low)
+    await seller.bought(20)
+    await seller.spend(15)
+    assert await look_at(filler.top_ups, None) == 1
+    await seller.bought(5)
+    await seller.spend(4.5)
+    assert await look_at(filler.top_ups, None) == 0  # above, but not clearly: not armed again
+    await seller.bought(5)
+    assert await look_at(filler.top_ups, None) == 1
+
+
+async def test_a_fault_in_one_is_no_reason_to_leave_out_what_comes_after(
+    filler: Filler, owner: Connection
+) -> None:
+    seller = filler.seller
+    await seller.bought(20)
+    await filler.turn_on()
+    await owner.execute(
+        "ALTER TABLE purchase ADD CONSTRAINT broken CHECK (origin <> 'auto_top_up') NOT VALID"
+    )
+    await seller.spend(16)
+    await filler.work()
+    assert (await seller.notices())[-1] == "credit_balance_low"
+    assert len(await filler.bought()) == 1
+    await owner.execute("ALTER TABLE purchase DROP CONSTRAINT broken")
+    await filler.work()
+    assert await seller.balance() == 54
 
 
 async def _notices(seller: Seller) -> list[tuple[str, Any]]:

@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from tollkeeper import ledger, payments
-from tollkeeper.base.errors import InvalidRequest, TollkeeperError
+from tollkeeper.base.errors import TollkeeperError, Unavailable
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.money import Money
 from tollkeeper.credits import store as purchase_store
@@ -101,7 +101,9 @@ async def top_up(top_ups: TopUps, org_id: UUID, wallet_id: UUID) -> Purchase | N
     try:
         async with shop.till.database.transaction() as tx:
             return await _top_up(tx, top_ups, org_id, wallet_id, shop.till.clock.now())
-    except (TollkeeperError, InvalidRequest) as error:
+    except Unavailable:
+        raise
+    except TollkeeperError as error:
         # Such as a processor that was taken out of the settings.
         _log.warning("auto_top_up_not_begun", wallet=show_id("wal", wallet_id), reason=error.code)
         return None

@@ -12,7 +12,7 @@ from psycopg.rows import kwargs_row
 
 from tollkeeper.credits.topping_up.model import Sums, TopUp
 from tollkeeper.db import Connection
-from tollkeeper.notifications import Balance
+from tollkeeper.notifications import Balance, Told, cross
 
 Wallets = Sequence[tuple[UUID, UUID]]
 
@@ -74,11 +74,13 @@ _NAMED: Final = """
   )
 """
 _DUE_AMONG: Final = _DUE + _NAMED
-# What has been said of a balance is not what is so any more.
+# What has been said of a balance is not what is so any more. Of a balance that never had anything
+# there is nothing to say: it did not fall.
 _CROSSED: Final = """
 SELECT wallet.org_id, wallet.wallet_id, wallet.livemode, wallet.currency,
        wallet.posted - wallet.held AS available_nanos,
-       CASE WHEN top_up.enabled THEN top_up.threshold_nanos ELSE %(low)s END AS threshold_nanos
+       CASE WHEN top_up.enabled THEN top_up.threshold_nanos ELSE %(low)s END AS threshold_nanos,
+       coalesce(told.low, false) AS told_low, coalesce(told.depleted, false) AS told_depleted
 FROM wallet
 LEFT JOIN auto_top_up AS top_up
        ON top_up.org_id = wallet.org_id AND top_up.wallet_id = wallet.wallet_id
@@ -94,7 +96,7 @@ _CROSSED_AMONG: Final = f"""{_CROSSED}
     SELECT * FROM unnest(%(orgs)s::uuid[], %(wallets)s::uuid[])
   )
 """
-_RISEN: Final = f"{_CROSSED} AND (told.low OR told.depleted)"
+_EVER: Final = f"{_CROSSED} AND wallet.entry_seq > 0"
 _WAITING_LONG: Final = """
 SELECT org_id, purchase_id FROM purchase
 WHERE origin = 'auto_top_up' AND status = 'requires_action' AND created_at < %(before)s
@@ -161,12 +163,21 @@ async def due(
 
 
 async def crossed(connection: Connection, low_nanos: int, among: Wallets | None) -> list[Balance]:
-    """Balances of which something else is so than has been said; of `among`, or of all that
-    something has been said of."""
-    query = _RISEN if among is None else _CROSSED_AMONG
-    async with connection.cursor(row_factory=kwargs_row(Balance)) as cursor:
+    """Balances of which something else is to be said than has been; of `among`, or of all."""
+    query = _EVER if among is None else _CROSSED_AMONG
+    async with connection.cursor(row_factory=kwargs_row(_balance)) as cursor:
         await cursor.execute(query, {"low": low_nanos, **_names(among)})
-        return await cursor.fetchall()
+        found = await cursor.fetchall()
+    # Those that rose, but not clearly, are left as they are without a lock.
+    return [
+        balance
+        for told, balance in found
+        if cross(told, balance.available_nanos, balance.threshold_nanos) != told
+    ]
+
+
+def _balance(told_low: bool, told_depleted: bool, **row: Any) -> tuple[Told, Balance]:
+    return Told(told_low, told_depleted), Balance(**row)
 
 
 async def waiting_long(connection: Connection, before: datetime) -> list[tuple[UUID, UUID]]:

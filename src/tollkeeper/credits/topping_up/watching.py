@@ -9,9 +9,11 @@ from uuid import UUID
 
 import structlog
 
+from tollkeeper.base.ids import show_id
 from tollkeeper.credits.topping_up import store
 from tollkeeper.credits.topping_up.acts import TopUps, give_up_waiting, top_up
-from tollkeeper.notifications import note_balance
+from tollkeeper.db import unavailable
+from tollkeeper.notifications import Balance, note_balance
 
 _LOOK_SECONDS: Final = 0.25
 _SWEEP_SECONDS: Final = 30.0
@@ -60,8 +62,23 @@ async def look_at(top_ups: TopUps, among: Wallets | None) -> int:
         due = await store.due(connection, till.clock.now(), among)
         crossed = await store.crossed(connection, top_ups.low_balance, among)
     for org_id, wallet_id in due:
-        await top_up(top_ups, org_id, wallet_id)
+        await _attempt(wallet_id, top_up(top_ups, org_id, wallet_id))
     for balance in crossed:
-        async with till.database.transaction() as tx:
-            await note_balance(tx, balance, till.clock.now())
+        await _attempt(balance.wallet_id, _say(top_ups, balance))
     return len(due) + len(crossed)
+
+
+async def _say(top_ups: TopUps, balance: Balance) -> None:
+    till = top_ups.shop.till
+    async with till.database.transaction() as tx:
+        await note_balance(tx, balance, till.clock.now())
+
+
+async def _attempt(wallet_id: UUID, doing: Awaitable[object]) -> None:
+    """One wallet's fault is no reason to leave out those behind it."""
+    try:
+        await doing
+    except Exception as error:
+        if unavailable(error):
+            raise
+        _log.exception("balance_not_looked_at", wallet=show_id("wal", wallet_id))
