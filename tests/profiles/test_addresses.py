@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.profiles.addresses import address_lines, check_address, form_of
@@ -52,6 +54,45 @@ def test_what_a_country_requires_is_asked_for_by_name(country: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         check_address(Address(country=country, line1=""))
     assert {f"address.{name}" for name in wanted} <= set(refused.value.faults)
+
+
+@given(
+    st.sampled_from(sorted({*GOOD, "FR", "IT", "CN", "KR", "MX", "TR", "AQ", "KY"})),
+    st.lists(st.none() | st.text(max_size=12), min_size=5, max_size=5),
+    st.integers(0, 80),
+)
+def test_any_text_is_refused_by_field_or_kept_for_good(
+    country: str, texts: list[str | None], chosen: int
+) -> None:
+    form = form_of(country)
+    line2, city, district, state, postal_code = texts
+    states = [code for code, _ in form.states]
+    codes = form.postal_code_examples
+    given_address = Address(
+        country=country,
+        line1="1 Main Street",
+        line2=line2,
+        city=city,
+        district=district,
+        state=states[chosen % len(states)] if states else state,
+        postal_code=codes[chosen % len(codes)] if codes else postal_code,
+    )
+    try:
+        kept = check_address(given_address)
+    except InvalidRequest as refused:
+        faults = set(refused.faults)
+    else:
+        faults = set[str]()
+        assert check_address(kept) == kept
+        assert address_lines(kept)
+    assert faults <= {f"address.{name}" for name in form.fields}
+
+
+def test_what_a_country_does_not_write_is_left_out() -> None:
+    german = check_address(Address(country="DE", state="Hamburg", district="Mitte", **GOOD["DE"]))
+    assert (german.state, german.district) == (None, None)
+    of_hong_kong = check_address(Address(country="HK", postal_code="999077", **GOOD["HK"]))
+    assert of_hong_kong.postal_code is None
 
 
 def test_lines_are_in_the_order_of_the_country() -> None:

@@ -108,7 +108,7 @@ async def test_a_business_abroad_owes_the_tax_itself(whole: Whole, customer: Cus
     assert (bought["tax"], bought["total"]) == (0, 25)
     (tax,) = invoice["taxes"]
     assert (tax["label"], tax["reverseCharge"], tax["tax"]) == ("VAT 23 %", True, 0)
-    assert invoice["buyer"]["taxIds"] == ["IE6433435F"]
+    assert invoice["buyer"]["taxIds"] == ["VAT ID IE6433435F"]
 
 
 async def test_a_profile_is_kept_whole_and_seen_by_its_own(
@@ -167,3 +167,36 @@ async def test_forms_are_told_what_a_country_wants(whole: Whole, customer: Custo
     assert (await whole.ask("GET", "/billing/address-format?country=ZZ", key)).status == 400
     types = (await whole.ask("GET", "/billing/tax-id-types?country=GB", key)).json["data"]
     assert [one["type"] for one in types] == ["eu_oss_vat", "gb_vat"]
+
+
+async def test_who_buys_may_say_so_with_the_order(whole: Whole, customer: Customer) -> None:
+    key = customer.keys["test ADMIN"]
+    order: dict[str, Any] = {"amount": 25, "billingAddress": DUBLIN, "taxId": IRISH}
+    bought = await whole.ask("POST", "/billing/purchases", key, order)
+    assert (bought.status, bought.json["tax"], bought.json["total"]) == (201, 0, 25)
+    kept = (await whole.ask("GET", "/billing/profile", key)).json
+    assert (kept["address"]["city"], kept["taxIds"]) == ("Dublin", [IRISH])
+    assert kept["name"].startswith("org ")
+    again = await whole.ask("POST", "/billing/purchases", key, {"amount": 5, "taxId": IRISH})
+    assert again.status == 201
+    moved = {"amount": 5, "billingAddress": BERLIN}
+    assert (await whole.ask("POST", "/billing/purchases", key, moved)).json["tax"] == "0.95"
+    assert (await whole.ask("GET", "/billing/profile", key)).json["taxIds"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"taxId": IRISH}, "billingAddress"),
+        ({"billingAddress": {**BERLIN, "postalCode": "1"}}, "address.postalCode"),
+        ({"billingAddress": BERLIN, "taxId": IRISH}, "taxIds.0.value"),
+    ],
+)
+async def test_an_order_of_a_buyer_that_cannot_be_is_none(
+    whole: Whole, customer: Customer, body: dict[str, Any], field: str
+) -> None:
+    key = customer.keys["test ADMIN"]
+    answer = await whole.ask("POST", "/billing/purchases", key, {"amount": 25, **body})
+    assert answer.status == 400
+    assert _said(answer.json["details"], field)
+    assert (await whole.ask("GET", "/billing/purchases", key)).json["data"] == []

@@ -34,7 +34,7 @@ class TaxId(Struct, frozen=True, kw_only=True):
 
 
 class Profile(Struct, frozen=True, kw_only=True):
-    """Who an organization's invoices are made out to, and where they are sent."""
+    """Who an organization's invoices are made out to. They show the first of its `emails`."""
 
     org_id: UUID
     name: str

@@ -17,9 +17,10 @@ from tollkeeper.base.clock import Clock
 from tollkeeper.base.errors import NotFound
 from tollkeeper.db import Database
 from tollkeeper.profiles import store
-from tollkeeper.profiles.addresses import check_address, form_of
+from tollkeeper.profiles.addresses import form_of
+from tollkeeper.profiles.keeping import Saved, keep
 from tollkeeper.profiles.model import Address, BuyerKind, Profile, TaxId
-from tollkeeper.profiles.tax_ids import check_tax_ids, types_of
+from tollkeeper.profiles.tax_ids import types_of
 
 AnyRequest = Request[Any, Any, State]
 Line = Annotated[
@@ -58,6 +59,9 @@ class TaxIdShape(Shape, frozen=True, kw_only=True):
     type: Annotated[str, Meta(max_length=40, examples=["eu_vat"])]
     value: Line
 
+    def read(self) -> TaxId:
+        return TaxId(type=self.type, value=self.value)
+
 
 class ProfileIn(Shape, frozen=True, kw_only=True):
     """Who invoices are made out to. A business is taxed as one once it has a tax id."""
@@ -66,7 +70,9 @@ class ProfileIn(Shape, frozen=True, kw_only=True):
     address: AddressShape
     kind: BuyerKind = BuyerKind.BUSINESS
     tax_ids: list[TaxIdShape] = []
-    emails: Annotated[list[Email], Meta(max_length=20, description="Where invoices are sent.")] = []
+    emails: Annotated[
+        list[Email], Meta(max_length=20, description="Of billing; invoices show the first.")
+    ] = []
 
 
 class ProfileOut(Shape, frozen=True, kw_only=True):
@@ -118,8 +124,9 @@ class TaxIdTypes(Shape, frozen=True, kw_only=True):
     data: list[TaxIdTypeOut]
 
 
-def profile_routes() -> list[ControllerRouterHandler]:
-    handlers = [read_own, put_own, read_address_format, list_tax_id_types]
+def profile_routes(saved: Saved | None = None) -> list[ControllerRouterHandler]:
+    """`saved` hears of each profile in the transaction that keeps it."""
+    handlers = [read_own, _put(saved), read_address_format, list_tax_id_types]
     return [
         Router(
             "/billing", route_handlers=handlers, guards=[orgs.admin_only], tags=["Billing profile"]
@@ -137,31 +144,33 @@ async def read_own(request: AnyRequest, database: NamedDependency[Database]) -> 
     return ProfileOut.of(profile)
 
 
-@put(
-    "/profile",
-    summary="Set the billing profile",
-    description="From the next purchase on; invoices that are issued stay as they are.",
-)
-async def put_own(
-    request: AnyRequest,
-    data: JSONBody[ProfileIn],
-    database: NamedDependency[Database],
-    clock: NamedDependency[Clock],
-) -> ProfileOut:
-    address = check_address(data.address.read())
-    given = [TaxId(type=one.type, value=one.value) for one in data.tax_ids]
-    profile = Profile(
-        org_id=orgs.caller_of(request).org_id,
-        name=data.name.strip(),
-        kind=data.kind,
-        address=address,
-        tax_ids=check_tax_ids(given, address.country),
-        emails=tuple(dict.fromkeys(data.emails)),
-        updated_at=clock.now(),
+def _put(saved: Saved | None) -> ControllerRouterHandler:
+    @put(
+        "/profile",
+        summary="Set the billing profile",
+        description="From the next purchase on; invoices that are issued stay as they are.",
     )
-    async with database.transaction() as tx:
-        await store.write_profile(tx, profile)
-    return ProfileOut.of(profile)
+    async def put_own(
+        request: AnyRequest,
+        data: JSONBody[ProfileIn],
+        database: NamedDependency[Database],
+        clock: NamedDependency[Clock],
+    ) -> ProfileOut:
+        async with database.transaction() as tx:
+            profile = await keep(
+                tx,
+                orgs.caller_of(request).org_id,
+                name=data.name,
+                kind=data.kind,
+                address=data.address.read(),
+                tax_ids=[one.read() for one in data.tax_ids],
+                emails=data.emails,
+                now=clock.now(),
+                saved=saved,
+            )
+        return ProfileOut.of(profile)
+
+    return put_own
 
 
 @get("/address-format", summary="Ask what an address needs in a country")
