@@ -211,7 +211,7 @@ async def test_a_bank_that_wants_its_customer_gets_them_by_a_link(filler: Filler
     await filler.work()
     (purchase,) = await filler.bought()
     assert purchase.status is PurchaseStatus.REQUIRES_ACTION
-    await filler.work()
+    assert await look_at(filler.top_ups, [(seller.org_id, seller.wallet_id)]) == 0
     assert len(await filler.bought()) == 1
     (notice,) = [data for type_, data in await _notices(seller) if "action_required" in type_]
     link = notice["actionUrl"]

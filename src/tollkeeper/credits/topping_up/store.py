@@ -67,6 +67,12 @@ WHERE top_up.enabled AND top_up.suspended_reason IS NULL
   AND (top_up.not_before IS NULL OR top_up.not_before <= %(now)s)
   AND wallet.frozen_reason IS NULL
   AND wallet.posted - wallet.held < top_up.threshold_nanos
+  AND NOT EXISTS (
+    SELECT FROM purchase
+    WHERE purchase.org_id = top_up.org_id AND purchase.wallet_id = top_up.wallet_id
+      AND purchase.origin = 'auto_top_up'
+      AND purchase.status IN ('requires_payment', 'requires_action', 'processing')
+  )
 """
 _NAMED: Final = """
   AND (top_up.org_id, top_up.wallet_id) IN (
@@ -156,7 +162,7 @@ async def sums(
 async def due(
     connection: Connection, now: datetime, among: Wallets | None
 ) -> list[tuple[UUID, UUID]]:
-    """Wallets below their thresholds; of `among`, or of all."""
+    """Wallets below their thresholds that buy nothing yet; of `among`, or of all."""
     query = _DUE if among is None else _DUE_AMONG
     found = await connection.execute(query, {"now": now, **_names(among)})
     return [(row[0], row[1]) for row in await found.fetchall()]
