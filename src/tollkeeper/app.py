@@ -242,7 +242,7 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *metering.billing_routes(settings, _read_top_up),
         *notifications.notice_routes(),
         *notifications.webhook_routes(rooms.courier),
-        *profiles.profile_routes(),
+        *profiles.profile_routes(credits.introduce_later),
         *credits.top_up_routes(rooms.top_ups),
         *credits.purchase_routes(rooms.shop, settings.stripe.publishable_key),
         *credits.reconciliation_routes(rooms.payments.till),
@@ -346,6 +346,7 @@ def job_handlers(settings: Settings, rooms: Rooms) -> list[jobs.Handler]:
         )
     return [
         *credits.top_up_jobs(rooms.top_ups),
+        *credits.introduction_jobs(rooms.payments.till),
         *notifications.notification_handlers(
             rooms.database, rooms.clock, rooms.courier, mailer=mailer, sender=mail.sender
         ),

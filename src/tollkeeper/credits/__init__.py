@@ -7,6 +7,7 @@ from tollkeeper.credits.errors import (
     PurchaseInProgress,
 )
 from tollkeeper.credits.foretelling import foretelling_schedules
+from tollkeeper.credits.introducing import introduce_later, introduction_jobs
 from tollkeeper.credits.model import (
     Buyer,
     Order,
@@ -66,6 +67,8 @@ __all__ = [
     "buy",
     "find_purchase",
     "foretelling_schedules",
+    "introduce_later",
+    "introduction_jobs",
     "list_purchases",
     "newest_purchases",
     "open_shop",

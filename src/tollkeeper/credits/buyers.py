@@ -9,6 +9,7 @@ from tollkeeper import orgs, profiles
 from tollkeeper.base.settings import TaxRule
 from tollkeeper.credits.model import Buyer, Tax
 from tollkeeper.db import Connection
+from tollkeeper.profiles import TaxId
 
 
 async def buyer_of(
@@ -27,7 +28,13 @@ async def buyer_of(
         name=profile.name,
         address=profiles.address_lines(profile.address),
         country=profile.address.country,
-        tax_ids=tuple(tax_id.value for tax_id in profile.tax_ids),
+        tax_ids=tuple(_shown(tax_id) for tax_id in profile.tax_ids),
         email=profile.emails[0] if profile.emails else None,
     )
     return buyer, decided
+
+
+def _shown(tax_id: TaxId) -> str:
+    """As invoices name it: VAT ID IE6433435F, ABN 83 914 571 673."""
+    kind = tax_id.type.partition("_")[2].upper().replace("_", "/")
+    return f"{'VAT ID' if kind == 'VAT' else kind} {tax_id.value}"

@@ -11,13 +11,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.types import ControllerRouterHandler
 
-from tollkeeper import orgs, payments
+from tollkeeper import orgs, payments, profiles
 from tollkeeper.base.errors import NotFound
 from tollkeeper.base.ids import read_id, show_id, uuid7
 from tollkeeper.base.money import Money
 from tollkeeper.credits import purchases, store
 from tollkeeper.credits.buyers import buyer_of
 from tollkeeper.credits.errors import AmountOutOfRange, PaymentsNotConfigured, PurchaseInProgress
+from tollkeeper.credits.introducing import introduce_later
 from tollkeeper.credits.model import Order, Purchase, Shop
 from tollkeeper.credits.shapes import (
     USD,
@@ -127,6 +128,7 @@ def _buy(shop: Shop) -> ControllerRouterHandler:
         shop.rules.check(data.amount)
         async with shop.till.database.connection() as connection:
             wallet = await wallet_of(connection, caller, data.currency)
+        await _keep_buyer(shop, caller, data)
         order = Order(
             org_id=caller.org_id,
             purchase_id=run_id_of(request) or uuid7(),
@@ -144,6 +146,17 @@ def _buy(shop: Shop) -> ControllerRouterHandler:
         return PurchaseOut.of(*await purchases.buy(shop, order))
 
     return make_purchase
+
+
+async def _keep_buyer(shop: Shop, caller: Caller, data: NewPurchase) -> None:
+    """Who buys is part of the order, and kept before it."""
+    if data.billing_address is None and data.tax_id is None:
+        return
+    address = data.billing_address and data.billing_address.read()
+    tax_id = data.tax_id and data.tax_id.read()
+    async with shop.till.database.transaction() as tx:
+        now = shop.till.clock.now()
+        await profiles.amend_profile(tx, caller.org_id, address, tax_id, now, introduce_later)
 
 
 def _list(shop: Shop) -> ControllerRouterHandler:

@@ -16,6 +16,7 @@ from tollkeeper.db import Connection
 from tollkeeper.ledger import Wallet
 from tollkeeper.orgs import Caller
 from tollkeeper.payments.model import PageKind, Payment, PaymentStatus
+from tollkeeper.profiles import AddressShape, TaxIdShape
 
 USD: Final = "USD"
 
@@ -51,6 +52,12 @@ class NewPurchase(NewQuote, frozen=True, kw_only=True):
     save_payment_method: Annotated[
         bool, Meta(description="Whether what is paid with there is kept on file.")
     ] = False
+    billing_address: Annotated[
+        AddressShape | None, Meta(description="Kept in the billing profile.")
+    ] = None
+    tax_id: Annotated[
+        TaxIdShape | None, Meta(description="Kept in the billing profile, beside others.")
+    ] = None
     return_url: Annotated[
         WebAddress | None, Meta(description="Where the customer is led when it is done.")
     ] = None

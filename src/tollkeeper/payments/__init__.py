@@ -15,6 +15,7 @@ from tollkeeper.payments.inbox.handling import Which, catch_up, handle_pending, 
 from tollkeeper.payments.inbox.store import EventState
 from tollkeeper.payments.inbox.store import newest as newest_events
 from tollkeeper.payments.methods.customers import describe as describe_customer
+from tollkeeper.payments.methods.customers import ensure as customer_ref
 from tollkeeper.payments.methods.keeping import (
     Owner,
     add_by_token,
@@ -76,6 +77,7 @@ __all__ = [
     "cancel",
     "catch_up",
     "charge",
+    "customer_ref",
     "default_method",
     "describe_customer",
     "disputes_of",
