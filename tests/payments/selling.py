@@ -140,6 +140,13 @@ class Seller:
         return [(difference.kind.value, difference.said) for difference in found.differences]
 
 
+async def verified(seller: Seller) -> list[str]:
+    """What the ledger's own proof finds wrong."""
+    async with seller.shop.database.connection() as connection:
+        now = seller.shop.clock.now()
+        return [finding.sentence async for finding in ledger.verify(connection, now)]
+
+
 async def open_seller(shop: Shop, settings: Settings | None = None) -> Seller:
     async with shop.database.transaction() as tx:
         wallet = await ledger.open_wallet(

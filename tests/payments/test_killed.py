@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from banks import FakeBank
 from fake_stripe import How
+from selling import open_seller, verified
 from shops import Shop
 
+from tollkeeper.credits import PurchaseInProgress, PurchaseStatus, begin_purchase
 from tollkeeper.payments import charge, get_payment, settle_unfinished
 from tollkeeper.payments.model import FailureCode, Payment, PaymentStatus
 
@@ -74,6 +76,44 @@ async def test_a_killed_payer_leaves_a_payment_that_ends(
     # And whoever takes it up again after all changes nothing.
     assert await charge(fake_shop.till, payment.org_id, payment.payment_id) == ended
     assert await fake_bank.charged(payment.payment_id) == charged
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_killed_process_leaves_a_purchase_that_ends(
+    fake_shop: Shop, fake_bank: FakeBank, database_url: str, step: str
+) -> None:
+    """What was charged is credited by whoever looks after it, and nothing else is."""
+    path, how = STEPS[step]
+    seller = await open_seller(fake_shop)
+    method = await seller.card()
+    order = seller.order(25, method_id=method.method_id)
+    async with fake_shop.database.transaction() as tx:
+        await begin_purchase(tx, seller.desk, order, fake_shop.clock.now())
+    fake_bank.fake.fail(path, how, times=-1)
+    before = len(fake_bank.fake.requests)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(PAYER),
+        database_url,
+        fake_bank.fake.base,
+        str(order.org_id),
+        str(order.purchase_id),
+    )
+    wanted = CREATE if path == CREATE else "/confirm"
+    await until(lambda: any(wanted in line for line in fake_bank.fake.requests[before:]))
+    await asyncio.sleep(0.1)
+    process.kill()
+    await process.wait()
+    fake_bank.fake.heal()
+    with pytest.raises(PurchaseInProgress):
+        await seller.buy(method_id=method.method_id)  # nothing is stuck for longer than that
+    await seller.settle()
+    charged = await fake_bank.charged(order.purchase_id)
+    assert charged == ([2500] if step == "after Stripe charged" else [])
+    assert await seller.balance() * 100 == sum(charged)
+    assert (await seller.reconciled(), await verified(seller)) == ([], [])
+    another, _ = await seller.buy(method_id=method.method_id)
+    assert another.status is PurchaseStatus.SUCCEEDED
 
 
 async def test_a_payer_killed_and_started_again_pays_once(

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from banks import FakeBank
 from fake_stripe import How
-from selling import DOLLAR, Seller, open_seller
+from selling import DOLLAR, Seller, open_seller, verified
 from shops import Shop
 
 from tollkeeper import credits, payments  # noqa: A004 (the room's name)
@@ -239,5 +239,6 @@ async def test_credited_is_paid_less_refunded_less_clawed_back(
     assert set(seller.told) >= {purchase.purchase_id for purchase in bought}
     assert (await seller.wallet()).posted == await history.owed()
     assert await seller.reconciled() == []
+    assert await verified(seller) == []
     for purchase in await history.purchases(credited=False):
         assert purchase.status in (PurchaseStatus.FAILED, PurchaseStatus.REQUIRES_ACTION)

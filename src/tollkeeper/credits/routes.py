@@ -12,7 +12,7 @@ from litestar.params import FromPath, JSONBody
 from litestar.types import ControllerRouterHandler
 
 from tollkeeper import orgs, payments, profiles
-from tollkeeper.base.errors import NotFound
+from tollkeeper.base.errors import InvalidRequest, NotFound
 from tollkeeper.base.ids import read_id, show_id, uuid7
 from tollkeeper.base.money import Money
 from tollkeeper.credits import purchases, store
@@ -154,9 +154,21 @@ async def _keep_buyer(shop: Shop, caller: Caller, data: NewPurchase) -> None:
         return
     address = data.billing_address and data.billing_address.read()
     tax_id = data.tax_id and data.tax_id.read()
-    async with shop.till.database.transaction() as tx:
-        now = shop.till.clock.now()
-        await profiles.amend_profile(tx, caller.org_id, address, tax_id, now, introduce_later)
+    try:
+        async with shop.till.database.transaction() as tx:
+            now = shop.till.clock.now()
+            await profiles.amend_profile(tx, caller.org_id, address, tax_id, now, introduce_later)
+    except InvalidRequest as error:
+        faults = {_as_ordered(name): said for name, said in error.faults.items()}
+        name, said = next(iter(faults.items()))
+        raise InvalidRequest(f"{name}: {said[0]}", faults) from None
+
+
+def _as_ordered(name: str) -> str:
+    """Name a field of a profile as an order has it: the tax id that came last is the order's."""
+    if name.startswith("address."):
+        return f"billingAddress.{name.removeprefix('address.')}"
+    return f"taxId.{name.rpartition('.')[2]}" if name.startswith("taxIds.") else name
 
 
 def _list(shop: Shop) -> ControllerRouterHandler:
