@@ -82,6 +82,8 @@ async def _run(
                     async with _looking(top_ups, meter):
                         row[name] = await _settle(meter, made, options.calls)
                 rows.append(row)
+            for customer in made:
+                await _set(top_ups, customer, enabled=True)  # whoever's turn was the last
             async with _looking(top_ups, meter):
                 latencies = [
                     await _fall(top_ups, meter, customer) for customer in made[: options.falls]
