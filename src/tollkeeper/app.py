@@ -115,6 +115,7 @@ async def open_app(
             schedules = [
                 *credits.reconciliation_schedules(till),
                 *credits.foretelling_schedules(till),
+                *operator.verification_schedules(rooms.database, rooms.clock),
             ]
             await opened.enter_async_context(jobs.working(rooms.database, handlers, schedules))
         api = _make_api(settings, rooms, repeated)

@@ -59,20 +59,13 @@ def verify_command(
 async def _verify(
     database: Database, org: str | None, progress: Progress
 ) -> AsyncGenerator[Finding]:
-    from tollkeeper import invoices, ledger, metering
+    from tollkeeper import operator
     from tollkeeper.base.clock import SystemClock
     from tollkeeper.cli.naming import find_org
 
-    now = SystemClock().now()
     async with database.connection() as connection:
         org_id = None if org is None else (await find_org(connection, org)).org_id
-        async for finding in ledger.verify(
-            connection, now, org_id=org_id, progress=lambda at: progress(at.done)
-        ):
-            yield finding
-        async for finding in metering.verify_costs(connection, org_id=org_id, progress=progress):
-            yield finding
-        async for finding in invoices.verify_invoices(connection, org_id=org_id):
+        async for finding in operator.verify(connection, SystemClock(), org_id, progress):
             yield finding
 
 

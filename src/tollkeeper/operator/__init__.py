@@ -17,6 +17,7 @@ from tollkeeper.operator.acts import (
 )
 from tollkeeper.operator.markups import MarkupOut, markup_of, set_markup
 from tollkeeper.operator.prices import compare_with_library, publish_prices
+from tollkeeper.operator.proving import verification_schedules, verify, verify_all
 from tollkeeper.operator.purchases import refund_purchase
 from tollkeeper.operator.routes import credit_routes
 from tollkeeper.operator.shapes import PriceOut
@@ -43,4 +44,7 @@ __all__ = [
     "set_markup",
     "set_overdraft",
     "unfreeze",
+    "verification_schedules",
+    "verify",
+    "verify_all",
 ]
