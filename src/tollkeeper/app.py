@@ -189,7 +189,7 @@ def open_shop(
     async def issue(tx: Connection, told: PurchaseSucceeded) -> None:
         await invoices.issue_for_purchase(tx, desk, told)
 
-    shop = credits.open_shop(settings, till, f"{base_url.rstrip('/')}/console/billing")
+    shop = credits.open_shop(settings, till, base_url.rstrip("/") + payments.BILLING_PATH)
     top_ups = credits.open_top_ups(settings, shop, cursors, base_url)
     # The last to hear of anything: it locks the row that all invoices are numbered by.
     shop.succeeded.append(issue)

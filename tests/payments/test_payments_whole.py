@@ -61,6 +61,8 @@ async def test_a_card_is_kept_on_the_sandboxs_page_by_anybody_with_curl(sandboxe
         303,
         f"{sandboxed.url}/console/billing?redirect_status=succeeded",
     )
+    landed = await sandboxed.ask("GET", f"/{led_to.removeprefix(sandboxed.url)}")
+    assert (landed.status, "Thank you" in landed.text) == (200, True)
 
     async def kept() -> bool:
         listed = await sandboxed.ask("GET", METHODS, key)

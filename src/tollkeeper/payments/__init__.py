@@ -14,6 +14,7 @@ from tollkeeper.payments.handlers import Handlers
 from tollkeeper.payments.inbox.handling import Which, catch_up, handle_pending, replay
 from tollkeeper.payments.inbox.store import EventState
 from tollkeeper.payments.inbox.store import newest as newest_events
+from tollkeeper.payments.landing import BILLING_PATH, plain_page
 from tollkeeper.payments.methods.customers import describe as describe_customer
 from tollkeeper.payments.methods.customers import ensure as customer_ref
 from tollkeeper.payments.methods.keeping import (
@@ -54,6 +55,7 @@ from tollkeeper.payments.till import Till
 from tollkeeper.payments.unfinished import settle_unfinished
 
 __all__ = [
+    "BILLING_PATH",
     "AmountNotPayable",
     "Chore",
     "EventState",
@@ -95,6 +97,7 @@ __all__ = [
     "open_payments",
     "payments_of",
     "payments_settled",
+    "plain_page",
     "read_payments",
     "refund",
     "refunds_of",

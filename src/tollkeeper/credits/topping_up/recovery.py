@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from html import escape
 from typing import Final
 from uuid import UUID
 
 from litestar import get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Response
 from litestar.types import ControllerRouterHandler
 
 from tollkeeper.base.errors import InvalidRequest, NotFound
 from tollkeeper.credits.model import Purchase, PurchaseStatus
 from tollkeeper.http import Cursors
-from tollkeeper.payments import show_minor
+from tollkeeper.payments import plain_page, show_minor
 from tollkeeper.payments.model import Payment
 
 _BOUND: Final = ("recovery",)
 _GONE: Final = 410
 _SEE_OTHER: Final = 303
-_HTML: Final = "text/html; charset=utf-8"
 
 Open = Callable[[UUID, UUID], Awaitable[Purchase]]
 Resume = Callable[[Purchase, str], Awaitable[tuple[Purchase, Payment]]]
@@ -54,16 +52,26 @@ def recovery_pages(
     links: RecoveryLinks, now: Callable[[], datetime], find: Open, resume: Resume
 ) -> list[ControllerRouterHandler]:
     @get("/recover/{sealed:str}", include_in_schema=False)
-    async def show_recovery(sealed: FromPath[str]) -> Response[bytes]:
+    async def show_recovery(
+        sealed: FromPath[str],
+        redirect_status: FromQuery[str] = "",
+    ) -> Response[bytes]:
         org_id, purchase_id, expires_at = links.open(sealed)
         purchase = await find(org_id, purchase_id)
         if purchase.status.credited:
-            return _page("Thank you", "The payment is made and the credit is in the balance.")
-        if now() >= expires_at or purchase.status is PurchaseStatus.FAILED:
-            return _page("This link has expired", _EXPIRED, status=_GONE)
+            return plain_page("Thank you", "The payment is made and the credit is in the balance.")
+        failed = purchase.status is PurchaseStatus.FAILED
+        if failed or now() >= expires_at:
+            over = "This payment was not made" if failed else "This link has expired"
+            return plain_page(over, _EXPIRED, status=_GONE)
+        # What the bank told the browser may be here before what the processor tells us.
+        if purchase.status is not PurchaseStatus.REQUIRES_ACTION or redirect_status == "succeeded":
+            return plain_page("Thank you", _ON_ITS_WAY)
         amount = show_minor(purchase.total_minor, purchase.currency)
-        said = f"Your bank asks for your consent to the payment of {amount} for prepaid credit."
-        return _page("Your bank asks for your consent", said, button="Continue to your bank")
+        said = (
+            f"A payment of {amount} for prepaid credit waits. Your bank charges it once you agree."
+        )
+        return plain_page("Your bank asks for your consent", said, button="Continue to your bank")
 
     @post("/recover/{sealed:str}", include_in_schema=False, status_code=_SEE_OTHER)
     async def go_to_bank(sealed: FromPath[str]) -> Response[bytes] | Redirect:
@@ -78,28 +86,5 @@ def recovery_pages(
     return [show_recovery, go_to_bank]
 
 
+_ON_ITS_WAY: Final = "The payment is on its way. The credit appears when it has arrived."
 _EXPIRED: Final = "Buy credit by hand, or save auto top-up again to have it try anew."
-_STYLE: Final = (
-    "body{font:16px/1.5 system-ui,sans-serif;margin:0;display:grid;place-items:center;"
-    "min-height:100vh;background:#f6f7f9;color:#1a1d21}main{background:#fff;padding:40px;"
-    "border-radius:12px;max-width:420px;box-shadow:0 1px 3px #0002}h1{font-size:22px;margin:0 0 "
-    "12px}p{margin:0 0 24px}button{font:inherit;font-weight:600;background:#1a56db;color:#fff;"
-    "border:0;border-radius:8px;padding:12px 20px;cursor:pointer}"
-)
-
-
-def _page(
-    title: str, text: str, *, button: str | None = None, status: int = 200
-) -> Response[bytes]:
-    form = "" if button is None else f'<form method="post"><button>{escape(button)}</button></form>'
-    page = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
-        f"<style>{_STYLE}</style><main><h1>{escape(title)}</h1><p>{escape(text)}</p>{form}</main>"
-    )
-    return Response(
-        page.encode(),
-        media_type=_HTML,
-        status_code=status,
-        headers={"cache-control": "no-store", "referrer-policy": "no-referrer"},
-    )
