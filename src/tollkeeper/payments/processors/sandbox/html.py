@@ -43,8 +43,8 @@ a { color: var(--act); }
 form.row { display: inline; }
 table { border-collapse: collapse; width: 100%; font-size: .925rem; }
 th, td { text-align: left; padding: .45rem .5rem; border-bottom: 1px solid var(--line);
-  vertical-align: top; }
-td.money { text-align: right; font-variant-numeric: tabular-nums; }
+  vertical-align: middle; }
+td.money { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; }
 """
 

@@ -53,10 +53,10 @@ _SAYS: Final = {
     FailureCode.AUTHENTICATION_FAILED: "The bank did not get the cardholder's consent.",
 }
 _DELIVERIES: Final = (
-    (Delivery.ONCE, "at once"),
-    (Delivery.TWICE, "twice"),
+    (Delivery.ONCE, "and at once"),
+    (Delivery.TWICE, "the same event"),
     (Delivery.LATE, "a minute late"),
-    (Delivery.NEVER, "never"),
+    (Delivery.NEVER, "until it is asked for"),
 )
 
 
@@ -207,12 +207,12 @@ def _bank_pages(sandbox: SandboxProcessor, changed: Changed) -> list[ControllerR
             asked = await _asked(tx, _opened(sandbox, "bank", ticket))
         if asked.status != "requires_action":
             return _gone("Nothing to confirm", "This has been answered already.")
-        what = "to keep your card"
+        what = "that your card is kept for later payments"
         if isinstance(asked, Payment):
-            what = f"a payment of {show_minor(asked.amount, asked.currency)}"
+            what = f"to a payment of {show_minor(asked.amount, asked.currency)}"
         parts = [
             _NOTE,
-            f"<h1>Your bank asks</h1><p>Do you agree to {html.text(what)}?</p>",
+            f"<h1>Your bank asks</h1><p>Do you agree {html.text(what)}?</p>",
             '<form method="post"><p>',
             html.button("Approve", "outcome", "approve", main=True),
             html.button("Refuse", "outcome", "refuse"),
@@ -296,7 +296,7 @@ def _method_row(method: OnFile, default: str | None) -> str:
     )
     remove = html.act("Remove", act="remove", method=method.ref)
     return (
-        f"<tr><td>{html.text(card.brand)} <code>…{card.number[-4:]}</code></td>"
+        f"<tr><td>{html.text(card.brand.capitalize())} <code>…{card.number[-4:]}</code></td>"
         f"<td>{first}</td><td>{remove}</td></tr>"
     )
 
