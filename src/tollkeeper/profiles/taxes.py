@@ -24,7 +24,8 @@ def decide_taxes(rules: Mapping[str, TaxRule], profile: Profile | None) -> tuple
         return (Tax(label=label, rate_ppm=rate),) if rule.percent else ()
     if rule.businesses == "exempt":
         return ()
-    return (Tax(label=label, rate_ppm=rate, reverse_charge=True, note=rule.note),)
+    # The seller charges no rate: its document names the tax, and the note says who owes it.
+    return (Tax(label=rule.name, rate_ppm=rate, reverse_charge=True, note=rule.note),)
 
 
 def _is_business(profile: Profile) -> bool:
