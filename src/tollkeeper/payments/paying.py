@@ -164,7 +164,8 @@ async def resume(
     It is the same payment, so it is charged once. One that needs action has its `action_url` then.
     """
     payment = await _load(till, org_id, payment_id)
-    if payment.status not in (PaymentStatus.REQUIRES_ACTION, PaymentStatus.FAILED):
+    waits = payment.status in (PaymentStatus.REQUIRES_ACTION, PaymentStatus.FAILED)
+    if not waits or payment.page is not None:
         return payment
     async with till.database.connection() as connection:
         chosen = method_id or payment.method_id
@@ -172,11 +173,25 @@ async def resume(
         sought = await _sought(connection, payment)
     if not method or method.removed_at is not None or sought.ref is None:
         return payment
-    answer = await _processor(till, payment).resume(sought, method.ref, return_url, payment.version)
     try:
-        return await _write_down(till, replace(payment, method_id=method.method_id), answer)
+        payment = await _begin_attempt(till, replace(payment, method_id=method.method_id))
+        answer = await _processor(till, payment).resume(
+            sought, method.ref, return_url, payment.version
+        )
+        return await _write_down(till, payment, answer, tried=True)
     except Stale:
         return await ask(till, org_id, payment_id)
+
+
+async def _begin_attempt(till: Till, seen: Payment) -> Payment:
+    """Give an attempt a version of its own, by which the processor makes it once: whatever came
+    of the attempt before, and with whatever method, this is another one. Raises Stale."""
+    async with till.database.transaction() as tx:
+        locked = await _lock(tx, seen.org_id, seen.payment_id)
+        if locked.version != seen.version:
+            raise Stale
+        await store.write_payment(tx, seen, till.clock.now() + _NEXT_CHECK)
+        return await get_payment(tx, seen.org_id, seen.payment_id)
 
 
 async def cancel(till: Till, org_id: UUID, payment_id: UUID) -> Payment:
@@ -260,22 +275,25 @@ async def _sought(connection: Connection, payment: Payment) -> Sought:
 # ── Writing down what was heard ──────────────────────────────────────────────────────────────────
 
 
-async def _write_down(till: Till, seen: Payment, answer: Answer) -> Payment:
+async def _write_down(till: Till, seen: Payment, answer: Answer, *, tried: bool = False) -> Payment:
     async with till.database.transaction() as tx:
-        return await record(tx, till, seen, answer)
+        return await record(tx, till, seen, answer, tried=tried)
 
 
-async def record(tx: Connection, till: Till, seen: Payment, answer: Answer) -> Payment:
+async def record(
+    tx: Connection, till: Till, seen: Payment, answer: Answer, *, tried: bool = False
+) -> Payment:
     """Write down an answer about a payment as it was `seen` before asking, and tell the handlers.
 
     Locks the payment, before anything that its handlers lock. Raises Stale when it has changed
-    since, unless the answer is that it is paid: that holds whatever else was heard.
+    since, unless the answer is that it is paid: that holds whatever else was heard. One that was
+    `tried` again and declined again has failed for the later reason.
     """
     locked = await _lock(tx, seen.org_id, seen.payment_id)
     if locked.version != seen.version and not isinstance(answer, Succeeded):
         raise Stale
     now = till.clock.now()
-    after = _after(replace(locked, method_id=seen.method_id), answer, now)
+    after = _after(replace(locked, method_id=seen.method_id), answer, now, tried=tried)
     if after is None:
         return locked
     await store.write_payment(tx, after, now + _NEXT_CHECK)
@@ -291,7 +309,7 @@ async def record(tx: Connection, till: Till, seen: Payment, answer: Answer) -> P
     return written
 
 
-def _after(payment: Payment, answer: Answer, now: datetime) -> Payment | None:
+def _after(payment: Payment, answer: Answer, now: datetime, *, tried: bool) -> Payment | None:
     """Say how a payment stands after an answer; None when nothing is new."""
     if payment.status is PaymentStatus.SUCCEEDED:
         return None
@@ -320,7 +338,9 @@ def _after(payment: Payment, answer: Answer, now: datetime) -> Payment | None:
             after = replace(
                 going_on, status=PaymentStatus.REQUIRES_ACTION, ref=ref, action_url=url or known
             )
-        case Declined(ref=ref, failure=failure) if payment.status is not PaymentStatus.FAILED:
+        case Declined(ref=ref, failure=failure) if (
+            tried or payment.status is not PaymentStatus.FAILED
+        ):
             after = replace(
                 payment,
                 status=PaymentStatus.FAILED,
