@@ -38,6 +38,7 @@ async def record_dispute(
     }.get(fact.ref)
     if known is not None and _ORDER.index(fact.status) <= _ORDER.index(known.status):
         return known
+    amount_minor = _amount(locked, known, fact)
     now = till.clock.now()
     settled_at = now if fact.status in _OVER else None
     if known is None:
@@ -49,8 +50,8 @@ async def record_dispute(
             processor=payment.processor,
             ref=fact.ref,
             status=fact.status,
-            amount_minor=fact.amount_minor,
-            currency=fact.currency,
+            amount_minor=amount_minor,
+            currency=payment.currency,
             reason=fact.reason,
             evidence_due_at=fact.evidence_due_at,
             opened_at=fact.created_at,
@@ -62,7 +63,7 @@ async def record_dispute(
         dispute = replace(
             known,
             status=fact.status,
-            amount_minor=fact.amount_minor,
+            amount_minor=amount_minor,
             reason=fact.reason,
             evidence_due_at=fact.evidence_due_at,
             settled_at=settled_at,
@@ -75,3 +76,11 @@ async def record_dispute(
     )
     await till.handlers.tell(tx, DisputeChanged(dispute, locked, was))
     return dispute
+
+
+def _amount(payment: Payment, known: Dispute | None, fact: DisputeFact) -> int:
+    """What a dispute takes, in the payment's own currency: settled when it takes it. Banks that
+    name another currency than was paid mean the whole."""
+    if known is not None and known.status is DisputeStatus.OPEN:
+        return known.amount_minor
+    return fact.amount_minor if fact.currency == payment.currency else payment.amount_minor
