@@ -113,13 +113,31 @@ async def follow_dispute(tx: Connection, shop: Shop, change: DisputeChanged) -> 
 
 
 async def _freeze_or_not(tx: Connection, shop: Shop, purchase: Purchase, dispute: Dispute) -> None:
-    freezing = f"dispute {show_id('dis', dispute.dispute_id)}"
-    if dispute.status is DisputeStatus.OPEN and shop.on_dispute == "freeze":
-        await ledger.freeze(tx, purchase.org_id, purchase.wallet_id, freezing)
-    elif dispute.status not in (DisputeStatus.OPEN, DisputeStatus.INQUIRY):
-        wallet = await ledger.find_wallet(tx, purchase.org_id, purchase.wallet_id)
-        if wallet.frozen_reason == freezing:
-            await ledger.unfreeze(tx, purchase.org_id, purchase.wallet_id)
+    if dispute.status is DisputeStatus.INQUIRY:
+        return
+    # Whoever else begins or ends a dispute of this balance waits, and sees how this one ends.
+    wallet = await ledger.lock_wallet(tx, purchase.org_id, purchase.wallet_id)
+    if dispute.status is DisputeStatus.OPEN:
+        # What an operator or another dispute has frozen stays so for their reason.
+        if shop.on_dispute == "freeze" and wallet.frozen_reason is None:
+            await ledger.freeze(tx, wallet.org_id, wallet.wallet_id, _freezing(dispute))
+    elif wallet.frozen_reason == _freezing(dispute):
+        await ledger.unfreeze(tx, wallet.org_id, wallet.wallet_id)
+        for other in await _open_disputes(tx, purchase):
+            await ledger.freeze(tx, wallet.org_id, wallet.wallet_id, _freezing(other))
+
+
+def _freezing(dispute: Dispute) -> str:
+    return f"dispute {show_id('dis', dispute.dispute_id)}"
+
+
+async def _open_disputes(tx: Connection, purchase: Purchase) -> list[Dispute]:
+    return [
+        dispute
+        for purchase_id in await store.disputed(tx, purchase.org_id, purchase.wallet_id)
+        for dispute in await payments.disputes_of(tx, purchase.org_id, purchase_id)
+        if dispute.status is DisputeStatus.OPEN
+    ]
 
 
 # ── The ledger's side ────────────────────────────────────────────────────────────────────────────

@@ -46,6 +46,11 @@ ORDER BY purchase_id DESC
 LIMIT %(limit)s
 """
 
+_DISPUTED: Final = """
+SELECT purchase_id FROM purchase
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND status = 'disputed'
+"""
+
 _SET_STATUS: Final = """
 UPDATE purchase SET status = %(status)s
 WHERE org_id = %(org_id)s AND purchase_id = %(purchase_id)s
@@ -102,6 +107,11 @@ async def page(
         asked = {"org_id": org_id, "livemode": livemode, "below": below, "limit": limit}
         await cursor.execute(_LIST, asked)
         return await cursor.fetchall()
+
+
+async def disputed(tx: Connection, org_id: UUID, wallet_id: UUID) -> list[UUID]:
+    found = await tx.execute(_DISPUTED, {"org_id": org_id, "wallet_id": wallet_id})
+    return [row[0] for row in await found.fetchall()]
 
 
 async def set_status(
