@@ -391,3 +391,23 @@ async def _notices(seller: Seller) -> list[tuple[str, Any]]:
     async with seller.shop.database.connection() as connection:
         found = await connection.execute("SELECT type, data FROM notice ORDER BY notice_id")
         return [(row[0], row[1]) for row in await found.fetchall()]
+
+
+async def test_one_that_cannot_be_given_up_keeps_no_other_waiting(
+    filler: Filler, owner: Connection
+) -> None:
+    seller = filler.seller
+    await seller.card(CHALLENGED)
+    await filler.turn_on()
+    await filler.work()
+    (stuck,) = await filler.bought()
+    # Another balance's, at a processor that was taken out of the settings.
+    await owner.execute("UPDATE payment SET processor = 'gone'")
+    await owner.execute("UPDATE purchase SET wallet_id = gen_random_uuid()")
+    await filler.work()
+    (waiting,) = [one for one in await filler.bought() if one.purchase_id != stuck.purchase_id]
+    assert waiting.status is PurchaseStatus.REQUIRES_ACTION
+    await seller.shop.wait(hours=25)
+    await acts.give_up_waiting(filler.top_ups)
+    assert (await seller.read(waiting)).status is PurchaseStatus.FAILED
+    assert (await seller.read(stuck)).status is PurchaseStatus.REQUIRES_ACTION

@@ -260,7 +260,17 @@ async def give_up_waiting(top_ups: TopUps) -> int:
     async with till.database.connection() as connection:
         waiting = await store.waiting_long(connection, till.clock.now() - LINK_VALID)
     for org_id, purchase_id in waiting:
-        await payments.cancel(till, org_id, purchase_id)
+        try:
+            await payments.cancel(till, org_id, purchase_id)
+        except Unavailable:
+            raise
+        except TollkeeperError as error:
+            # Its processor was taken out of the settings: no reason to keep the others waiting.
+            _log.warning(
+                "auto_top_up_not_given_up",
+                purchase=show_id("pur", purchase_id),
+                reason=error.code,
+            )
     return len(waiting)
 
 

@@ -107,7 +107,7 @@ _WAITING_LONG: Final = """
 SELECT org_id, purchase_id FROM purchase
 WHERE origin = 'auto_top_up' AND status = 'requires_action' AND created_at < %(before)s
 ORDER BY created_at
-LIMIT 100
+LIMIT 1000
 """
 
 
