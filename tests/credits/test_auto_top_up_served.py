@@ -144,6 +144,7 @@ async def test_a_bank_that_asks_is_answered_through_the_link(
     assert status == 303
     _, back = await click(bank, outcome="approve")
     assert back.startswith(link)
+    assert "Thank you" in (await whole.ask("GET", f"/{back.removeprefix(whole.url)}")).text
 
     async def paid() -> bool:
         return (await bought(whole, customer))[0]["status"] == "succeeded"
@@ -184,6 +185,12 @@ async def test_what_cannot_be_is_named(
     assert answer.status == 400
     assert answer.json["details"][field]["_errors"][0].startswith(why)
     assert (await get(whole, customer))["enabled"] is False
+
+
+async def test_the_largest_target_there_is_can_be_set(whole: Whole, customer: Customer) -> None:
+    target = 2_305_843_009.21
+    saved = await put(whole, customer, enabled=False, targetBalance=target)
+    assert (saved.status, saved.json["targetBalance"]) == (200, target)
 
 
 LIMITS = {

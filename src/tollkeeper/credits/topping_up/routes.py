@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from tollkeeper import orgs
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import read_id, show_id
-from tollkeeper.base.money import Money, NonNegativeMoneyIn, PositiveMoneyIn
+from tollkeeper.base.money import MAX_NANOS, Money, NonNegativeMoneyIn, PositiveMoneyIn
 from tollkeeper.credits.errors import AutoTopUpNeedsMethod, PaymentsNotConfigured
 from tollkeeper.credits.shapes import USD, MethodId, wallet_of
 from tollkeeper.credits.topping_up import acts, store
@@ -145,7 +145,7 @@ def _wanted(data: NewAutoTopUp, known: TopUp, rules: TopUpRules) -> TopUp:
     measure = amount or target or 0
     cap = data.monthly_cap or max(known.monthly_cap_nanos, 0)
     if data.monthly_cap is None and (amount, target) != (known.amount_nanos, known.target_nanos):
-        cap = measure * rules.cap_multiple
+        cap = min(measure * rules.cap_multiple, MAX_NANOS)
     method_id = known.method_id
     if data.payment_method_id is not None:
         method_id = read_id("met", data.payment_method_id)
