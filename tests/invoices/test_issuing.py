@@ -177,6 +177,12 @@ async def test_only_a_lost_dispute_is_on_paper(database: Database) -> None:
     _, note = await documents(database)
     assert (note.type, note.total_minor) == (DocumentType.CREDIT_NOTE, 11_900)
     assert note.content.lines[0].description == "Payment taken back by the bank"
+    won = replace(lost, status=DisputeStatus.WON)  # after all
+    for _ in range(2):
+        await tell(database, DisputeChanged(won, payment(), DisputeStatus.LOST))
+    *_, again = await documents(database)
+    assert (len(await documents(database)), again.total_minor) == (3, 11_900)
+    assert note.number in again.content.lines[0].description
 
 
 async def test_a_refund_that_comes_back_is_invoiced_again_and_may_be_refunded_again(

@@ -64,7 +64,7 @@ def hear_of_money_back(handlers: Handlers, desk: Desk) -> None:
 
     async def dispute_changed(tx: Connection, change: DisputeChanged) -> None:
         dispute = change.dispute
-        if dispute.status is not DisputeStatus.LOST or change.was is DisputeStatus.LOST:
+        if change.was is dispute.status:
             return
         back = MoneyBack(
             cause=f"dispute:{dispute.dispute_id}",
@@ -73,7 +73,10 @@ def hear_of_money_back(handlers: Handlers, desk: Desk) -> None:
             reason=None,
             at=dispute.settled_at or dispute.opened_at,
         )
-        await issue_credit_notes(tx, desk, dispute.org_id, change.payment.subject_id, back)
+        if dispute.status is DisputeStatus.LOST:
+            await issue_credit_notes(tx, desk, dispute.org_id, change.payment.subject_id, back)
+        elif change.was is DisputeStatus.LOST:
+            await take_back_credit_notes(tx, desk, dispute.org_id, change.payment.subject_id, back)
 
     handlers.on(RefundChanged, refund_changed)
     handlers.on(DisputeChanged, dispute_changed)
@@ -157,7 +160,8 @@ async def issue_credit_notes(
 async def take_back_credit_notes(
     tx: Connection, desk: Desk, org_id: UUID, purchase_id: UUID, back: MoneyBack
 ) -> list[Invoice]:
-    """A refund came back weeks later: its credit notes are made good by invoices of the same."""
+    """A refund came back weeks later, or a lost dispute was won after all: its credit notes are
+    made good by invoices of the same."""
     notes = [
         document
         for document in await _all(tx, org_id, purchase_id)
