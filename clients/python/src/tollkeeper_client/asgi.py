@@ -1,0 +1,153 @@
+"""A toll in front of an ASGI application: held before a request, settled before its last byte."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from tollkeeper_client.asking import Usage, What
+from tollkeeper_client.charging import Charge
+from tollkeeper_client.client_async import AsyncTollkeeper
+from tollkeeper_client.errors import PaymentRequired, TollkeeperError
+from tollkeeper_client.wire import write_json
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CHARGE: Final = "tollkeeper.charge"
+_FAILED: Final = 400
+_UNAVAILABLE: Final = 503
+_ITS_OWN: Final = frozenset({401, 402, 403})
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Toll:
+    """What a request costs at most. `scope["tollkeeper.charge"].used(…)` says what it did cost."""
+
+    estimate: Usage
+    what: What = field(default_factory=What)
+
+
+def bearer_of(scope: Scope) -> str | None:
+    """Return the customer's key: of `Authorization: Bearer`, or of `x-api-key`."""
+    headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    scheme, _, token = headers.get(b"authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else headers.get(b"x-api-key")
+
+
+class TollMiddleware:
+    """Answers 402 (no credit) and 401 (a key that is none) as problem JSON, before any work.
+
+    `toll` says what a request costs, None for one that is free. An answer of 400 and above is free.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        client: AsyncTollkeeper,
+        toll: Callable[[Scope], Toll | None],
+        customer_key: Callable[[Scope], str | None] = bearer_of,
+    ) -> None:
+        self._app = app
+        self._client = client
+        self._toll = toll
+        self._customer_key = customer_key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        toll = self._toll(scope) if scope["type"] == "http" else None
+        if toll is None:
+            await self._app(scope, receive, send)
+            return
+        key = self._customer_key(scope)
+        if key is None:
+            await _refuse(send, _NO_KEY)
+            return
+        try:
+            hold = await self._client.hold(estimate=toll.estimate, customer_key=key, **toll.what)
+        except TollkeeperError as error:
+            await _refuse(send, error)
+            return
+        scope[CHARGE] = charge = Charge(hold, toll.estimate)
+        gate = _Gate(self._client, charge, send)
+        try:
+            await self._app(scope, receive, gate.send)
+        except PaymentRequired as error:
+            if gate.status is not None:
+                raise
+            await _refuse(send, error)
+        finally:
+            await gate.give_back()
+
+
+class _Gate:
+    """Lets the last part of an answer through when the charge has ended."""
+
+    def __init__(self, client: AsyncTollkeeper, charge: Charge, send: Send) -> None:
+        self._client = client
+        self._charge = charge
+        self._send = send
+        self._ended = False
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif message["type"] == "http.response.body" and not message.get("more_body"):
+            await self._end(self.status or _FAILED)
+        await self._send(message)
+
+    async def _end(self, status: int) -> None:
+        if status >= _FAILED:
+            await self.give_back()
+            return
+        self._ended = True
+        charge = self._charge
+        try:
+            charge.receipt = await self._client.settle(
+                charge.hold.id, charge.known_usage(), **{"status": status, **charge.story}
+            )
+        except TollkeeperError:
+            # The work is done and its answer half sent: the customer gets it.
+            _log.exception("hold %s could not be settled", charge.hold.id)
+
+    async def give_back(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            await self._client.void(self._charge.hold.id)
+        except TollkeeperError:
+            _log.warning("hold %s ends by itself", self._charge.hold.id, exc_info=True)
+
+
+_NO_KEY: Final = TollkeeperError(
+    401,
+    {
+        "type": "urn:tollkeeper:error:invalid_api_key",
+        "title": "The API key is missing",
+        "status": 401,
+        "detail": "Send Authorization: Bearer, with your API key",
+        "code": "invalid_api_key",
+    },
+)
+
+
+async def _refuse(send: Send, error: TollkeeperError) -> None:
+    """Say what the customer can mend as Tollkeeper said it; of all else, only that it failed."""
+    status, problem = error.status, error.problem
+    if status not in _ITS_OWN:
+        _log.error("no credit could be held: %s", error)
+        status = _UNAVAILABLE
+        detail = "Credit cannot be checked just now; try again"
+        problem = {"status": status, "code": "service_unavailable", "detail": detail}
+    retry = b"true" if status == _UNAVAILABLE else b"false"
+    headers = [(b"content-type", b"application/problem+json"), (b"x-should-retry", retry)]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": write_json(problem).encode()})

@@ -1,0 +1,117 @@
+"""What may be said with a call to the metering endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeAlias, TypedDict
+
+# Floats are not taken: they are not what they look like. Text with a number in it is.
+Amount: TypeAlias = int | Decimal
+Usage: TypeAlias = Mapping[str, int | Decimal | str]
+
+
+class What(TypedDict, total=False):
+    """What is sold: a `sku`, an `operation` that is one, or `provider` and `model`."""
+
+    sku: str | None
+    operation: str | None
+    provider: str | None
+    model: str | None
+
+
+class Sale(What, total=False):
+    """And to whom: with an operator key by the customer's own `customer_key`, or by organization
+    and project; a customer's own key names nobody."""
+
+    customer_key: str | None
+    organization_id: str | None
+    project_id: str | None
+    livemode: bool | None
+
+
+class Story(TypedDict, total=False):
+    """What the customer reads of a call in the log."""
+
+    input: str | None
+    thread_id: str | None
+    end_user: str | None
+    status: int
+    duration_ms: int | None
+    tags: Mapping[str, str] | None
+    error: str | None
+
+
+class Told(Sale, Story, total=False):
+    """A sale and its story."""
+
+
+class SettledStory(Story, total=False):
+    operation: str | None
+
+
+class _Identified(TypedDict):
+    id: str
+    usage: Usage
+
+
+class Event(_Identified, Told, total=False):
+    """Usage of the past: unique by organization, `source` and `id`."""
+
+    source: str
+    time: datetime
+
+
+class TopUpChange(TypedDict, total=False):
+    """What is left out stays as it was; either `amount` or `target_balance`."""
+
+    threshold: Amount
+    amount: Amount
+    target_balance: Amount
+    monthly_cap: Amount
+    payment_method_id: str
+
+
+class PurchaseTerms(TypedDict, total=False):
+    """`checkout` is `hosted` or `embedded`: a page of the processor, instead of a method."""
+
+    payment_method_id: str
+    checkout: str
+    save_payment_method: bool
+    billing_address: Mapping[str, Any]
+    tax_id: Mapping[str, Any]
+    return_url: str
+    cancel_url: str
+
+
+class RecordFilter(TypedDict, total=False):
+    status: str | int
+    operation: str
+    thread_id: str
+    project_id: str
+    key_id: str
+    model: str
+    start: datetime | str
+    end: datetime | str
+    currency: str
+    limit: int
+    cursor: str | None
+
+
+class TransactionFilter(TypedDict, total=False):
+    """`include="all"` lists every entry, not purchases alone."""
+
+    type: str
+    include: str
+    currency: str
+    limit: int
+    cursor: str | None
+
+
+def api_names(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The API calls the customer's key `apiKey`; here that is the name of one's own."""
+    said = dict(told)
+    if "customer_key" in said:
+        said["api_key"] = said.pop("customer_key")
+    return said
