@@ -113,6 +113,7 @@ async def test_401_without_a_key(shop: httpx.AsyncClient) -> None:
     del shop.headers["authorization"]
     none = await shop.get("/plain")
     assert (none.status_code, none.json()["code"]) == (401, "invalid_api_key")
+    assert none.headers["www-authenticate"] == "Bearer"
 
 
 async def test_what_is_no_fault_of_the_customer_is_503(shop: httpx.AsyncClient) -> None:
@@ -151,3 +152,22 @@ async def test_a_settlement_that_fails_does_not_take_the_answer(
     headers = {"x-api-key": customer.keys["test INFERENCE"]}
     async with tolled(wrong, operator) as client:
         assert (await client.get("/plain", headers=headers)).text == "done"
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_who_leaves_early_pays_for_what_is_known(
+    told: bool, operator: AsyncTollkeeper, admin: AsyncTollkeeper, customer: Customer
+) -> None:
+    async def breaks_off(scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        if told:
+            scope["tollkeeper.charge"].used({"row": 10})
+        raise ConnectionResetError
+
+    headers = {"x-api-key": customer.keys["test INFERENCE"]}
+    async with tolled(breaks_off, operator) as client:
+        with pytest.raises(ConnectionResetError):
+            await client.get("/plain", headers=headers)
+    balance = await admin.balance()
+    assert (balance.posted, balance.held) == (Decimal("9.999") if told else 10, 0)

@@ -139,3 +139,23 @@ def test_money_is_never_a_float() -> None:
 
 def test_the_two_clients_are_one_source() -> None:
     assert TARGET.read_text("utf-8") == written()
+
+
+async def test_an_answer_of_somebody_else() -> None:
+    for text in ("<html>", "[]", '{"credit": "much"}'):
+        with pytest.raises(TollkeeperError, match="unreadable_answer"):
+            await client(Line(httpx.Response(200, text=text))).quote(1)
+
+
+async def test_an_id_leads_nowhere_else() -> None:
+    line = Line(failing(404), failing(404))
+    for name in ("../balance", "a?b#c"):
+        with pytest.raises(TollkeeperError):
+            await client(line).get_purchase(name)
+    assert [request.url.raw_path for request in line.seen] == [
+        b"/api/v1/billing/purchases/..%2Fbalance",
+        b"/api/v1/billing/purchases/a%3Fb%23c",
+    ]
+    for name in ("", ".", ".."):
+        with pytest.raises(ValueError, match="no id"):
+            await client(line).get_purchase(name)

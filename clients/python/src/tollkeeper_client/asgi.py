@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from tollkeeper_client.asking import Usage, What
+from tollkeeper_client.asking import SettledStory, Usage, What
 from tollkeeper_client.charging import Charge
 from tollkeeper_client.client_async import AsyncTollkeeper
 from tollkeeper_client.errors import PaymentRequired, TollkeeperError
@@ -23,6 +23,11 @@ CHARGE: Final = "tollkeeper.charge"
 _FAILED: Final = 400
 _UNAVAILABLE: Final = 503
 _ITS_OWN: Final = frozenset({401, 402, 403})
+_MANNERS: Final = {
+    401: [(b"www-authenticate", b"Bearer")],
+    402: [(b"x-should-retry", b"false")],
+    503: [(b"x-should-retry", b"true"), (b"retry-after", b"1")],
+}
 _log: Final = logging.getLogger(__name__)
 
 
@@ -44,7 +49,8 @@ def bearer_of(scope: Scope) -> str | None:
 class TollMiddleware:
     """Answers 402 (no credit) and 401 (a key that is none) as problem JSON, before any work.
 
-    `toll` says what a request costs, None for one that is free. An answer of 400 and above is free.
+    `toll` says what a request costs, None for one that is free. An answer of 400 and above is free,
+    and so is one that breaks off before `used` was said.
     """
 
     def __init__(
@@ -83,7 +89,7 @@ class TollMiddleware:
                 raise
             await _refuse(send, error)
         finally:
-            await gate.give_back()
+            await gate.close()
 
 
 class _Gate:
@@ -100,31 +106,31 @@ class _Gate:
         if message["type"] == "http.response.start":
             self.status = message["status"]
         elif message["type"] == "http.response.body" and not message.get("more_body"):
-            await self._end(self.status or _FAILED)
+            await self._end(charged=self._went_well())
         await self._send(message)
 
-    async def _end(self, status: int) -> None:
-        if status >= _FAILED:
-            await self.give_back()
-            return
-        self._ended = True
-        charge = self._charge
-        try:
-            charge.receipt = await self._client.settle(
-                charge.hold.id, charge.known_usage(), **{"status": status, **charge.story}
-            )
-        except TollkeeperError:
-            # The work is done and its answer half sent: the customer gets it.
-            _log.exception("hold %s could not be settled", charge.hold.id)
+    async def close(self) -> None:
+        """End what broke off: the customer who left pays for what is known to be used by then."""
+        await self._end(charged=self._went_well() and self._charge.told)
 
-    async def give_back(self) -> None:
+    def _went_well(self) -> bool:
+        return self.status is not None and self.status < _FAILED
+
+    async def _end(self, *, charged: bool) -> None:
         if self._ended:
             return
         self._ended = True
+        hold_id = self._charge.hold.id
         try:
-            await self._client.void(self._charge.hold.id)
+            if charged:
+                story = SettledStory({"status": self.status or _FAILED, **self._charge.story})
+                usage = self._charge.known_usage()
+                self._charge.receipt = await self._client.settle(hold_id, usage, **story)
+            else:
+                await self._client.void(hold_id)
         except TollkeeperError:
-            _log.warning("hold %s ends by itself", self._charge.hold.id, exc_info=True)
+            # The work is done and its answer half sent: the customer gets it. The hold ends itself.
+            _log.exception("%s could not be ended", hold_id)
 
 
 _NO_KEY: Final = TollkeeperError(
@@ -147,7 +153,6 @@ async def _refuse(send: Send, error: TollkeeperError) -> None:
         status = _UNAVAILABLE
         detail = "Credit cannot be checked just now; try again"
         problem = {"status": status, "code": "service_unavailable", "detail": detail}
-    retry = b"true" if status == _UNAVAILABLE else b"false"
-    headers = [(b"content-type", b"application/problem+json"), (b"x-should-retry", retry)]
+    headers = [(b"content-type", b"application/problem+json"), *_MANNERS.get(status, [])]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": write_json(problem).encode()})

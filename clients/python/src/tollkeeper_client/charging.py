@@ -14,6 +14,7 @@ class Charge:
     def __init__(self, hold: Hold, estimate: Usage | None) -> None:
         self.hold = hold
         self.usage = estimate
+        self.told = False
         self.story: SettledStory = {}
         self.receipt: Receipt | None = None
 
@@ -21,6 +22,7 @@ class Charge:
         """Say what it used, and what the customer shall read of it in the log."""
         self.usage = usage
         self.story = story
+        self.told = True
 
     def known_usage(self) -> Usage:
         if self.usage is None:

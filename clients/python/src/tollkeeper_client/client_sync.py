@@ -39,17 +39,19 @@ from tollkeeper_client.asking import (
     api_names,
 )
 from tollkeeper_client.charging import Charge
-from tollkeeper_client.errors import ConnectionFailed, TollkeeperError, error_of
+from tollkeeper_client.errors import TollkeeperError
 from tollkeeper_client.pausing import pause
 from tollkeeper_client.trying import (
     Outcome,
+    answer_of,
+    below,
     body_of,
     headers_of,
     may_retry,
     pause_before,
     query_of,
 )
-from tollkeeper_client.wire import in_camel_case, read_json, write_json
+from tollkeeper_client.wire import in_camel_case, write_json
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -101,7 +103,7 @@ class Tollkeeper:
         return self._post(Purchase, "/billing/purchases", said, idempotency_key)
 
     def get_purchase(self, purchase_id: str) -> Purchase:
-        return self._get(Purchase, f"/billing/purchases/{purchase_id}")
+        return self._get(Purchase, below("/billing/purchases", purchase_id))
 
     def list_purchases(self, *, limit: int = 50, cursor: str | None = None) -> Page[Purchase]:
         asked = {"limit": limit, "cursor": cursor}
@@ -116,11 +118,11 @@ class Tollkeeper:
         idempotency_key: str | None = None,
     ) -> Purchase:
         said = {"payment_method_id": payment_method_id, "return_url": return_url}
-        path = f"/billing/purchases/{purchase_id}/resume"
+        path = below("/billing/purchases", purchase_id, "/resume")
         return self._post(Purchase, path, said, idempotency_key)
 
     def cancel_purchase(self, purchase_id: str) -> Purchase:
-        return self._post(Purchase, f"/billing/purchases/{purchase_id}/cancel")
+        return self._post(Purchase, below("/billing/purchases", purchase_id, "/cancel"))
 
     def get_auto_top_up(self) -> AutoTopUp:
         return self._get(AutoTopUp, "/billing/auto-top-up")
@@ -169,10 +171,10 @@ class Tollkeeper:
     def settle(self, hold_id: str, usage: Usage, **story: Unpack[SettledStory]) -> Receipt:
         """Charge a hold for what was used. It always posts, and only once."""
         said = {"usage": usage, **story}
-        return self._post(Receipt, f"/metering/holds/{hold_id}/settle", said)
+        return self._post(Receipt, below("/metering/holds", hold_id, "/settle"), said)
 
     def void(self, hold_id: str) -> Voided:
-        return self._send(Voided, "DELETE", f"/metering/holds/{hold_id}")
+        return self._send(Voided, "DELETE", below("/metering/holds", hold_id))
 
     def charge_now(
         self,
@@ -285,11 +287,7 @@ class Tollkeeper:
                 break
             pause(pause_before(attempt, outcome))
             outcome = self._try(request)
-        if isinstance(outcome, httpx.TransportError):
-            raise ConnectionFailed(f"{type(outcome).__name__}: {outcome}") from outcome
-        if not outcome.is_success:
-            raise error_of(outcome.status_code, outcome.content)
-        return read_json(kind, outcome.content)
+        return answer_of(kind, outcome)
 
     def _try(self, request: httpx.Request) -> Outcome:
         try:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
 
-from tollkeeper_client.wire import in_camel_case, write_json
+from tollkeeper_client.errors import ConnectionFailed, TollkeeperError, error_of
+from tollkeeper_client.wire import in_camel_case, read_json, write_json
 
+T = TypeVar("T")
 Outcome: TypeAlias = httpx.Response | httpx.TransportError
 
 _FIRST_PAUSE: Final = 0.25
@@ -18,6 +21,13 @@ _LONGEST_PAUSE: Final = 8.0
 _LONGEST_ASKED: Final = 60.0
 _RATE_LIMITED: Final = 429
 _BROKEN: Final = 500
+
+
+def below(folder: str, name: str, act: str = "") -> str:
+    """Make the path of one thing. Its id may come from anybody, and leads nowhere else."""
+    if name in ("", ".", ".."):
+        raise ValueError(f"{name!r} is no id")
+    return f"{folder}/{quote(name, safe='')}{act}"
 
 
 def headers_of(method: str, key: str | None = None) -> dict[str, str]:
@@ -57,3 +67,16 @@ def pause_before(attempt: int, outcome: Outcome) -> float:
             return min(float(asked), _LONGEST_ASKED)
     longest = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE)
     return longest * random.uniform(0.5, 1)  # noqa: S311 (spreads load, guards nothing)
+
+
+def answer_of(kind: type[T], outcome: Outcome) -> T:
+    """Raises TollkeeperError."""
+    if isinstance(outcome, httpx.TransportError):
+        raise ConnectionFailed(f"{type(outcome).__name__}: {outcome}") from outcome
+    if not outcome.is_success:
+        raise error_of(outcome.status_code, outcome.content)
+    try:
+        return read_json(kind, outcome.content)
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        said = {"code": "unreadable_answer", "detail": "This is no answer of Tollkeeper's"}
+        raise TollkeeperError(outcome.status_code, said) from error
