@@ -231,10 +231,12 @@ async def _credit(tx: Connection, shop: Shop, purchase: Purchase, payment: Payme
 
 def _failed(purchase: Purchase, payment: Payment) -> CreditPurchaseFailed:
     failure = payment.failure
+    reason = "unknown" if failure is None else failure.code.value
+    why = f"{reason.replace('_', ' ')}." if failure is not None else "the payment was not made."
     return CreditPurchaseFailed(
         purchase_id=show_id("pur", purchase.purchase_id),
         amount=Money(purchase.credit_nanos),
         currency=purchase.currency,
-        reason="unknown" if failure is None else failure.code.value,
-        message=(failure.detail if failure is not None else "") or "the payment was not made.",
+        reason=reason,
+        message=(failure.detail if failure is not None else "") or why,
     )

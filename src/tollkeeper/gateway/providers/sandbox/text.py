@@ -20,9 +20,10 @@ USUAL_TOKENS: Final = 16
 USUAL_LIMIT: Final = 4_096
 REFUSAL: Final = "I cannot help with that. "
 
+# The first sentence is as long as the usual answer, which so ends where a sentence does.
 _SENTENCES: Final = (
-    "This is the sandbox: a simulated model that costs nothing and always gives the same answer. "
-    "Its words mean little, but their number is exact, and so is what they would cost. "
+    "Hello from the sandbox! I am simulated, and say the same to all. "
+    "My words mean little, but their number is exact, and so is what they cost. "
 )
 _DEEPEST_SCHEMA: Final = 8
 
