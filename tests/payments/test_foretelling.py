@@ -54,6 +54,19 @@ async def test_credit_that_expires_in_a_week_is_told_of_once(seller: Seller) -> 
     assert only["amount"] == 3  # what is spent already does not expire
 
 
+@pytest.mark.parametrize("late", [-10, 10])
+async def test_a_job_that_starts_early_or_late_leaves_out_nobody(seller: Seller, late: int) -> None:
+    now = seller.shop.clock.now()
+    nine = (now + timedelta(days=1)).replace(hour=9, minute=0, second=0)
+    seller.shop.clock.advance(nine - now)
+    for seconds in (-15, -5, 5, 15):
+        await grant(seller, 5, nine + timedelta(days=8, seconds=seconds))
+    for _ in range(4):
+        await foretell(seller.shop.till)
+        await seller.shop.wait(days=1, seconds=late)
+    assert len(await told(seller, "credit_expiring")) == 4
+
+
 async def test_credit_that_is_spent_does_not_expire(seller: Seller) -> None:
     await grant(seller, 5, seller.shop.clock.now() + timedelta(days=6, hours=12))
     await seller.spend(5)

@@ -9,6 +9,7 @@ from uuid import UUID
 from tollkeeper import ledger, payments
 from tollkeeper.base.ids import show_id
 from tollkeeper.base.money import Money
+from tollkeeper.credits.topping_up.model import day_of
 from tollkeeper.jobs import Schedule, Task
 from tollkeeper.notifications import CreditExpiring, PaymentMethodExpiring, notify
 from tollkeeper.payments import Till
@@ -33,11 +34,13 @@ async def foretell(till: Till) -> int:
 
 
 async def foretell_credit(till: Till, now: datetime) -> int:
-    """Tell of lots that expire a week from now, within a day of it."""
-    until = now + BEFORE
+    """Tell of lots that expire on the day (UTC) that is a week from now."""
+    # Of a whole day: a job that starts a few seconds early or late leaves out nobody.
+    since = day_of(now) + BEFORE
+    until = since + _DAY
     async with till.database.connection() as connection:
         wallets = await ledger.wallets_expiring(connection, until, _MOST_WALLETS)
-    return sum([await _foretell_wallet(till, *wallet, until - _DAY, until) for wallet in wallets])
+    return sum([await _foretell_wallet(till, *wallet, since, until) for wallet in wallets])
 
 
 async def _foretell_wallet(
@@ -48,7 +51,7 @@ async def _foretell_wallet(
         wallet = await ledger.find_wallet(tx, org_id, wallet_id)
         drawn = await ledger.drawn_lots(tx, org_id, wallet_id, wallet.posted)
         for lot in drawn.left:
-            if lot.expires_at is None or not since < lot.expires_at <= until:
+            if lot.expires_at is None or not since <= lot.expires_at < until:
                 continue
             event = CreditExpiring(
                 lot_id=show_id("lot", lot.lot_id),
