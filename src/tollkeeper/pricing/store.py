@@ -126,7 +126,7 @@ async def publish(
     if not backdate:
         late = await (await tx.execute(_FIND_BACKDATED, values)).fetchall()
         if late:
-            said = "would change a price that was already in force"
+            said = "would change a price that was already in force; give it a date to come"
             raise PriceVersionConflict(f"{_names(late)} {said}", versions=_members(late))
     added = await (await tx.execute(_PUBLISH_VERSIONS, values)).fetchall()
     others = await (await tx.execute(_FIND_OTHERS, values)).fetchall()
