@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
@@ -103,12 +104,18 @@ async def _prepare(here: Installation, url: str, address: str) -> tuple[dict[str
     from tollkeeper.base.clock import SystemClock
     from tollkeeper.cli import first_start
     from tollkeeper.db import Database, migrate
+    from tollkeeper.http.store import instance_secret
+    from tollkeeper.payments.processors.sandbox import SandboxProcessor
 
     settings = here.settings
     await migrate(url)
     planned = first_start.plan(settings.data_dir, live=bool(settings.providers))
     async with Database.open(url) as database, database.transaction() as tx:
         fresh = await first_start.make(tx, planned, opening_of(settings), SystemClock().now())
+        secret = await instance_secret(tx, secrets.token_bytes(32))
+        sandbox = SandboxProcessor(
+            database, SystemClock(), secret, settings.server.public_url or address
+        )
     shown = {
         "baseUrl": f"{address}/api/v1",
         "console": f"{address}/console",
@@ -118,6 +125,8 @@ async def _prepare(here: Installation, url: str, address: str) -> tuple[dict[str
         "adminKey": planned.admin_key.secret,
         "operatorKey": planned.operator_key.secret,
     }
+    if settings.payments.sandbox:
+        shown["sandboxBank"] = sandbox.dashboard_url
     if planned.live_inference_key is not None and planned.live_admin_key is not None:
         shown["liveInferenceKey"] = planned.live_inference_key.secret
         shown["liveAdminKey"] = planned.live_admin_key.secret
@@ -131,9 +140,11 @@ def _welcome(shown: dict[str, str], data_dir: Path, *, fresh: bool) -> str:
             f"\n  Live key     {shown['liveInferenceKey']}  (calls your providers)"
             f"\n  Live ADMIN   {shown['liveAdminKey']}"
         )
+    bank = shown.get("sandboxBank")
+    bank = f"\nPlay the sandbox's bank (disputes, refunds, late webhooks):  {bank}" if bank else ""
     state = "is new, with sandbox credit to spend" if fresh else "is the one you had"
     return _WELCOME.format(
-        **shown, live=live, data_dir=data_dir.absolute(), state=state, model=MODEL
+        **shown, live=live, bank=bank, data_dir=data_dir.absolute(), state=state, model=MODEL
     )
 
 
@@ -159,6 +170,6 @@ messages = [{{"role": "user", "content": "Hello"}}]
 answer = client.chat.completions.create(model="{model}", messages=messages)
 print(answer.choices[0].message.content, f"- it cost {{answer.cost:.9f}} USD")
 
-What is left:  curl {baseUrl}/billing/balance -H "Authorization: Bearer {adminKey}"
+What is left:  curl {baseUrl}/billing/balance -H "Authorization: Bearer {adminKey}"{bank}
 Your data is in {data_dir}. Ctrl-C stops it.
 """
