@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tollkeeper.base.money import NonNegativeMoneyIn, PositiveMoneyIn
+from tollkeeper.base.money import MAX_NANOS, NonNegativeMoneyIn, PositiveMoneyIn, format_nanos
 from tollkeeper.base.settings import AutoTopUpSettings, Settings
 from whole import DOLLAR, Answer, Customer, Whole, whole_served
 
@@ -191,6 +191,7 @@ async def test_the_largest_target_there_is_can_be_set(whole: Whole, customer: Cu
     target = 2_305_843_009.21
     saved = await put(whole, customer, enabled=False, targetBalance=target)
     assert (saved.status, str(saved.json["targetBalance"])) == (200, str(target))
+    assert saved.json["monthlyCap"] == format_nanos(MAX_NANOS)  # and no more than can be sent
 
 
 LIMITS = {
