@@ -17,7 +17,9 @@ async def test_a_broken_row_is_named_in_the_log(
     rooms = whole.app.rooms
     with capture_logs() as quiet:
         assert await verify_all(rooms.database, rooms.clock) == 0
-    assert [line["event"] for line in quiet] == ["books_are_clean"]
+    # The jobs of the purchase may still run, and say so.
+    said = [line["event"] for line in quiet if line["event"].startswith("book")]
+    assert said == ["books_are_clean"]
     await owner.execute("UPDATE entry SET balance_after = balance_after + 1 WHERE kind = 'grant'")
     (schedule,) = verification_schedules(rooms.database, rooms.clock)
     with capture_logs() as loud:
