@@ -15,7 +15,7 @@ from tollkeeper.credits.topping_up.acts import TopUps, give_up_waiting, top_up
 from tollkeeper.db import unavailable
 from tollkeeper.notifications import Balance, note_balance
 
-_LOOK_SECONDS: Final = 0.25
+_LOOK_SECONDS: Final = 0.75
 _SWEEP_SECONDS: Final = 30.0
 _EXPIRE_SECONDS: Final = 60.0
 _MOST: Final = 5_000
