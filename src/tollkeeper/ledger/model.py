@@ -83,6 +83,31 @@ class Wallet:
         return self.available + self.overdraft
 
 
+class Draw(Struct, frozen=True, kw_only=True):
+    """What a call takes of something that is counted: a budget, a rate, an allowance.
+
+    The counter is `limit_id` in live or test mode, for `subject` where it counts some apart; it
+    counts the period that began at `period_start`, and takes a later one over when it comes.
+    `amount` is in units of the limit; None counts what the call costs in credit, times `worth`
+    nanos for each unit of the wallet's currency.
+
+    Without `covers` the call is refused where used + held + amount would exceed `ceiling`; None
+    only counts. With it, the units stand for `covers` nanos of the call's cost: as many as there
+    are left of them are drawn, and their part of the cost is not taken from credit. `lines` are
+    the places of those lines among the record's.
+    """
+
+    limit_id: UUID
+    livemode: bool
+    period_start: datetime
+    ceiling: int | None
+    subject: str = ""
+    amount: int | None = None
+    worth: int = 1_000_000_000
+    covers: int | None = None
+    lines: tuple[int, ...] = ()
+
+
 class NewHold(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A reservation to place. `hold_id` is the id that the call's usage record will have."""
 
@@ -94,6 +119,7 @@ class NewHold(Struct, frozen=True, kw_only=True, omit_defaults=True):
     project_id: UUID | None = None
     key_id: UUID | None = None
     context: Raw | None = None  # JSON, given back by `find_hold`
+    draws: tuple[Draw, ...] = ()
 
 
 class HoldOutcome(StrEnum):
@@ -149,6 +175,7 @@ class NewCharge(Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str | None = None
     operation: str | None = None
     thread_id: str | None = None
+    draws: tuple[Draw, ...] = ()
 
 
 class ChargeOutcome(StrEnum):
