@@ -71,7 +71,11 @@ def _price(rating: Rating, book: Book, row: RecordRow, now: datetime) -> list[Li
     for at in (row.started_at, now):
         version = book.find(sold.provider, sold.model, at)
         again = pricing.rate(
-            version, rating.usage, markup=rating.markup, service_tier=rating.service_tier
+            version,
+            rating.usage,
+            markup=rating.markup,
+            service_tier=rating.service_tier,
+            overage=rating.overage,
         )
         if not rating.unpriced.keys() & again.unpriced.keys():
             return [line for line in again.lines if line.unit in rating.unpriced]

@@ -100,7 +100,11 @@ class _Checker:
                 yield "detail.rating.version", book, str(said.version_id), "as it was priced by one"
                 return
             again = pricing.rate(
-                version, said.usage, markup=said.markup, service_tier=said.service_tier
+                version,
+                said.usage,
+                markup=said.markup,
+                service_tier=said.service_tier,
+                overage=said.overage,
             )
         except Exception as fault:  # noqa: BLE001 (somebody's hand can have written anything)
             yield "detail.rating", "a rating", repr(fault), "as every cost has its reason"

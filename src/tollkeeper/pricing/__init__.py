@@ -1,7 +1,13 @@
 """The price book and rating: what things cost, since when, and who said so."""
 
 from tollkeeper.pricing.book import Book
-from tollkeeper.pricing.bounds import NO_LIMIT, affordable, worst_case
+from tollkeeper.pricing.bounds import (
+    NO_LIMIT,
+    affordable,
+    reach_of,
+    worst_case,
+    worst_case_by_bound,
+)
 from tollkeeper.pricing.catalogue import catalogue_dir, install_catalogue, read_catalogue
 from tollkeeper.pricing.content import seal
 from tollkeeper.pricing.diff import Change, Diff, compare
@@ -25,6 +31,7 @@ from tollkeeper.pricing.price_file import read_price_file
 from tollkeeper.pricing.price_writer import write_price_file
 from tollkeeper.pricing.rating import Line, Rating, check_priced, per_call, rate
 from tollkeeper.pricing.record import explain, from_record, recompute, to_record
+from tollkeeper.pricing.sheet import Overage, sku_of
 from tollkeeper.pricing.store import (
     MarkupChange,
     find_altered,
@@ -63,6 +70,7 @@ __all__ = [
     "MarkupChange",
     "Markups",
     "ModelNotPriced",
+    "Overage",
     "PriceVersion",
     "PriceVersionConflict",
     "Quantity",
@@ -84,6 +92,7 @@ __all__ = [
     "publish",
     "publish_markup",
     "rate",
+    "reach_of",
     "read_catalogue",
     "read_genai_prices",
     "read_markups",
@@ -92,9 +101,11 @@ __all__ = [
     "render_diff",
     "seal",
     "show_rate",
+    "sku_of",
     "to_record",
     "with_limits",
     "worst_case",
+    "worst_case_by_bound",
     "write_price_file",
     "write_price_files",
 ]

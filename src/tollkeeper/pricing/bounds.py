@@ -17,7 +17,7 @@ from tollkeeper.pricing import units
 from tollkeeper.pricing.markup import NO_MARKUP, Markup
 from tollkeeper.pricing.model import PriceVersion
 from tollkeeper.pricing.rating import check_quantity, not_priced
-from tollkeeper.pricing.sheet import sheet_for
+from tollkeeper.pricing.sheet import Overage, overage_key, sheet_for
 from tollkeeper.pricing.tables import Ceiling, Dearest, Row, Sheet, Step
 from tollkeeper.pricing.units import INPUT_TOKENS, OUTPUT_TOKENS, Quantity, Usage
 
@@ -34,14 +34,16 @@ def worst_case(
     markup: Markup = NO_MARKUP,
     service_tiers: Tiers | None = None,
     modalities: Collection[str] | None = None,
+    overage: Overage | None = None,
 ) -> int:
     """Bound in nanos, rounded up, what any usage within `bounds` can cost.
 
+    A unit in `overage` has that price instead, as in `rate`.
     `service_tiers` are those the request may be served on; None means any that the model has.
     Raises ModelNotPriced when a bounded unit has no price there, InvalidUsage for a bound that
     is no quantity.
     """
-    ceiling = ceiling_for(version, markup, service_tiers, modalities)
+    ceiling = ceiling_for(version, markup, service_tiers, modalities, overage)
     within = _within(bounds)
     input_tokens = _input_tokens(within)
     most = 0
@@ -53,6 +55,33 @@ def worst_case(
     return most + markup.fixed_nanos
 
 
+def worst_case_by_bound(
+    version: PriceVersion,
+    bounds: Usage,
+    *,
+    markup: Markup = NO_MARKUP,
+    service_tiers: Tiers | None = None,
+    modalities: Collection[str] | None = None,
+    overage: Overage | None = None,
+) -> dict[str, int]:
+    """Bound what the usage within each bound alone can cost, beside the others.
+
+    Their sum, with the mark-up's fixed part, is no less than `worst_case` and may be more: the
+    dearest for one is not always the dearest for another.
+    """
+    ceiling = ceiling_for(version, markup, service_tiers, modalities, overage)
+    within = _within(bounds)
+    input_tokens = _input_tokens(within)
+    most = dict.fromkeys(within, 0)
+    for step in ceiling.steps:
+        if step.threshold and input_tokens <= step.threshold:
+            continue
+        for unit, quantity in within.items():
+            total, lines = _add_up(version, step, {unit: quantity}, service_tiers)
+            most[unit] = max(most[unit], _round(total, lines, ceiling.denominator))
+    return most
+
+
 def affordable(
     version: PriceVersion,
     input_bounds: Usage,
@@ -61,13 +90,14 @@ def affordable(
     markup: Markup = NO_MARKUP,
     service_tiers: Tiers | None = None,
     modalities: Collection[str] | None = None,
+    overage: Overage | None = None,
 ) -> int:
     """Say how many output tokens `available_nanos` covers beside `input_bounds`.
 
     The exact inverse of `worst_case`: with one more it would cost more than there is. 0 when the
     input alone is too dear; NO_LIMIT when output costs nothing.
     """
-    ceiling = ceiling_for(version, markup, service_tiers, modalities)
+    ceiling = ceiling_for(version, markup, service_tiers, modalities, overage)
     within = _within(input_bounds)
     input_tokens = _input_tokens(within)
     left = available_nanos - markup.fixed_nanos
@@ -88,15 +118,18 @@ def ceiling_for(
     markup: Markup,
     service_tiers: Tiers | None,
     modalities: Collection[str] | None,
+    overage: Overage | None = None,
 ) -> Ceiling:
     key = (
         markup.ppm,
         None if service_tiers is None else tuple(service_tiers),
         None if modalities is None else tuple(modalities),
+        overage_key(overage),
     )
     ceiling = version.ceilings.get(key)
     if ceiling is None:
-        ceiling = _work_out(version, markup, service_tiers, modalities or units.MODALITIES)
+        within = modalities or units.MODALITIES
+        ceiling = _work_out(version, markup, service_tiers, within, overage)
         # Tiers that clients make up have no prices; only what the model has is remembered.
         if service_tiers is None or all(version.rates_for(tier) for tier in service_tiers):
             version.ceilings[key] = ceiling
@@ -108,10 +141,11 @@ def _work_out(
     markup: Markup,
     service_tiers: Tiers | None,
     modalities: Collection[str],
+    overage: Overage | None,
 ) -> Ceiling:
     every = (None, *version.service_tiers)
     tiers = every if service_tiers is None else tuple(service_tiers) or (None,)
-    sheets = [sheet_for(version, tier, markup) for tier in tiers]
+    sheets = [sheet_for(version, tier, markup, overage) for tier in tiers]
     denominator = lcm(*(row.denominator for _, rows in _stairs(sheets) for row in rows.values()))
     steps = [
         Step(threshold, _dearest(rows, denominator, modalities))
@@ -135,12 +169,14 @@ def _dearest(
     prices = {unit: row.numerator * (denominator // row.denominator) for unit, row in rows.items()}
     found: dict[str, Dearest] = {}
     for bound in prices:
-        reach = [prices[unit] for unit in _reach(bound, modalities) if unit in prices]
+        reach = [prices[unit] for unit in reach_of(bound, modalities) if unit in prices]
         found[bound] = Dearest(max(reach), sum(price > 0 for price in reach))
     return found
 
 
-def _reach(bound: str, modalities: Collection[str]) -> Collection[str]:
+def reach_of(bound: str, modalities: Collection[str] | None = None) -> Collection[str]:
+    """Name the units that what is bounded as `bound` can turn out to be."""
+    modalities = modalities or units.MODALITIES
     if bound == "input":
         return {bound, *(unit for unit, kind in INPUT_TOKENS.items() if kind in modalities)}
     if bound == "output":

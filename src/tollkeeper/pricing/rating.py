@@ -14,7 +14,7 @@ from tollkeeper.pricing import units
 from tollkeeper.pricing.errors import InvalidUsage, ModelNotPriced
 from tollkeeper.pricing.markup import NO_MARKUP, Markup
 from tollkeeper.pricing.model import PriceVersion
-from tollkeeper.pricing.sheet import Row, sheet_for
+from tollkeeper.pricing.sheet import Overage, Row, sheet_for
 from tollkeeper.pricing.units import INPUT_TOKENS, Quantity, Usage
 
 MAX_QUANTITY: Final = 10**15
@@ -44,6 +44,7 @@ class Rating(Struct, frozen=True):
     """What usage costs, and everything needed to work it out again (L6).
 
     `unpriced` are the quantities that have no price: never charged, never to be overlooked.
+    `overage` are prices of the customer's plan that replaced those of the version.
     """
 
     cost_nanos: int
@@ -53,6 +54,7 @@ class Rating(Struct, frozen=True):
     usage: Mapping[str, Quantity]
     service_tier: str | None
     markup: Markup
+    overage: Overage | None = None
 
 
 def rate(
@@ -61,12 +63,14 @@ def rate(
     *,
     markup: Markup = NO_MARKUP,
     service_tier: str | None = None,
+    overage: Overage | None = None,
 ) -> Rating:
     """Work out what `usage` costs on the tier it was served on.
 
+    A unit in `overage` costs that price, nanos for so many, instead of its own and its mark-up.
     Raises InvalidUsage for quantities that cannot be and sums beyond the largest amount.
     """
-    sheet = sheet_for(version, service_tier, markup)
+    sheet = sheet_for(version, service_tier, markup, overage)
     rows = sheet.rows_at(_input_tokens(usage)) if sheet.thresholds else sheet.rows[0]
     lines: list[Line] = []
     unpriced: dict[str, Quantity] = {}
@@ -91,14 +95,20 @@ def rate(
         lines.append(_fee(version, markup.fixed_nanos))
     if cost > MAX_NANOS:
         raise InvalidUsage("This usage costs more than the largest amount there is")
-    return Rating(cost, tuple(lines), unpriced, version.id, dict(usage), service_tier, markup)
+    return Rating(
+        cost, tuple(lines), unpriced, version.id, dict(usage), service_tier, markup, overage or None
+    )
 
 
 def check_priced(
-    version: PriceVersion, wanted: Iterable[str], *, service_tier: str | None = None
+    version: PriceVersion,
+    wanted: Iterable[str],
+    *,
+    service_tier: str | None = None,
+    overage: Overage | None = None,
 ) -> None:
     """Raise ModelNotPriced, naming the units, unless each has a price on this tier."""
-    rows = sheet_for(version, service_tier, NO_MARKUP).rows[0]
+    rows = sheet_for(version, service_tier, NO_MARKUP, overage).rows[0]
     missing = sorted({unit for unit in wanted if unit not in rows}, key=units.rank)
     if missing:
         raise not_priced(version, missing, service_tier)

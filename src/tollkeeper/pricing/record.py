@@ -12,6 +12,7 @@ from tollkeeper.pricing.book import Book
 from tollkeeper.pricing.errors import ModelNotPriced
 from tollkeeper.pricing.markup import PPM, Markup
 from tollkeeper.pricing.rating import Line, Rating, rate
+from tollkeeper.pricing.sheet import Overage
 from tollkeeper.pricing.units import Quantity
 
 Record = dict[str, Any]
@@ -21,7 +22,7 @@ def to_record(rating: Rating) -> Record:
     """Write a rating as compact JSON values; fractional quantities become strings.
 
     `lines` are `[sku, unit, quantity, per, price_nanos, list_nanos, amount_nanos]`. Members that
-    say nothing (`tier`, `markup`, `unpriced`) are left out.
+    say nothing (`tier`, `markup`, `unpriced`, `overage`) are left out.
     """
     record: Record = {
         "version": str(rating.version_id),
@@ -38,6 +39,8 @@ def to_record(rating: Rating) -> Record:
         record["markup"] = list(rating.markup)
     if rating.unpriced:
         record["unpriced"] = {unit: _plain(n) for unit, n in rating.unpriced.items()}
+    if rating.overage:
+        record["overage"] = {unit: list(price) for unit, price in rating.overage.items()}
     return record
 
 
@@ -55,11 +58,12 @@ def from_record(record: Mapping[str, Any]) -> Rating:
         usage=_quantities(record["usage"]),
         service_tier=record.get("tier"),
         markup=Markup(*record.get("markup", ())),
+        overage=_overage(record),
     )
 
 
 def recompute(record: Mapping[str, Any], book: Book) -> int:
-    """Work out a record's cost again from its usage, price version, tier and mark-up (L6).
+    """Work out a record's cost again from its usage, prices, tier and mark-up (L6).
 
     Raises ModelNotPriced when the book does not know the price version.
     """
@@ -71,13 +75,15 @@ def recompute(record: Mapping[str, Any], book: Book) -> int:
         _quantities(record["usage"]),
         markup=Markup(*record.get("markup", ())),
         service_tier=record.get("tier"),
+        overage=_overage(record),
     ).cost_nanos
 
 
 def explain(rating: Rating) -> str:
     """Write the formula for a person, one line per SKU and their sum."""
     percent = f" x {format_nanos((PPM + rating.markup.ppm) * 1000)}" if rating.markup.ppm else ""
-    said = [_formula(line, percent) for line in rating.lines]
+    beyond = rating.overage or {}
+    said = [_formula(line, "" if line.unit in beyond else percent) for line in rating.lines]
     said += [f"{unit}: {quantity} without a price" for unit, quantity in rating.unpriced.items()]
     return "\n".join([*said, f"= {format_nanos(rating.cost_nanos)}"])
 
@@ -87,6 +93,11 @@ def _formula(line: Line, percent: str) -> str:
     price = f"{line.quantity} x {format_nanos(line.list_nanos)}{each}"
     marked_up = percent if line.unit != "fee" else ""
     return f"{line.sku}: {price}{marked_up} = {format_nanos(line.amount_nanos)}"
+
+
+def _overage(record: Mapping[str, Any]) -> Overage | None:
+    said: Mapping[str, tuple[int, int]] = record.get("overage", {})
+    return {unit: (nanos, per) for unit, (nanos, per) in said.items()} or None
 
 
 def _plain(quantity: Quantity) -> int | str:

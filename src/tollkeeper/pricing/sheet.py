@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from tollkeeper.base.money import divide_half_up
@@ -11,9 +12,19 @@ from tollkeeper.pricing.model import STANDARD_TIERS, PriceVersion, Rate, Rates, 
 from tollkeeper.pricing.tables import Row, Sheet
 
 NO_PRICES: Final = Sheet((), ({},))
+# What a customer pays for some units instead: (nanos, for how many) for each, whatever the tier,
+# the length of the input and the mark-up.
+Overage = Mapping[str, tuple[int, int]]
 
 
-def sheet_for(version: PriceVersion, service_tier: str | None, markup: Markup) -> Sheet:
+def sheet_for(
+    version: PriceVersion,
+    service_tier: str | None,
+    markup: Markup,
+    overage: Overage | None = None,
+) -> Sheet:
+    if overage:
+        return _sheet_beyond(version, service_tier, markup, overage)
     tier = None if service_tier in STANDARD_TIERS else service_tier
     key = (tier, markup.ppm)
     sheet = version.sheets.get(key)
@@ -22,6 +33,41 @@ def sheet_for(version: PriceVersion, service_tier: str | None, markup: Markup) -
         if rates is None:
             return NO_PRICES
         sheet = version.sheets[key] = _work_out(version, rates, markup.ppm)
+    return sheet
+
+
+def sku_of(version: PriceVersion, unit: str) -> str:
+    """Name what a unit of the model is sold as on the standard tier."""
+    rate = resolve_rate(version.rates, unit)
+    return version.sku(unit, units.usual_per(unit) if rate is None else rate.per)
+
+
+def overage_key(overage: Overage | None) -> Iterable[object]:
+    return frozenset(overage.items()) if overage else ()
+
+
+def _sheet_beyond(
+    version: PriceVersion, service_tier: str | None, markup: Markup, overage: Overage
+) -> Sheet:
+    tier = None if service_tier in STANDARD_TIERS else service_tier
+    key = (tier, markup.ppm, overage_key(overage))
+    sheet = version.sheets.get(key)
+    if sheet is None:
+        plain = sheet_for(version, service_tier, markup)
+        sheet = Sheet(
+            plain.thresholds,
+            tuple(
+                rows
+                | {
+                    unit: Row(sku_of(version, unit), per, nanos, nanos, nanos, per)
+                    for unit, (nanos, per) in overage.items()
+                }
+                for rows in plain.rows
+            ),
+        )
+        # A tier that a client made up has no prices, and is not remembered either.
+        if plain is not NO_PRICES:
+            version.sheets[key] = sheet
     return sheet
 
 
