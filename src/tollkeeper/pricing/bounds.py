@@ -64,10 +64,9 @@ def worst_case_by_bound(
     modalities: Collection[str] | None = None,
     overage: Overage | None = None,
 ) -> dict[str, int]:
-    """Bound what the usage within each bound alone can cost, beside the others.
+    """Bound what the usage within each bound can cost for itself, beside the others.
 
-    Their sum, with the mark-up's fixed part, is no less than `worst_case` and may be more: the
-    dearest for one is not always the dearest for another.
+    They need not add up to `worst_case`: the dearest for one is not always so for another.
     """
     ceiling = ceiling_for(version, markup, service_tiers, modalities, overage)
     within = _within(bounds)
