@@ -68,6 +68,7 @@ async def test_the_life_of_a_key(acme: Acme, admin: Door, client: aiohttp.Client
         "expiresAt": None,
         "revokedAt": None,
         "lastUsedAt": None,
+        "memberId": None,
     }
     status, listed = await admin("GET", "api-keys")
     assert (status, len(listed["data"])) == (200, 2)

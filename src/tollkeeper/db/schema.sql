@@ -244,6 +244,8 @@ CREATE TABLE api_key (
     revoked_at     timestamptz,
     last_used_at   timestamptz,
     changed_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Whose key it is, where it is somebody's: it stays theirs when they are no member any more.
+    member_id      uuid,
     CONSTRAINT api_key_pkey PRIMARY KEY (org_id, key_id),
     CONSTRAINT api_key_of_project FOREIGN KEY (org_id, project_id)
         REFERENCES project (org_id, project_id),
@@ -1068,3 +1070,263 @@ CREATE TABLE counter (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 2000);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON counter TO tollkeeper_app;
+
+-- What may be spent or asked, of what and in which time. Their counters are the ledger's.
+
+-- A budget or a rate. All that is named of a call's project, key, member, end user, provider, model
+-- (gpt-* too) and tag must be its own; nothing named means all of the organization's calls.
+-- `each` counts every value of one of those apart. A removed one keeps its row, so that every
+-- process hears of it, and calls that it stopped can still say by what.
+CREATE TABLE usage_limit (
+    org_id            uuid        NOT NULL,
+    limit_id          uuid        NOT NULL,
+    name              text        NOT NULL,
+    measure           text        NOT NULL,
+    -- Nanos of USD, tokens or requests.
+    amount            bigint      NOT NULL,
+    period            text        NOT NULL,
+    time_zone         text        NOT NULL,
+    project_id        uuid,
+    key_id            uuid,
+    member_id         uuid,
+    end_user          text,
+    provider          text,
+    model             text,
+    tag_name          text,
+    tag_value         text,
+    each              text,
+    enforcement       text        NOT NULL,
+    tolerance_percent smallint    NOT NULL,
+    -- Ascending.
+    alert_percents    smallint[]  NOT NULL,
+    -- When it was last begun anew by hand, with live keys and with test keys.
+    reset_live_at     timestamptz,
+    reset_test_at     timestamptz,
+    created_at        timestamptz NOT NULL,
+    deleted_at        timestamptz,
+    changed_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT usage_limit_pkey PRIMARY KEY (org_id, limit_id),
+    CONSTRAINT usage_limit_of_organization FOREIGN KEY (org_id) REFERENCES organization (org_id),
+    CONSTRAINT usage_limit_measure_known CHECK (measure IN ('cost', 'tokens', 'requests')),
+    CONSTRAINT usage_limit_period_known CHECK (
+        period IN ('minute', 'hour', 'day', 'week', 'month', 'billing_cycle', 'lifetime')
+    ),
+    CONSTRAINT usage_limit_enforcement_known CHECK (enforcement IN ('hard', 'soft')),
+    CONSTRAINT usage_limit_tag_is_whole CHECK ((tag_name IS NULL) = (tag_value IS NULL)),
+    CONSTRAINT usage_limit_not_negative CHECK (amount >= 0 AND tolerance_percent >= 0)
+);
+
+CREATE INDEX usage_limit_by_change ON usage_limit (changed_at);
+CREATE INDEX usage_limit_alerting ON usage_limit (org_id, limit_id)
+    WHERE deleted_at IS NULL AND alert_percents <> '{}';
+
+GRANT SELECT, INSERT, UPDATE ON usage_limit TO tollkeeper_app;
+
+-- What a processor bills each period: subscriptions, and the fees that were paid for them.
+
+-- One that is meant is written down before the processor hears of it. act is what the processor
+-- has yet to confirm; act_number is its name there, so that it is done once.
+CREATE TABLE payment_subscription (
+    org_id                uuid        NOT NULL,
+    subscription_id       uuid        NOT NULL,
+    livemode              boolean     NOT NULL,
+    processor             text        NOT NULL,
+    status                text        NOT NULL,
+    product_id            uuid        NOT NULL,
+    product_name          text        NOT NULL,
+    product_from          timestamptz NOT NULL,
+    fee_minor             bigint      NOT NULL,
+    currency              text        NOT NULL,
+    "interval"            text        NOT NULL,
+    next_product_id       uuid,
+    next_product_name     text,
+    next_fee_minor        bigint,
+    next_at_period_end    boolean     NOT NULL DEFAULT false,
+    cancels_at_period_end boolean     NOT NULL DEFAULT false,
+    act                   text,
+    act_number            integer     NOT NULL DEFAULT 1,
+    return_url            text        NOT NULL,
+    ref                   text,
+    period_start          timestamptz,
+    period_end            timestamptz,
+    action_url            text,
+    failure_code          text,
+    failure_retryable     boolean,
+    failure_detail        text,
+    past_due_since        timestamptz,
+    intended_at           timestamptz NOT NULL,
+    acted_at              timestamptz NOT NULL,
+    ended_at              timestamptz,
+    checks                integer     NOT NULL DEFAULT 0,
+    -- When to ask about it; null once it has ended.
+    check_at              timestamptz,
+    version               bigint      NOT NULL DEFAULT 0,
+    CONSTRAINT payment_subscription_pkey PRIMARY KEY (org_id, subscription_id),
+    CONSTRAINT payment_subscription_statuses CHECK (
+        status IN (
+            'requires_payment', 'requires_action', 'processing', 'active', 'past_due', 'cancelled'
+        )
+    ),
+    CONSTRAINT payment_subscription_intervals CHECK ("interval" IN ('month', 'year')),
+    CONSTRAINT payment_subscription_fee_positive CHECK (fee_minor > 0),
+    CONSTRAINT payment_subscription_ended_is_cancelled CHECK (
+        (ended_at IS NULL) = (status <> 'cancelled')
+    )
+);
+
+-- An organization has one at a time, for its live and one for its test balances.
+CREATE UNIQUE INDEX payment_subscription_one ON payment_subscription (org_id, livemode)
+    WHERE ended_at IS NULL;
+CREATE INDEX payment_subscription_by_ref ON payment_subscription (processor, ref);
+CREATE INDEX payment_subscription_to_check ON payment_subscription (check_at)
+    WHERE check_at IS NOT NULL;
+CREATE INDEX payment_subscription_past_due ON payment_subscription (past_due_since)
+    WHERE past_due_since IS NOT NULL;
+
+-- Each fee once, under the processor's name for its invoice.
+CREATE TABLE payment_subscription_fee (
+    org_id          uuid        NOT NULL,
+    subscription_id uuid        NOT NULL,
+    ref             text        NOT NULL,
+    amount_minor    bigint      NOT NULL,
+    currency        text        NOT NULL,
+    period_start    timestamptz NOT NULL,
+    period_end      timestamptz NOT NULL,
+    paid_at         timestamptz NOT NULL,
+    CONSTRAINT payment_subscription_fee_pkey PRIMARY KEY (org_id, subscription_id, ref),
+    CONSTRAINT payment_subscription_fee_of FOREIGN KEY (org_id, subscription_id)
+        REFERENCES payment_subscription (org_id, subscription_id),
+    CONSTRAINT payment_subscription_fee_positive CHECK (amount_minor > 0)
+);
+
+GRANT SELECT, INSERT, UPDATE ON payment_subscription TO tollkeeper_app;
+GRANT SELECT, INSERT ON payment_subscription_fee TO tollkeeper_app;
+
+-- Free credit: what comes again each period, and what a code brings.
+
+-- To one organization, or to all there are and will be (org_id is NULL).
+CREATE TABLE recurring_grant (
+    grant_id     uuid        NOT NULL,
+    org_id       uuid,
+    livemode     boolean     NOT NULL,
+    currency     text        NOT NULL,
+    amount_nanos bigint      NOT NULL,
+    every        text        NOT NULL,
+    time_zone    text        NOT NULL,
+    priority     smallint    NOT NULL,
+    label        text,
+    reason       text        NOT NULL,
+    created_at   timestamptz NOT NULL,
+    created_by   text        NOT NULL,
+    ended_at     timestamptz,
+    -- The period that is being given, or was given last; NULL before the first.
+    period_start timestamptz,
+    -- When the next one begins. What is due is found by it.
+    next_at      timestamptz NOT NULL,
+    -- While a process gives: until when others leave it alone, and how far it has come.
+    leased_until timestamptz,
+    given_up_to  uuid,
+    CONSTRAINT recurring_grant_pkey PRIMARY KEY (grant_id),
+    CONSTRAINT recurring_grant_amount_positive CHECK (amount_nanos > 0),
+    CONSTRAINT recurring_grant_every_known CHECK (every IN ('day', 'week', 'month'))
+);
+
+CREATE INDEX recurring_grant_due ON recurring_grant (next_at) WHERE ended_at IS NULL;
+
+-- A code that brings credit, once to each organization.
+CREATE TABLE campaign (
+    campaign_id      uuid        NOT NULL,
+    code             text        NOT NULL,
+    livemode         boolean     NOT NULL,
+    currency         text        NOT NULL,
+    amount_nanos     bigint      NOT NULL,
+    valid_from       timestamptz NOT NULL,
+    valid_until      timestamptz,
+    most_redemptions bigint,
+    -- Counted under the row's lock, so that the cap is exact.
+    redemptions      bigint      NOT NULL DEFAULT 0,
+    -- The credit expires so many days after it was redeemed, or then, or never.
+    lot_days         integer,
+    lot_expires_at   timestamptz,
+    -- Only for organizations that are no older.
+    new_days         integer,
+    priority         smallint    NOT NULL,
+    label            text,
+    reason           text        NOT NULL,
+    created_at       timestamptz NOT NULL,
+    created_by       text        NOT NULL,
+    ended_at         timestamptz,
+    CONSTRAINT campaign_pkey PRIMARY KEY (campaign_id),
+    CONSTRAINT campaign_one_per_code UNIQUE (code),
+    CONSTRAINT campaign_amount_positive CHECK (amount_nanos > 0),
+    CONSTRAINT campaign_within_cap CHECK (redemptions BETWEEN 0 AND most_redemptions),
+    CONSTRAINT campaign_one_expiry CHECK (num_nonnulls(lot_days, lot_expires_at) <= 1)
+);
+
+CREATE TABLE redemption (
+    org_id        uuid        NOT NULL,
+    campaign_id   uuid        NOT NULL,
+    redemption_id uuid        NOT NULL,
+    wallet_id     uuid        NOT NULL,
+    entry_id      uuid        NOT NULL,
+    -- The request it was made by: the same one again is answered the same.
+    run_id        uuid,
+    actor         text        NOT NULL,
+    amount_nanos  bigint      NOT NULL,
+    balance_after bigint      NOT NULL,
+    redeemed_at   timestamptz NOT NULL,
+    expires_at    timestamptz,
+    CONSTRAINT redemption_pkey PRIMARY KEY (org_id, campaign_id)
+);
+
+CREATE INDEX redemption_of_campaign ON redemption (campaign_id, redemption_id);
+
+GRANT SELECT, INSERT ON recurring_grant, campaign, redemption TO tollkeeper_app;
+GRANT UPDATE (ended_at, period_start, next_at, leased_until, given_up_to)
+    ON recurring_grant TO tollkeeper_app;
+GRANT UPDATE (ended_at, redemptions) ON campaign TO tollkeeper_app;
+
+-- What analytics read beside the sums of usage. All but usage_correction follows from usage_record
+-- and may be dropped; it is then made again.
+
+-- Sums by hour and by day of UTC, of few dimensions each, so that months are few rows; of end users
+-- and tags by quarter of an hour too. Which dimensions a cut has stands in metering/analytics.
+CREATE TABLE usage_rollup (
+    org_id    uuid        NOT NULL,
+    wallet_id uuid        NOT NULL,
+    cut       text        NOT NULL,
+    grain     text        NOT NULL,
+    slot      timestamptz NOT NULL,
+    dims      text[]      NOT NULL,
+    calls     bigint      NOT NULL,
+    failed    bigint      NOT NULL,
+    quantity  numeric     NOT NULL,
+    amount    bigint      NOT NULL,
+    CONSTRAINT usage_rollup_pkey PRIMARY KEY (org_id, wallet_id, cut, grain, slot, dims),
+    CONSTRAINT usage_rollup_grain_known CHECK (grain IN ('quarter', 'hour', 'day'))
+) WITH (fillfactor = 70);
+
+-- The records that were not recorded within the hour after their call began: reported late, or by a
+-- clock that was ahead. The others are found by the time of recording, which never runs backwards.
+CREATE TABLE usage_stray (
+    org_id    uuid        NOT NULL,
+    wallet_id uuid        NOT NULL,
+    slot      timestamptz NOT NULL,
+    seq       bigint      NOT NULL,
+    CONSTRAINT usage_stray_pkey PRIMARY KEY (org_id, wallet_id, slot, seq)
+);
+
+-- What rating a record again has charged, at the time of its call: written with the entry, for
+-- ever. lines are [sku, unit, quantity, nanos].
+CREATE TABLE usage_correction (
+    org_id     uuid        NOT NULL,
+    wallet_id  uuid        NOT NULL,
+    started_at timestamptz NOT NULL,
+    usage_id   uuid        NOT NULL,
+    amount     bigint      NOT NULL,
+    lines      jsonb       NOT NULL,
+    CONSTRAINT usage_correction_pkey PRIMARY KEY (org_id, wallet_id, started_at, usage_id)
+);
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON usage_rollup, usage_stray TO tollkeeper_app;
+GRANT SELECT, INSERT ON usage_correction TO tollkeeper_app;

@@ -10,6 +10,7 @@ from tollkeeper.base.errors import InvalidRequest, NotFound
 from tollkeeper.base.ids import show_id
 from tollkeeper.db import Connection
 from tollkeeper.orgs import store
+from tollkeeper.orgs.members import get_member
 from tollkeeper.orgs.model import ApiKey, KeyKind, OperatorKey
 from tollkeeper.orgs.organizations import project_not_found
 from tollkeeper.orgs.secrets import LIVE, OPERATOR, TEST, hash_secret, make_secret, shown_part
@@ -25,6 +26,7 @@ class NewKey:
     livemode: bool
     clamp: bool = False
     expires_at: datetime | None = None
+    member_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +44,12 @@ async def create_key(
 ) -> tuple[ApiKey, str]:
     """Make a key from 32 random bytes; return it and its secret, which is kept nowhere.
 
-    Raises ProjectNotFound when the organization has no such project, InvalidRequest when the key
-    would have expired already.
+    Raises ProjectNotFound when the organization has no such project, NotFound when it has no such
+    member, InvalidRequest when the key would have expired already.
     """
     _check_expiry(new.expires_at, now)
+    if new.member_id is not None:
+        await get_member(tx, new.org_id, new.member_id)
     prefix = LIVE if new.livemode else TEST
     secret = make_secret(prefix, chance)
     key = ApiKey(
@@ -59,6 +63,7 @@ async def create_key(
         clamp=new.clamp,
         created_at=now,
         expires_at=new.expires_at,
+        member_id=new.member_id,
     )
     if not await store.insert_key(tx, key, hash_secret(secret)):
         raise project_not_found(new.project_id)

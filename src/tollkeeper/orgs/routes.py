@@ -14,7 +14,7 @@ from litestar.types import ControllerRouterHandler
 from msgspec import UNSET, UnsetType
 
 from tollkeeper.base.clock import Clock
-from tollkeeper.base.errors import Forbidden
+from tollkeeper.base.errors import Forbidden, NotFound
 from tollkeeper.base.ids import read_id, uuid7
 from tollkeeper.db import Database
 from tollkeeper.http import (
@@ -82,7 +82,7 @@ def _make_key_route(*, clamp_new_keys: bool) -> ControllerRouterHandler:
     @post(
         "/api-keys",
         summary="Make an API key; its secret is in this answer only",
-        opt={"errors": (ProjectNotFound,), "shown_once": ("secret",)},
+        opt={"errors": (ProjectNotFound, NotFound), "shown_once": ("secret",)},
     )
     async def create_key(
         request: AnyRequest,
@@ -100,6 +100,7 @@ def _make_key_route(*, clamp_new_keys: bool) -> ControllerRouterHandler:
             livemode=_mode_of_new_key(caller, data.livemode),
             clamp=clamp_new_keys if data.clamp is UNSET else bool(data.clamp),
             expires_at=data.expires_at and read_moment(data.expires_at, "expiresAt"),
+            member_id=None if data.member_id is None else read_id("mem", data.member_id),
         )
         async with database.transaction() as tx:
             key, secret = await api_keys.create_key(

@@ -25,6 +25,9 @@ Email = Annotated[
 ProjectId = Annotated[
     str, Meta(pattern=r"^prj_[0-9a-f]{32}$", examples=["prj_0193f5e7a4007cc08e1b746f6c6c6b65"])
 ]
+MemberId = Annotated[
+    str, Meta(pattern=r"^mem_[0-9a-f]{32}$", examples=["mem_0193f5e7a4007cc08e1b746f6c6c6b65"])
+]
 Moment = Annotated[datetime, Meta(tz=True)]
 Reason = Annotated[str, Meta(max_length=1000, description="Why, for the audit log.")]
 
@@ -44,6 +47,9 @@ class CreateApiKey(In, frozen=True):
     livemode: bool | UnsetType = UNSET
     clamp: bool | UnsetType = UNSET
     expires_at: Moment | None = None
+    member_id: Annotated[
+        MemberId | None, Meta(description="Whose key it is; budgets can be set by member.")
+    ] = None
 
 
 class UpdateApiKey(In, frozen=True):
@@ -64,6 +70,7 @@ class ApiKeyOut(Out, frozen=True):
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    member_id: str | None
 
     @classmethod
     def of(cls, key: ApiKey) -> ApiKeyOut:
@@ -79,6 +86,7 @@ class ApiKeyOut(Out, frozen=True):
             expires_at=key.expires_at,
             revoked_at=key.revoked_at,
             last_used_at=key.last_used_at,
+            member_id=None if key.member_id is None else show_id("mem", key.member_id),
         )
 
 

@@ -40,12 +40,12 @@ class KeyRow:
 
 _FIND_KEYS: Final = """
 SELECT secret_hash, revoked_at, key_id, name, expires_at,
-       org_id, project_id, kind, livemode, clamp
+       org_id, project_id, kind, livemode, clamp, member_id
 FROM api_key
 WHERE secret_hash = ANY (%(hashes)s)
 UNION ALL
 SELECT secret_hash, revoked_at, key_id, name, expires_at,
-       NULL, NULL, NULL, NULL, NULL
+       NULL, NULL, NULL, NULL, NULL, NULL
 FROM operator_key
 WHERE secret_hash = ANY (%(hashes)s)
 """
@@ -56,12 +56,12 @@ WITH since AS (
     SELECT coalesce(%(since)s, now()) - make_interval(secs => %(overlap)s) AS moment
 ), changed AS (
     SELECT secret_hash, revoked_at, key_id, name, expires_at,
-           org_id, project_id, kind, livemode, clamp
+           org_id, project_id, kind, livemode, clamp, member_id
     FROM api_key
     WHERE changed_at > (SELECT moment FROM since)
     UNION ALL
     SELECT secret_hash, revoked_at, key_id, name, expires_at,
-           NULL, NULL, NULL, NULL, NULL
+           NULL, NULL, NULL, NULL, NULL, NULL
     FROM operator_key
     WHERE changed_at > (SELECT moment FROM since)
 )
@@ -126,7 +126,7 @@ async def note_used(
 
 def _key_row(row: TupleRow) -> KeyRow:
     secret_hash, revoked_at, key_id, name, expires_at, *of_org = row
-    org_id, project_id, kind, livemode, clamp = of_org
+    org_id, project_id, kind, livemode, clamp, member_id = of_org
     caller: Caller | OperatorCaller
     if org_id is None:
         caller = OperatorCaller(key_id=key_id, name=name, expires_at=expires_at)
@@ -140,6 +140,7 @@ def _key_row(row: TupleRow) -> KeyRow:
             name=name,
             clamp=clamp,
             expires_at=expires_at,
+            member_id=member_id,
         )
     return KeyRow(secret_hash, revoked_at, caller)
 
@@ -324,9 +325,10 @@ async def count_owners(tx: Connection, org_id: UUID) -> int:
 # The project is locked against being archived until this commits.
 _INSERT_KEY: Final = """
 INSERT INTO api_key (org_id, key_id, project_id, name, kind, livemode, secret_hash,
-                     display_prefix, clamp, created_at, expires_at)
+                     display_prefix, clamp, created_at, expires_at, member_id)
 SELECT %(org_id)s, %(key_id)s, open_project.project_id, %(name)s, %(kind)s, %(livemode)s,
-       %(secret_hash)s, %(display_prefix)s, %(clamp)s, %(created_at)s, %(expires_at)s
+       %(secret_hash)s, %(display_prefix)s, %(clamp)s, %(created_at)s, %(expires_at)s,
+       %(member_id)s
 FROM (
     SELECT project_id FROM project
     WHERE org_id = %(org_id)s AND project_id = %(project_id)s AND archived_at IS NULL
@@ -335,13 +337,13 @@ FROM (
 """
 _READ_KEY: Final = """
 SELECT org_id, key_id, project_id, name, kind, livemode, display_prefix, clamp,
-       created_at, expires_at, revoked_at, last_used_at
+       created_at, expires_at, revoked_at, last_used_at, member_id
 FROM api_key
 WHERE org_id = %(org_id)s AND key_id = %(key_id)s
 """
 _LIST_KEYS: Final = """
 SELECT org_id, key_id, project_id, name, kind, livemode, display_prefix, clamp,
-       created_at, expires_at, revoked_at, last_used_at
+       created_at, expires_at, revoked_at, last_used_at, member_id
 FROM api_key
 WHERE org_id = %(org_id)s AND (%(after)s::uuid IS NULL OR key_id > %(after)s)
 ORDER BY key_id
@@ -356,14 +358,14 @@ SET name = coalesce(%(name)s, name),
     changed_at = clock_timestamp()
 WHERE org_id = %(org_id)s AND key_id = %(key_id)s
 RETURNING org_id, key_id, project_id, name, kind, livemode, display_prefix, clamp,
-          created_at, expires_at, revoked_at, last_used_at
+          created_at, expires_at, revoked_at, last_used_at, member_id
 """
 _REVOKE_KEY: Final = """
 UPDATE api_key
 SET revoked_at = coalesce(revoked_at, %(now)s), changed_at = clock_timestamp()
 WHERE org_id = %(org_id)s AND key_id = %(key_id)s
 RETURNING org_id, key_id, project_id, name, kind, livemode, display_prefix, clamp,
-          created_at, expires_at, revoked_at, last_used_at
+          created_at, expires_at, revoked_at, last_used_at, member_id
 """
 _REVOKE_KEYS_OF_PROJECT: Final = """
 UPDATE api_key
