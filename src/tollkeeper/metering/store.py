@@ -35,6 +35,18 @@ _KEY_OF_RECORD: Final[LiteralString] = """
            coalesce(u.provider, '') AS provider, coalesce(u.model, '') AS model,
            coalesce(u.operation, '') AS operation"""
 
+_DAY: Final[LiteralString] = "{day}"
+_HOUR_DAY: Final[LiteralString] = "{hour,day}"
+_ALL_GRAINS: Final[LiteralString] = "{quarter,hour,day}"
+# In a cut '' stands for what a record does not say, whatever its type.
+_KEY_ID: Final[LiteralString] = """
+         coalesce(nullif(g.key_id, '00000000-0000-0000-0000-000000000000')::text, '')"""
+_NAMED: Final[LiteralString] = f"""
+         coalesce(nullif(g.project_id, '00000000-0000-0000-0000-000000000000')::text, ''),
+         {_KEY_ID}"""
+
+# Which cuts there are is told in `analytics/cuts.py`: whoever changes one changes the other, and
+# has the sums made again by a migration.
 # Another process that adds up the same wallet is not waited for: it does the work.
 ADD_UP: Final[LiteralString] = f"""
 WITH marked AS MATERIALIZED (
@@ -49,35 +61,81 @@ WITH marked AS MATERIALIZED (
         FOR UPDATE OF r SKIP LOCKED
     ) m
 ), fresh AS MATERIALIZED (
-    SELECT u.org_id, u.wallet_id, u.seq, u.usage_id, u.recorded_at,
+    SELECT u.org_id, u.wallet_id, u.seq, u.usage_id, u.recorded_at, u.started_at,
            {_KEY_OF_RECORD}, u.status, u.amount,
            u.detail -> 'rating' -> 'lines' AS lines,
-           u.detail -> 'rating' ? 'unpriced' AS unpriced
+           u.detail -> 'rating' ? 'unpriced' AS unpriced,
+           coalesce(u.detail ->> 'endUser', '') AS end_user, u.detail -> 'tags' AS tags
     FROM marked m
     CROSS JOIN LATERAL (
         SELECT * FROM usage_record u
         WHERE u.org_id = m.org_id AND u.wallet_id = m.wallet_id
           AND u.seq > m.above AND u.seq <= m.upto
     ) u
-), sums AS (
-    INSERT INTO usage_sum AS s (org_id, wallet_id, {_KEY}, calls, failed, amount)
-    SELECT f.org_id, f.wallet_id, {_KEY}, count(*), count(*) FILTER (WHERE f.status >= 400),
-           sum(f.amount)
+), called AS MATERIALIZED (
+    SELECT f.org_id, f.wallet_id, {_KEY}, count(*) AS calls,
+           count(*) FILTER (WHERE f.status >= 400) AS failed, sum(f.amount)::bigint AS amount
     FROM fresh f
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+), lined AS MATERIALIZED (
+    SELECT f.org_id, f.wallet_id, {_KEY}, l ->> 0 AS sku, l ->> 1 AS unit, count(*) AS lines,
+           sum((l ->> 2)::numeric) AS quantity, sum((l ->> 6)::bigint)::bigint AS amount
+    FROM fresh f CROSS JOIN LATERAL jsonb_array_elements(f.lines) AS l
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+), sums AS (
+    INSERT INTO usage_sum AS s (org_id, wallet_id, {_KEY}, calls, failed, amount)
+    SELECT org_id, wallet_id, {_KEY}, calls, failed, amount FROM called
     ON CONFLICT ON CONSTRAINT usage_sum_pkey DO UPDATE
     SET calls = s.calls + excluded.calls, failed = s.failed + excluded.failed,
         amount = s.amount + excluded.amount
 ), line_sums AS (
     INSERT INTO usage_line_sum AS s (org_id, wallet_id, {_KEY}, sku, unit,
                                      lines, quantity, amount)
-    SELECT f.org_id, f.wallet_id, {_KEY}, l ->> 0, l ->> 1, count(*),
-           sum((l ->> 2)::numeric), sum((l ->> 6)::bigint)
-    FROM fresh f CROSS JOIN LATERAL jsonb_array_elements(f.lines) AS l
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+    SELECT org_id, wallet_id, {_KEY}, sku, unit, lines, quantity, amount FROM lined
     ON CONFLICT ON CONSTRAINT usage_line_sum_pkey DO UPDATE
     SET lines = s.lines + excluded.lines, quantity = s.quantity + excluded.quantity,
         amount = s.amount + excluded.amount
+), cuts AS (
+    SELECT g.org_id, g.wallet_id, g.slot, c.cut, c.grains, c.dims, g.calls, g.failed,
+           0::numeric AS quantity, g.amount
+    FROM called g CROSS JOIN LATERAL (VALUES
+        ('model', '{_HOUR_DAY}'::text[], ARRAY[g.provider, g.model, g.operation]),
+        ('key', '{_HOUR_DAY}', ARRAY[{_NAMED}]),
+        ('call', '{_HOUR_DAY}', ARRAY[{_NAMED}, g.provider, g.model, g.operation])
+    ) AS c (cut, grains, dims)
+    UNION ALL
+    SELECT g.org_id, g.wallet_id, g.slot, c.cut, c.grains, c.dims, g.lines, 0, g.quantity, g.amount
+    FROM lined g CROSS JOIN LATERAL (VALUES
+        ('sku', '{_HOUR_DAY}'::text[], ARRAY[g.model, g.sku, g.unit]),
+        ('keyUnit', '{_DAY}', ARRAY[{_KEY_ID}, g.unit]),
+        ('line', '{_DAY}',
+         ARRAY[{_NAMED}, g.provider, g.model, g.operation, g.sku, g.unit])
+    ) AS c (cut, grains, dims)
+    UNION ALL
+    SELECT f.org_id, f.wallet_id, f.slot, c.cut, '{_ALL_GRAINS}'::text[], c.dims, count(*),
+           count(*) FILTER (WHERE f.status >= 400), 0, sum(f.amount)
+    FROM fresh f CROSS JOIN LATERAL (
+        SELECT 'endUser', ARRAY[f.end_user]
+        UNION ALL SELECT 'tag', ARRAY[t.key, t.value] FROM jsonb_each_text(f.tags) AS t
+    ) AS c (cut, dims)
+    GROUP BY 1, 2, 3, 4, 5, 6
+), rolled AS (
+    INSERT INTO usage_rollup AS s (org_id, wallet_id, cut, grain, slot, dims,
+                                   calls, failed, quantity, amount)
+    SELECT c.org_id, c.wallet_id, c.cut, t.grain,
+           date_bin(t.width, c.slot, timestamptz '2000-01-01 00:00:00+00'), c.dims,
+           sum(c.calls), sum(c.failed), sum(c.quantity), sum(c.amount)
+    FROM cuts c
+    JOIN (VALUES ('quarter', interval '15 minutes'), ('hour', '1 hour'), ('day', '1 day'))
+        AS t (grain, width) ON t.grain = ANY(c.grains)
+    GROUP BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT ON CONSTRAINT usage_rollup_pkey DO UPDATE
+    SET calls = s.calls + excluded.calls, failed = s.failed + excluded.failed,
+        quantity = s.quantity + excluded.quantity, amount = s.amount + excluded.amount
+), strays AS (
+    INSERT INTO usage_stray (org_id, wallet_id, slot, seq)
+    SELECT f.org_id, f.wallet_id, f.slot, f.seq FROM fresh f
+    WHERE NOT f.recorded_at - f.started_at BETWEEN interval '0' AND interval '1 hour'
 ), unpriced AS (
     INSERT INTO usage_unpriced (org_id, wallet_id, seq, usage_id, recorded_at)
     SELECT f.org_id, f.wallet_id, f.seq, f.usage_id, f.recorded_at FROM fresh f WHERE f.unpriced
@@ -163,6 +221,12 @@ DELETE FROM usage_line_sum WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id
 FORGET_UNPRICED: Final[LiteralString] = """
 DELETE FROM usage_unpriced WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
 """
+FORGET_ROLLUPS: Final[LiteralString] = """
+DELETE FROM usage_rollup WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+"""
+FORGET_STRAYS: Final[LiteralString] = """
+DELETE FROM usage_stray WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+"""
 FORGET_MARK: Final[LiteralString] = """
 UPDATE usage_summed SET usage_seq = 0
 WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
@@ -183,9 +247,18 @@ LIMIT %(limit)s
 """
 
 FIRST_CHARGE: Final[LiteralString] = """
-SELECT usage_id, wallet_id, key_id, amount, balance_after, late, fingerprint
+SELECT usage_id, wallet_id, key_id, amount, balance_after, late, fingerprint,
+       coalesce(detail ->> 'currency', 'USD') AS currency
 FROM usage_record
 WHERE org_id = %(org_id)s AND usage_id = %(usage_id)s
+"""
+
+WALLETS_OF_MANY: Final[LiteralString] = """
+SELECT w.org_id, w.livemode, w.currency, w.wallet_id
+FROM unnest(%(org_ids)s::uuid[]) AS o (org_id)
+CROSS JOIN LATERAL (
+    SELECT w.org_id, w.livemode, w.currency, w.wallet_id FROM wallet w WHERE w.org_id = o.org_id
+) w
 """
 
 _NIL: Final = UUID(int=0)
@@ -213,6 +286,7 @@ class FirstCharge:
     balance_after: int
     late: bool
     fingerprint: int | None
+    currency: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +333,13 @@ async def first_charge(connection: Connection, org_id: UUID, usage_id: UUID) -> 
     async with connection.cursor(row_factory=class_row(FirstCharge)) as cursor:
         await cursor.execute(FIRST_CHARGE, {"org_id": org_id, "usage_id": usage_id})
         return await cursor.fetchone()
+
+
+async def wallets_of_many(
+    connection: Connection, org_ids: Sequence[UUID]
+) -> list[tuple[UUID, bool, str, UUID]]:
+    """Rows of (organization, live mode, currency, wallet)."""
+    return await (await connection.execute(WALLETS_OF_MANY, {"org_ids": org_ids})).fetchall()
 
 
 async def unpriced(connection: Connection, after: Unpriced | None, limit: int) -> list[Unpriced]:
@@ -321,5 +402,12 @@ async def forget_sums(tx: Connection, org_id: UUID, wallet_id: UUID) -> None:
     parameters = {"org_id": org_id, "wallet_id": wallet_id}
     # The mark is what others lock before they add; so none of them adds in between.
     await tx.execute(LOCK_SUMMED, parameters)
-    for statement in (FORGET_SUMS, FORGET_LINE_SUMS, FORGET_UNPRICED, FORGET_MARK):
+    for statement in (
+        FORGET_SUMS,
+        FORGET_LINE_SUMS,
+        FORGET_UNPRICED,
+        FORGET_ROLLUPS,
+        FORGET_STRAYS,
+        FORGET_MARK,
+    ):
         await tx.execute(statement, parameters)
