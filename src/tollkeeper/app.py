@@ -135,7 +135,9 @@ async def _open_rooms(
     books = BookKeeper(database)
     await books.refresh()
     keys = await opened.enter_async_context(KeyRing.open(database, clock))
-    meter = await opened.enter_async_context(Meter.open(database, clock, grace_seconds=grace))
+    meter = await opened.enter_async_context(
+        Meter.open(database, clock, grace_seconds=grace, spending=settings.spending)
+    )
     metrics = Metrics(version("tollkeeper"))
     idempotency = Idempotency(database, clock)
     gateway = await opened.enter_async_context(

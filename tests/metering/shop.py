@@ -148,7 +148,9 @@ async def open_shop(
     idempotency = Idempotency(database, clock)
     async with AsyncExitStack() as stack:
         keys = await stack.enter_async_context(KeyRing.open(database, clock))
-        meter = await stack.enter_async_context(Meter.open(database, clock))
+        meter = await stack.enter_async_context(
+            Meter.open(database, clock, spending=settings.spending)
+        )
         routes = metering_routes(
             database=database,
             clock=clock,

@@ -40,7 +40,8 @@ async def test_the_life_of_a_call(shop: Shop, customer: Customer) -> None:
     reply = await shop.post(PATH, customer.inference, {**ASK, "operation": "ask", "ttlSeconds": 60})
     assert reply.status == 201
     assert re.fullmatch(
-        rb'\{"id":"hold_[0-9a-f]{64}","amount":0.00625,"expiresAt":"2026-11-20T12:01:00Z"\}',
+        rb'\{"id":"hold_[0-9a-f]{64}","amount":0.00625,"currency":"USD",'
+        rb'"expiresAt":"2026-11-20T12:01:00Z"\}',
         reply.body,
     )
     assert (await wallet_of(shop, customer.purse)).held == 6_250_000

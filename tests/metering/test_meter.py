@@ -66,10 +66,11 @@ async def test_a_call_is_held_and_settled(meter: Meter, purse: Purse, database: 
 
 async def test_the_wallet_is_looked_up_once(meter: Meter, purse: Purse, owner: Connection) -> None:
     with pytest.raises(NotFound):
-        await meter.wallet(purse.org_id, livemode=True)
-    assert await meter.wallet(purse.org_id, livemode=False) == purse.wallet_id
+        await meter.purses.of(purse.org_id, livemode=True)
+    (found,) = await meter.purses.of(purse.org_id, livemode=False)
+    assert (found.wallet_id, found.currency) == (purse.wallet_id, "USD")
     async with outage(owner):
-        assert await meter.wallet(purse.org_id, livemode=False) == purse.wallet_id
+        assert await meter.purses.of(purse.org_id, livemode=False) == (found,)
 
 
 async def test_one_bad_item_does_not_fail_its_neighbours(

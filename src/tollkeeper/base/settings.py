@@ -177,6 +177,13 @@ class Billing(Section, frozen=True):
     sandbox_credit_nanos: Annotated[
         NonNegativeMoneyIn, Meta(description="Test-mode credit that a new organization gets.")
     ] = field(default=NonNegativeMoneyIn(100_000_000_000), name="sandbox_credit")
+    spending_order: Annotated[
+        list[str],
+        Meta(
+            description="Codes of currencies in the order in which calls spend them. Those that it"
+            " leaves out come after it as they are defined, and `USD` last."
+        ),
+    ] = field(default_factory=list[str])
 
 
 class Mail(Section, frozen=True):
@@ -266,6 +273,17 @@ class Settings(Section, frozen=True):
         usd = self.currencies.get("USD")
         if usd is None or usd.usd_value != PositiveMoneyIn(NANOS_PER_UNIT):
             raise ValueError("currencies.USD.usd_value must be 1")
+        order = self.billing.spending_order
+        if len(set(order)) < len(order) or not self.currencies.keys() >= set(order):
+            raise ValueError("billing.spending_order must name defined currencies, each once")
+
+    @property
+    def spending(self) -> dict[str, int]:
+        """What one unit of each currency is worth, in nanos of USD, in the order of spending."""
+        named = self.billing.spending_order
+        others = [code for code in self.currencies if code not in (*named, "USD")]
+        order = dict.fromkeys([*named, *others, "USD"])
+        return {code: int(self.currencies[code].usd_value) for code in order}
 
     @property
     def data_dir(self) -> Path:

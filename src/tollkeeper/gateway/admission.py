@@ -8,12 +8,12 @@ from typing import Final
 from uuid import UUID
 
 from tollkeeper.base.errors import RequestInProgress, TollkeeperError, Unavailable
-from tollkeeper.gateway.call import CURRENCY, Call, Parts, Request
+from tollkeeper.gateway.call import Call, Parts, Request
 from tollkeeper.gateway.models import Sale
 from tollkeeper.gateway.quote import Quote, affordable_cap, lower, quote
 from tollkeeper.ledger import HoldOutcome, HoldResult, NewHold
 from tollkeeper.metering import Call as MeteredCall
-from tollkeeper.metering import Previews, refuse_hold
+from tollkeeper.metering import Paid, Previews, Purse, pay_first, refuse_hold
 
 # The balance moves while a clamped request is worked out; after so many times it is refused.
 _CLAMPS: Final = 3
@@ -27,13 +27,14 @@ async def admit(parts: Parts, request: Request) -> Call:
         ask.model, request.dialect.name, parts.books.book, now, livemode=caller.livemode
     )
     full = quote(ask, sale)
-    wallet_id = await parts.meter.wallet(caller.org_id, caller.livemode, CURRENCY)
-    held = await _hold(parts, request, sale, full, wallet_id)
+    held, purse = await _hold(parts, request, sale, full)
     settings = parts.settings.gateway
     previews = Previews(settings.input_preview, settings.input_preview_chars)
     metered = MeteredCall(
         org_id=caller.org_id,
-        wallet_id=wallet_id,
+        wallet_id=purse.wallet_id,
+        currency=purse.currency,
+        usd_value=purse.usd_value,
         usage_id=request.usage_id,
         hold_id=request.usage_id,
         started_at=now,
@@ -51,33 +52,40 @@ async def admit(parts: Parts, request: Request) -> Call:
     return Call(request=request, sale=sale, quote=held, metered=metered)
 
 
-async def _hold(parts: Parts, request: Request, sale: Sale, full: Quote, wallet_id: UUID) -> Quote:
-    """Reserve the quote, or a lower one where the client or its key says so."""
+async def _hold(parts: Parts, request: Request, sale: Sale, full: Quote) -> tuple[Quote, Purse]:
+    """Reserve the quote, or a lower one where the client or its key says so, in the first wallet
+    that covers it."""
     said = request.headers.clamp
     clamp = request.caller.clamp if said is None else said
     wanted, lowerings = full, _CLAMPS if clamp else 0
     while True:
-        result = await _reserve(parts, request, wallet_id, wanted.amount_nanos)
-        if result.outcome is HoldOutcome.PLACED:
-            return wanted
+        paid = await _reserve_first(parts, request, wanted)
+        if paid.result.outcome is HoldOutcome.PLACED:
+            return wanted, paid.purse
         lowered: Quote | None = None
-        if lowerings and result.outcome is HoldOutcome.INSUFFICIENT:
-            lowered = lower(request.ask, sale, full, result.spendable, request.dialect.name)
+        if lowerings and paid.affordable is not None:
+            lowered = lower(request.ask, sale, full, paid.affordable, request.dialect.name)
         if lowered is None:
-            raise _refusal(parts, request, sale, full, result)
+            raise _refusal(parts, request, sale, full, paid)
         wanted, lowerings = lowered, lowerings - 1
 
 
-async def _reserve(
-    parts: Parts, request: Request, wallet_id: UUID, amount_nanos: int
-) -> HoldResult:
+async def _reserve_first(parts: Parts, request: Request, wanted: Quote) -> Paid[HoldResult]:
+    async def attempt(purse: Purse) -> HoldResult:
+        return await _reserve(parts, request, wanted, purse)
+
+    caller = request.caller
+    return await pay_first(parts.meter.purses, caller.org_id, caller.livemode, attempt)
+
+
+async def _reserve(parts: Parts, request: Request, wanted: Quote, purse: Purse) -> HoldResult:
     caller = request.caller
     ttl = timedelta(seconds=parts.settings.gateway.hold_ttl_seconds)
     new = NewHold(
         org_id=caller.org_id,
-        wallet_id=wallet_id,
+        wallet_id=purse.wallet_id,
         hold_id=request.usage_id,
-        amount=amount_nanos,
+        amount=purse.price(wanted.amount_nanos),
         expires_at=parts.clock.now() + ttl,
         project_id=caller.project_id,
         key_id=caller.key_id,
@@ -101,16 +109,19 @@ async def _void(parts: Parts, org_id: UUID, wallet_id: UUID, hold_id: UUID) -> N
 
 
 def _refusal(
-    parts: Parts, request: Request, sale: Sale, full: Quote, result: HoldResult
+    parts: Parts, request: Request, sale: Sale, full: Quote, paid: Paid[HoldResult]
 ) -> TollkeeperError:
+    running = RequestInProgress("The first request with this Idempotency-Key still runs")
+    if paid.result.outcome is HoldOutcome.EXISTS_WITH_OTHER_AMOUNT:
+        return running  # In another wallet, or clamped: that it is the same request is known.
     tokens = None
-    if result.outcome is HoldOutcome.INSUFFICIENT:
-        tokens = affordable_cap(request.ask, sale, full, result.spendable, request.dialect.name)
+    if paid.affordable is not None:
+        tokens = affordable_cap(request.ask, sale, full, paid.affordable, request.dialect.name)
     refusal = refuse_hold(
-        result,
-        required=full.amount_nanos,
-        currency=CURRENCY,
+        paid.result,
+        required=paid.purse.price(full.amount_nanos),
+        currency=paid.purse.currency,
         top_up_url=parts.top_up_url,
         affordable_max_tokens=tokens,
     )
-    return refusal or RequestInProgress("The first request with this Idempotency-Key still runs")
+    return refusal or running

@@ -11,10 +11,10 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from tollkeeper import pricing
-from tollkeeper.gateway.call import Call, Parts
+from tollkeeper.gateway.call import CURRENCY, Call, Parts
 from tollkeeper.gateway.dialects import Answer, Cost, Source
 from tollkeeper.ledger import ChargeResult
-from tollkeeper.metering import failed_call, new_charge
+from tollkeeper.metering import Purse, failed_call, new_charge
 from tollkeeper.pricing import INPUT_TOKENS, OUTPUT_TOKENS, InvalidUsage, Rating
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -58,7 +58,7 @@ async def settle(
     parts.metrics.note_added(call.dialect.name, since - call.upstream_seconds)
     if said or rating.unpriced:
         _warn(call, rating, said)
-    return Settled(cost=_cost(rating, result), balance_nanos=result.balance_after)
+    return Settled(cost=_cost(call, rating, result), balance_nanos=result.balance_after)
 
 
 async def give_back(parts: Parts, call: Call, *, status: int, error: str) -> None:
@@ -110,15 +110,29 @@ def within(usage: Mapping[str, int], bounds: Mapping[str, int]) -> dict[str, int
     return {unit: count for unit, count in cut.items() if count}
 
 
-def _cost(rating: Rating, result: ChargeResult) -> Cost:
-    """Give what was charged, which after a repetition is what was charged the first time."""
+def _cost(call: Call, rating: Rating, result: ChargeResult) -> Cost:
+    """Give what was charged, which after a repetition is what was charged the first time.
+
+    In dollars; where another currency paid, what was deducted of it stands beside.
+    """
     read = written = 0
     for line in rating.lines:
         if line.unit in INPUT_TOKENS:
             read += line.amount_nanos
         elif line.unit in OUTPUT_TOKENS:
             written += line.amount_nanos
-    return Cost(nanos=result.amount, input_nanos=read, output_nanos=written)
+    paid = call.metered
+    if paid.currency == CURRENCY:
+        return Cost(nanos=result.amount, input_nanos=read, output_nanos=written)
+    purse = Purse(paid.wallet_id, paid.currency, paid.usd_value)
+    first = result.amount == purse.price(rating.cost_nanos)
+    return Cost(
+        nanos=rating.cost_nanos if first else purse.affords(result.amount),
+        input_nanos=read,
+        output_nanos=written,
+        currency=paid.currency,
+        deducted_nanos=result.amount,
+    )
 
 
 def _note(parts: Parts, call: Call, answer: Answer, rating: Rating, source: str) -> None:

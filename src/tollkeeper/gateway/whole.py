@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from tollkeeper.base.money import format_nanos
-from tollkeeper.gateway.call import JSON, Call, Ended, Parts
+from tollkeeper.gateway.call import CURRENCY, JSON, Call, Ended, Parts
 from tollkeeper.gateway.dialects import Answer as DialectAnswer
 from tollkeeper.gateway.dialects import UnreadableAnswer
 from tollkeeper.gateway.errors import CallTimeout, Stopping
@@ -81,5 +81,7 @@ async def _charge(parts: Parts, call: Call, answer: DialectAnswer, fetched: _Bod
         ("x-tollkeeper-cost", format_nanos(settled.cost.nanos)),
         ("x-tollkeeper-balance", format_nanos(settled.balance_nanos)),
     ]
+    if settled.cost.currency != CURRENCY:
+        headers.append(("x-tollkeeper-currency", settled.cost.currency))
     whole = Answer(_OK, headers, fetched.content if body is None else body)
     return Ended(charged=True, answer=whole)

@@ -10,12 +10,15 @@ from tollkeeper.metering.billing import (
 from tollkeeper.metering.intake import metering_routes
 from tollkeeper.metering.jobs import usage_jobs
 from tollkeeper.metering.meter import Meter
+from tollkeeper.metering.paying import Paid, Purse, Purses, last_resort, pay_first
+from tollkeeper.metering.posting import Past, post_past
 from tollkeeper.metering.record import (
     Call,
     Previews,
     failed_call,
     fingerprint_of,
     new_charge,
+    paid_from,
     refused_call,
     usage_id_of,
 )
@@ -37,17 +40,25 @@ __all__ = [
     "Call",
     "LineTotal",
     "Meter",
+    "Paid",
+    "Past",
     "Previews",
+    "Purse",
+    "Purses",
     "ReadTopUp",
     "Total",
     "Unpriced",
     "billing_routes",
     "failed_call",
     "fingerprint_of",
+    "last_resort",
     "line_totals",
     "list_unpriced",
     "metering_routes",
     "new_charge",
+    "paid_from",
+    "pay_first",
+    "post_past",
     "rebuild_all",
     "refuse_charge",
     "refuse_hold",

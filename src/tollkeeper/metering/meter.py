@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, Self
@@ -14,7 +14,7 @@ import structlog
 
 from tollkeeper import ledger
 from tollkeeper.base.clock import Clock
-from tollkeeper.base.errors import NotFound, Unavailable
+from tollkeeper.base.errors import Unavailable
 from tollkeeper.db import Connection, Database
 from tollkeeper.ledger import (
     ChargeResult,
@@ -29,9 +29,9 @@ from tollkeeper.metering.lane import (
     IMPATIENT_STATEMENT_SECONDS,
     Lane,
 )
+from tollkeeper.metering.paying import DOLLARS_ONLY, Purses
 
 _GRACE_SECONDS: Final = 30.0
-_MOST_WALLETS: Final = 200_000
 NOTES_PER_SECOND: Final = 10
 _LIST_LANES: Final = 2
 
@@ -44,13 +44,14 @@ class Meter:
     """One per process: holds, charges, settlements and voids, each on a connection of its own.
 
     What is answered is durable. Holds and charges are refused with Unavailable when the database
-    is away for two seconds; settlements and voids wait for it.
+    is away for two seconds; settlements and voids wait for it. `purses` are what may pay.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
+    def __init__(
+        self, database: Database, clock: Clock, spending: Mapping[str, int] = DOLLARS_ONLY
+    ) -> None:
+        self.purses = Purses(database, spending)
         self._clock = clock
-        self._wallets: dict[tuple[UUID, bool, str], UUID] = {}
         self._touched: set[tuple[UUID, UUID]] = set()
         self._moved: set[tuple[UUID, UUID]] = set()
         self._holds = Lane(
@@ -81,20 +82,23 @@ class Meter:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, database: Database, clock: Clock, *, grace_seconds: float = _GRACE_SECONDS
+        cls,
+        database: Database,
+        clock: Clock,
+        *,
+        grace_seconds: float = _GRACE_SECONDS,
+        spending: Mapping[str, int] = DOLLARS_ONLY,
     ) -> AsyncGenerator[Self]:
-        """Run a meter. At the end of the block it drains, for at most `grace_seconds`."""
-        meter = cls(database, clock)
+        """Run a meter. At the end of the block it drains, for at most `grace_seconds`.
+
+        `spending`: what a unit of each currency is worth in nanos of USD, in the order of spending.
+        """
+        meter = cls(database, clock, spending)
         try:
             yield meter
         finally:
             await meter.drain(grace_seconds)
             await asyncio.gather(*(lane.close() for lane in meter._lanes))
-
-    async def wallet(self, org_id: UUID, livemode: bool, currency: str = "USD") -> UUID:
-        """Return the organization's wallet in this currency. Raises NotFound."""
-        name = (org_id, livemode, currency)
-        return self._wallets.get(name) or await self._find_wallet(name)
 
     async def hold(self, new: NewHold) -> HoldResult:
         """Reserve. Raises Unavailable; then the hold may have been placed, and is safe to repeat.
@@ -172,18 +176,6 @@ class Meter:
             *self._charged_lists,
             self._notes,
         )
-
-    async def _find_wallet(self, name: tuple[UUID, bool, str]) -> UUID:
-        org_id, livemode, currency = name
-        async with self._database.connection() as connection:
-            wallets = await ledger.wallets_of(connection, org_id)
-        for wallet in wallets:
-            if (wallet.livemode, wallet.currency) == (livemode, currency):
-                if len(self._wallets) >= _MOST_WALLETS:
-                    del self._wallets[next(iter(self._wallets))]
-                self._wallets[name] = wallet.wallet_id
-                return wallet.wallet_id
-        raise NotFound(f"This organization has no {currency} balance")
 
     async def _hold(
         self, connection: Connection, items: Sequence[NewHold], repeated: bool

@@ -12,11 +12,15 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from tollkeeper import pricing
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.base.ids import named_uuid, uuid7
+from tollkeeper.base.money import NANOS_PER_UNIT
 from tollkeeper.ledger import NewCharge
+from tollkeeper.metering.paying import USD, Purse
+from tollkeeper.metering.worth import convert_rating
 from tollkeeper.pricing import Rating
 
 Source = Literal["provider", "partial", "estimated", "reported", "none"]
@@ -47,13 +51,16 @@ class Call(Struct, frozen=True, kw_only=True):
     """One call: whose it is and what it is for. Known before it is made.
 
     `usage_id` is the id of its record and of its hold; see `usage_id_of`. `operation` is what
-    customers read as API type; `input` is a preview of what was sent, cut by `Previews`.
+    customers read as API type; `input` is a preview of what was sent, cut by `Previews`. The
+    wallet is the one that pays; `paid_from` changes it with what belongs to it.
     """
 
     org_id: UUID
     wallet_id: UUID
     usage_id: UUID
     started_at: datetime
+    currency: str = USD
+    usd_value: int = NANOS_PER_UNIT
     operation: str | None = None
     hold_id: UUID | None = None
     fingerprint: int | None = None
@@ -69,9 +76,15 @@ class Call(Struct, frozen=True, kw_only=True):
 
 
 class Detail(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """The `detail` column of a usage record. `rating` is as `pricing.to_record` writes it."""
+    """The `detail` column of a usage record. `rating` is as `pricing.to_record` writes it.
+
+    Where the wallet is not one of dollars, `currency` is there, and what one unit of it was worth
+    in nanos of USD; the amounts of the rating are then of that currency, its prices of dollars.
+    """
 
     rating: dict[str, Any] | None = None
+    currency: str = USD
+    usd_value: int = NANOS_PER_UNIT
     input: str | None = None
     end_user: str | None = None
     tags: Mapping[str, str] | None = None
@@ -79,6 +92,13 @@ class Detail(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="came
     response_id: str | None = None
     error: str | None = None
     notes: str | None = None
+
+
+def paid_from(call: Call, purse: Purse) -> Call:
+    """Give the call as this wallet pays for it."""
+    return replace(
+        call, wallet_id=purse.wallet_id, currency=purse.currency, usd_value=purse.usd_value
+    )
 
 
 def usage_id_of(org_id: UUID, request_id: str | None, *, livemode: bool) -> UUID:
@@ -106,12 +126,15 @@ def new_charge(
     error: str | None = None,
     notes: str | None = None,
 ) -> NewCharge:
-    """Make the charge of a call that was answered, wholly or in part.
+    """Make the charge of a call that was answered, wholly or in part. `rating` is in dollars.
 
     `usage` is what the provider said (a JSON value, or Raw), kept beside what was rated.
     """
+    rating = convert_rating(rating, call.usd_value)
     detail = Detail(
         rating=pricing.to_record(rating),
+        currency=call.currency,
+        usd_value=call.usd_value,
         input=call.input,
         end_user=_short(call.end_user),
         tags=call.tags or None,
@@ -152,6 +175,8 @@ def failed_call(
     be voided.
     """
     detail = Detail(
+        currency=call.currency,
+        usd_value=call.usd_value,
         input=call.input,
         end_user=_short(call.end_user),
         tags=call.tags or None,

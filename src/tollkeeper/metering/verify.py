@@ -13,6 +13,7 @@ from tollkeeper.db import Connection
 from tollkeeper.ledger import Finding
 from tollkeeper.metering import verify_store as store
 from tollkeeper.metering.verify_store import Cost
+from tollkeeper.metering.worth import convert_rating
 from tollkeeper.pricing import Book
 
 _WALLETS: Final = 500
@@ -77,12 +78,15 @@ class _Checker:
 
     def __init__(self, book: Book) -> None:
         self._book = book
-        self._known: dict[tuple[str, int, int], tuple[Fault, ...]] = {}
+        self._known: dict[tuple[str, int, int, str], tuple[Fault, ...]] = {}
 
     def __call__(self, cost: Cost) -> tuple[Fault, ...]:
+        if cost.currency != cost.wallet_currency:
+            because = "as its wallet is of that currency"
+            return (("detail.currency", cost.wallet_currency, cost.currency, because),)
         if cost.rating is None:
             return () if cost.amount == 0 else (_unrated(cost),)
-        key = (cost.rating, cost.amount, cost.lines)
+        key = (cost.rating, cost.amount, cost.lines, cost.usd_value)
         faults = self._known.get(key)
         if faults is None:
             if len(self._known) >= _REMEMBERED:
@@ -99,13 +103,14 @@ class _Checker:
                 book = "a version in the price book"
                 yield "detail.rating.version", book, str(said.version_id), "as it was priced by one"
                 return
-            again = pricing.rate(
+            dollars = pricing.rate(
                 version,
                 said.usage,
                 markup=said.markup,
                 service_tier=said.service_tier,
                 overage=said.overage,
             )
+            again = convert_rating(dollars, int(cost.usd_value))
         except Exception as fault:  # noqa: BLE001 (somebody's hand can have written anything)
             yield "detail.rating", "a rating", repr(fault), "as every cost has its reason"
             return

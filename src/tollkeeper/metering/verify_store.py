@@ -17,22 +17,28 @@ LIMIT %(limit)s
 """
 
 COSTS: Final[LiteralString] = """
-SELECT seq, amount, lines, (detail -> 'rating')::text AS rating
-FROM usage_record
-WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND seq > %(above)s
-ORDER BY seq
+SELECT u.seq, u.amount, u.lines, (u.detail -> 'rating')::text AS rating,
+       coalesce(u.detail ->> 'currency', 'USD') AS currency, w.currency AS wallet_currency,
+       coalesce(u.detail ->> 'usdValue', '1000000000') AS usd_value
+FROM usage_record u JOIN wallet w ON w.org_id = u.org_id AND w.wallet_id = u.wallet_id
+WHERE u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s AND u.seq > %(above)s
+ORDER BY u.seq
 LIMIT %(limit)s
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a record charged, and the rating that it says is the reason."""
+    """What a record charged, and the rating that it says is the reason; `usd_value` as it is
+    written there."""
 
     seq: int
     amount: int
     lines: int
     rating: str | None
+    currency: str
+    wallet_currency: str
+    usd_value: str
 
 
 async def wallets_with_usage(

@@ -15,6 +15,8 @@ from tollkeeper.gateway.dialects.model import ABSENT, Cost, Fields
 # customer who sums it with our cost pays twice in his books.
 UPSTREAM_MONEY: Final = ("cost", "cost_details", "cost_in_usd_ticks", "estimated_cost", "is_byok")
 
+_PRICED_IN: Final = "USD"
+
 
 def money(nanos: int) -> Raw:
     return Raw(format_nanos(nanos).encode())
@@ -42,15 +44,15 @@ def without_upstream_money(fields: Fields) -> Fields:
 
 def details(cost: Cost) -> Raw:
     upstream = cost.upstream_nanos
-    return Raw(
-        msgspec.json.encode(
-            {
-                "upstream_inference_cost": None if upstream is None else money(upstream),
-                "upstream_inference_prompt_cost": money(cost.input_nanos),
-                "upstream_inference_completions_cost": money(cost.output_nanos),
-            }
-        )
-    )
+    said: dict[str, object] = {
+        "upstream_inference_cost": None if upstream is None else money(upstream),
+        "upstream_inference_prompt_cost": money(cost.input_nanos),
+        "upstream_inference_completions_cost": money(cost.output_nanos),
+    }
+    if cost.currency != _PRICED_IN:
+        said["currency"] = cost.currency
+        said["deducted"] = money(cost.deducted_nanos)
+    return Raw(msgspec.json.encode(said))
 
 
 def has_object(raw: Raw | None) -> bool:

@@ -154,12 +154,17 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Cost(Struct, frozen=True, kw_only=True):
-    """What the customer was charged; input and output parts as OpenRouter's `cost_details`."""
+    """What the customer was charged; input and output parts as OpenRouter's `cost_details`.
+
+    Dollars, but for `deducted_nanos`: those are of the `currency` that paid, if it is another.
+    """
 
     nanos: int
     input_nanos: int = 0
     output_nanos: int = 0
     upstream_nanos: int | None = None
+    currency: str = "USD"
+    deducted_nanos: int = 0
 
 
 class StreamMeter(Protocol):

@@ -149,8 +149,11 @@ class Out(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class HoldOut(Out, frozen=True, kw_only=True):
+    """`amount` is of `currency`, that of the wallet it is held in."""
+
     id: str
     amount: Money
+    currency: str
     expires_at: datetime
 
 

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from tollkeeper.base.money import format_nanos
 from tollkeeper.http import JsonReader
-from tollkeeper.ledger import ChargeOutcome
+from tollkeeper.ledger import ChargeOutcome, ChargeResult
+from tollkeeper.metering import store
 from tollkeeper.metering.intake.bodies import ChargeIn
 from tollkeeper.metering.intake.desk import Ask, Desk, Reply, call_of, id_of
-from tollkeeper.metering.intake.spenders import CURRENCY
 from tollkeeper.metering.intake.tariff import check_used, find_sale, rate_usage
-from tollkeeper.metering.record import fingerprint_of, new_charge, refused_call
+from tollkeeper.metering.paying import Purse, pay_first
+from tollkeeper.metering.record import Call, fingerprint_of, new_charge, refused_call
 from tollkeeper.metering.refusal import refuse_charge
 
 _read: Final = JsonReader(ChargeIn)
@@ -25,33 +26,58 @@ async def charge(desk: Desk, ask: Ask) -> Reply:
     now = desk.clock.now()
     sale = find_sale(desk.books.book, said, now)
     rating = rate_usage(sale, said.usage)
-    call = call_of(
-        desk,
-        spender,
-        sale,
-        said,
-        id_of(ask, spender, said.request_id),
-        started_at=now,
-        fingerprint=fingerprint_of((said, spender.project_id, spender.key_id)),
-        request_id=said.request_id,
-    )
-    record = new_charge(
-        call,
-        rating,
-        status=said.status,
-        source="reported",
-        duration_ms=said.duration_ms,
-        error=said.error,
-    )
-    result = await desk.meter.charge(record)
+    usage_id = id_of(ask, spender, said.request_id)
+    fingerprint = fingerprint_of((said, spender.project_id, spender.key_id))
+
+    def call_for(purse: Purse) -> Call:
+        return call_of(
+            desk,
+            spender,
+            sale,
+            said,
+            usage_id,
+            purse=purse,
+            started_at=now,
+            fingerprint=fingerprint,
+            request_id=said.request_id,
+        )
+
+    async def attempt(purse: Purse) -> ChargeResult:
+        record = new_charge(
+            call_for(purse),
+            rating,
+            status=said.status,
+            source="reported",
+            duration_ms=said.duration_ms,
+            error=said.error,
+        )
+        return await desk.meter.charge(record)
+
+    paid = await pay_first(desk.meter.purses, spender.org_id, spender.livemode, attempt)
+    purse, result = paid.purse, paid.result
     refusal = refuse_charge(
-        result, required=record.amount, currency=CURRENCY, top_up_url=desk.limits.top_up_url
+        result,
+        required=purse.price(rating.cost_nanos),
+        currency=purse.currency,
+        top_up_url=desk.limits.top_up_url,
     )
     if refusal is not None:
         if result.outcome in _WORTH_NOTING:
-            desk.meter.note(refused_call(call, refusal))
+            desk.meter.note(refused_call(call_for(purse), refusal))
         raise refusal
-    return 200, charged(call.usage_id, result.amount, result.balance_after, CURRENCY)
+    currency = purse.currency
+    if result.outcome is ChargeOutcome.EXISTS:
+        currency = await _first_currency(desk, spender.org_id, usage_id, currency)
+    return 200, charged(usage_id, result.amount, result.balance_after, currency)
+
+
+async def _first_currency(desk: Desk, org_id: UUID, usage_id: UUID, asked: str) -> str:
+    """Say what the first charge of a call was in, which another wallet may have paid."""
+    if not desk.meter.purses.several:
+        return asked
+    async with desk.database.connection() as connection:
+        first = await store.first_charge(connection, org_id, usage_id)
+    return asked if first is None else first.currency
 
 
 # Written into the log as failed calls: they say to the customer why nothing happened.

@@ -28,6 +28,7 @@ from tollkeeper.metering.intake.bodies import Report
 from tollkeeper.metering.intake.spenders import Spender, Spenders
 from tollkeeper.metering.intake.tariff import Sale
 from tollkeeper.metering.meter import Meter
+from tollkeeper.metering.paying import Purse
 from tollkeeper.metering.record import Call, Previews, usage_id_of
 from tollkeeper.orgs import Caller, OperatorCaller
 from tollkeeper.pricing import BookKeeper
@@ -113,16 +114,17 @@ def call_of(
     said: Report,
     usage_id: UUID,
     *,
+    purse: Purse,
     started_at: datetime,
     fingerprint: int,
     request_id: str | None,
-    hold_id: UUID | None = None,
 ) -> Call:
     return Call(
         org_id=spender.org_id,
-        wallet_id=spender.wallet_id,
+        wallet_id=purse.wallet_id,
+        currency=purse.currency,
+        usd_value=purse.usd_value,
         usage_id=usage_id,
-        hold_id=hold_id,
         fingerprint=fingerprint,
         started_at=started_at,
         operation=sale.operation,

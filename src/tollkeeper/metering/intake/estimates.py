@@ -11,8 +11,8 @@ from tollkeeper.base.money import Money
 from tollkeeper.http import JsonReader, encode_json, invalid
 from tollkeeper.metering.intake.bodies import EstimateIn, EstimateOut, LineOut
 from tollkeeper.metering.intake.desk import Ask, Desk, Reply
-from tollkeeper.metering.intake.spenders import CURRENCY
 from tollkeeper.metering.intake.tariff import find_sale, rate_usage
+from tollkeeper.metering.paying import USD
 from tollkeeper.pricing import Line, Quantity
 
 _read: Final = JsonReader(EstimateIn)
@@ -29,7 +29,7 @@ async def estimate(desk: Desk, ask: Ask) -> Reply:
     rating = rate_usage(sale, said.usage or said.estimate or {}, where)
     out = EstimateOut(
         cost=Money(rating.cost_nanos),
-        currency=CURRENCY,
+        currency=USD,
         lines=[_shown(line) for line in rating.lines],
     )
     return 200, encode_json(out)

@@ -15,8 +15,10 @@ from tollkeeper.ledger import ChargeOutcome, ChargeResult, NewCharge
 from tollkeeper.metering.intake.bodies import EventIn, EventResult, EventsOut
 from tollkeeper.metering.intake.desk import Ask, Desk, Reply, call_of
 from tollkeeper.metering.intake.envelopes import read_events
-from tollkeeper.metering.intake.spenders import CURRENCY, Spender
+from tollkeeper.metering.intake.spenders import Spender
 from tollkeeper.metering.intake.tariff import check_used, find_sale, rate_usage
+from tollkeeper.metering.paying import USD, Purse
+from tollkeeper.metering.posting import Past, post_past
 from tollkeeper.metering.record import fingerprint_of, new_charge
 from tollkeeper.metering.refusal import refuse_settlement
 
@@ -25,7 +27,7 @@ _TURN: Final = 100
 # Clocks differ.
 _AHEAD: Final = timedelta(minutes=5)
 
-Made = NewCharge | TollkeeperError
+Made = Past | TollkeeperError
 
 
 async def ingest(desk: Desk, ask: Ask) -> Reply:
@@ -37,14 +39,14 @@ async def ingest(desk: Desk, ask: Ask) -> Reply:
     for start in range(0, len(read), _TURN):
         turn = [await batch.make(one) for one in read[start : start + _TURN]]
         made += turn
-        charges = [one for one in turn if isinstance(one, NewCharge)]
+        pasts = [one for one in turn if isinstance(one, Past)]
         # The database is at work on these while the next are rated.
-        sent.append(asyncio.create_task(desk.meter.settle_many(charges)))
+        sent.append(asyncio.create_task(post_past(desk.meter, pasts)))
         await asyncio.sleep(0)
     answers = iter([answer for part in await asyncio.gather(*sent) for answer in part])
     results = [
-        _result(_id_of(one), next(answers) if isinstance(charge, NewCharge) else charge)
-        for one, charge in zip(read, made, strict=True)
+        _result(_id_of(one), next(answers) if isinstance(past, Past) else past)
+        for one, past in zip(read, made, strict=True)
     ]
     return 200, encode_json(_summed(results))
 
@@ -66,7 +68,8 @@ class _Batch:
         try:
             check_used(read)
             spender = await self._spender(read)
-            return self._charge(read, spender, self._moment(read.time))
+            purses = await self._desk.meter.purses.of(spender.org_id, spender.livemode)
+            return self._past(read, spender, purses, self._moment(read.time))
         except TollkeeperError as refusal:
             return refusal
 
@@ -95,26 +98,35 @@ class _Batch:
             raise invalid({"time": [f"lies more than {days} days back"]})
         return said.astimezone(UTC)
 
-    def _charge(self, event: EventIn, spender: Spender, moment: datetime) -> NewCharge:
+    def _past(
+        self, event: EventIn, spender: Spender, purses: Sequence[Purse], moment: datetime
+    ) -> Past:
         sale = find_sale(self._desk.books.book, event, moment)
-        call = call_of(
-            self._desk,
-            spender,
-            sale,
-            event,
-            event_id_of(spender, event.source, event.id),
-            started_at=moment,
-            fingerprint=fingerprint_of((event, spender.project_id, spender.key_id)),
-            request_id=event.id,
-        )
-        return new_charge(
-            call,
-            rate_usage(sale, event.usage),
-            status=event.status,
-            source="reported",
-            duration_ms=event.duration_ms,
-            error=event.error,
-        )
+        rating = rate_usage(sale, event.usage)
+        fingerprint = fingerprint_of((event, spender.project_id, spender.key_id))
+
+        def charge(purse: Purse) -> NewCharge:
+            call = call_of(
+                self._desk,
+                spender,
+                sale,
+                event,
+                event_id_of(spender, event.source, event.id),
+                purse=purse,
+                started_at=moment,
+                fingerprint=fingerprint,
+                request_id=event.id,
+            )
+            return new_charge(
+                call,
+                rating,
+                status=event.status,
+                source="reported",
+                duration_ms=event.duration_ms,
+                error=event.error,
+            )
+
+        return Past(purses, charge)
 
 
 def event_id_of(spender: Spender, source: str, event_id: str) -> UUID:
@@ -129,7 +141,7 @@ def _id_of(read: EventIn | tuple[str | None, InvalidRequest]) -> str | None:
 
 def _result(event_id: str | None, answer: ChargeResult | Exception) -> EventResult:
     if isinstance(answer, ChargeResult):
-        refusal = refuse_settlement(answer, currency=CURRENCY)
+        refusal = refuse_settlement(answer, currency=USD)
         if refusal is None:
             known = answer.outcome is ChargeOutcome.EXISTS
             return EventResult(id=event_id, status="duplicate" if known else "accepted")

@@ -9,15 +9,17 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from tollkeeper import ledger
 from tollkeeper.base.errors import IdempotencyKeyReused, NotFound, Unavailable
-from tollkeeper.base.money import Money
+from tollkeeper.base.money import NANOS_PER_UNIT, Money
 from tollkeeper.http import JsonReader, encode_json, invalid
 from tollkeeper.ledger import (
     ChargeOutcome,
     EndOutcome,
     HoldOutcome,
+    HoldResult,
     NewHold,
     OpenHold,
 )
@@ -25,9 +27,16 @@ from tollkeeper.metering import store
 from tollkeeper.metering.intake.bodies import HoldOut, NewHoldIn, SettleIn, VoidOut
 from tollkeeper.metering.intake.charges import charged
 from tollkeeper.metering.intake.desk import Ask, Desk, Reply, call_of, id_of
-from tollkeeper.metering.intake.spenders import CURRENCY, Spender
+from tollkeeper.metering.intake.spenders import Spender
 from tollkeeper.metering.intake.tariff import Sale, find_sale, rate_usage
-from tollkeeper.metering.record import Call, fingerprint_of, new_charge, refused_call
+from tollkeeper.metering.paying import USD, Purse, pay_first
+from tollkeeper.metering.record import (
+    Call,
+    fingerprint_of,
+    new_charge,
+    paid_from,
+    refused_call,
+)
 from tollkeeper.metering.refusal import AlreadyCharged, refuse_hold, refuse_settlement
 from tollkeeper.orgs import Caller, KeyKind, OperatorCaller
 from tollkeeper.pricing import NO_MARKUP, Markup, PriceVersion
@@ -40,11 +49,14 @@ _HOLD_ID: Final = re.compile(r"hold_([0-9a-f]{32})([0-9a-f]{32})")
 
 
 class Context(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a hold remembers for its settlement: the prices of its moment, and what it is for."""
+    """What a hold remembers for its settlement: the prices of its moment, that of its currency
+    too, and what it is for."""
 
     version: UUID
     fingerprint: int
     livemode: bool
+    currency: str = USD
+    usd_value: int = NANOS_PER_UNIT
     markup: tuple[int, int] = (0, 0)
     operation: str | None = None
     request_id: str | None = None
@@ -64,18 +76,30 @@ async def place(desk: Desk, ask: Ask) -> Reply:
         if said.max_amount is not None
         else rate_usage(sale, said.estimate or {}, "estimate").cost_nanos
     )
-    new = _new_hold(desk, ask, said, spender, sale, amount)
-    result = await desk.meter.hold(new)
+    hold_id = id_of(ask, spender, said.request_id)
+
+    def new_hold(purse: Purse) -> NewHold:
+        return _new_hold(desk, said, spender, sale, _Reserve(hold_id, purse, amount))
+
+    async def attempt(purse: Purse) -> HoldResult:
+        return await desk.meter.hold(new_hold(purse))
+
+    paid = await pay_first(desk.meter.purses, spender.org_id, spender.livemode, attempt)
+    purse, result, new = paid.purse, paid.result, new_hold(paid.purse)
     if result.outcome in (HoldOutcome.EXISTS, HoldOutcome.EXISTS_WITH_OTHER_AMOUNT):
         return 201, await _the_same_hold(desk, new)
     refusal = refuse_hold(
-        result, required=amount, currency=CURRENCY, top_up_url=desk.limits.top_up_url
+        result,
+        required=new.amount,
+        currency=purse.currency,
+        top_up_url=desk.limits.top_up_url,
     )
     if refusal is not None:
         if result.outcome in (HoldOutcome.INSUFFICIENT, HoldOutcome.FROZEN):
-            desk.meter.note(refused_call(_refused(new, sale, said, desk), refusal))
+            call = paid_from(_refused(new, sale, said, desk), purse)
+            desk.meter.note(refused_call(call, refusal))
         raise refusal
-    return 201, _shown(new.org_id, new.hold_id, amount, new.expires_at)
+    return 201, _shown(new.org_id, hold_id, new.amount, purse.currency, new.expires_at)
 
 
 async def settle(desk: Desk, ask: Ask) -> Reply:
@@ -97,13 +121,13 @@ async def settle(desk: Desk, ask: Ask) -> Reply:
         sale,
         said,
         hold_id,
+        purse=Purse(found.wallet_id, context.currency, context.usd_value),
         started_at=found.placed_at,
         fingerprint=fingerprint,
         request_id=context.request_id,
-        hold_id=hold_id,
     )
     record = new_charge(
-        call,
+        replace(call, hold_id=hold_id),
         rating,
         status=said.status,
         source="reported",
@@ -116,11 +140,11 @@ async def settle(desk: Desk, ask: Ask) -> Reply:
         first = await _find(desk, ask.caller, org_id, hold_id)
         if isinstance(first, store.FirstCharge):
             return 200, _first_answer(first, fingerprint)
-    refusal = refuse_settlement(result, currency=CURRENCY)
+    refusal = refuse_settlement(result, currency=context.currency)
     if refusal is not None:
         raise refusal
     late = result.outcome is ChargeOutcome.POSTED_LATE
-    return 200, charged(hold_id, result.amount, result.balance_after, CURRENCY, late=late)
+    return 200, charged(hold_id, result.amount, result.balance_after, context.currency, late=late)
 
 
 async def void(desk: Desk, ask: Ask) -> Reply:
@@ -135,9 +159,18 @@ async def void(desk: Desk, ask: Ask) -> Reply:
     return 200, encode_json(VoidOut(id=_show(org_id, hold_id), state=outcome.value))
 
 
+class _Reserve(Struct, frozen=True):
+    """What is to be held: an amount in dollars, from a wallet."""
+
+    hold_id: UUID
+    purse: Purse
+    amount: int
+
+
 def _new_hold(
-    desk: Desk, ask: Ask, said: NewHoldIn, spender: Spender, sale: Sale, amount: int
+    desk: Desk, said: NewHoldIn, spender: Spender, sale: Sale, reserve: _Reserve
 ) -> NewHold:
+    purse = reserve.purse
     ttl = desk.limits.hold_ttl
     if said.ttl_seconds is not None:
         ttl = timedelta(seconds=said.ttl_seconds)
@@ -145,15 +178,17 @@ def _new_hold(
         version=sale.version.id,
         fingerprint=fingerprint_of((said, spender.project_id, spender.key_id)),
         livemode=spender.livemode,
+        currency=purse.currency,
+        usd_value=purse.usd_value,
         markup=(sale.markup.ppm, sale.markup.fixed_nanos),
         operation=sale.operation,
         request_id=said.request_id,
     )
     return NewHold(
         org_id=spender.org_id,
-        wallet_id=spender.wallet_id,
-        hold_id=id_of(ask, spender, said.request_id),
-        amount=amount,
+        wallet_id=purse.wallet_id,
+        hold_id=reserve.hold_id,
+        amount=purse.price(reserve.amount),
         expires_at=desk.clock.now() + ttl,
         project_id=spender.project_id,
         key_id=spender.key_id,
@@ -170,7 +205,7 @@ async def _the_same_hold(desk: Desk, new: NewHold) -> bytes:
     asked, known = (_decode_context(c or b"{}") for c in (new.context, first.context))
     if asked.fingerprint != known.fingerprint:
         raise IdempotencyKeyReused("This request id was used for a request with other content")
-    return _shown(first.org_id, first.hold_id, first.amount, first.expires_at)
+    return _shown(first.org_id, first.hold_id, first.amount, known.currency, first.expires_at)
 
 
 async def _find(
@@ -184,11 +219,20 @@ async def _find(
     if found is None:
         raise _no_hold()
     if isinstance(caller, Caller):
-        wallet_id = await desk.meter.wallet(caller.org_id, caller.livemode, CURRENCY)
         own = caller.kind is KeyKind.ADMIN or caller.key_id == found.key_id
-        if found.wallet_id != wallet_id or not own:
+        if not own or not await _is_of(desk, caller, found.wallet_id):
             raise _no_hold()
     return found
+
+
+async def _is_of(desk: Desk, caller: Caller, wallet_id: UUID) -> bool:
+    """Tell whether a wallet is one that the caller spends, in live or in test mode."""
+    purses = desk.meter.purses
+    for look in (purses.of, purses.again):
+        known = await look(caller.org_id, caller.livemode)
+        if any(purse.wallet_id == wallet_id for purse in known):
+            return True
+    return False
 
 
 async def _version(desk: Desk, version_id: UUID) -> PriceVersion:
@@ -205,7 +249,9 @@ async def _version(desk: Desk, version_id: UUID) -> PriceVersion:
 def _first_answer(first: store.FirstCharge, fingerprint: int) -> bytes:
     if first.fingerprint != fingerprint:
         raise IdempotencyKeyReused("This hold was settled with other content")
-    return charged(first.usage_id, first.amount, first.balance_after, CURRENCY, late=first.late)
+    return charged(
+        first.usage_id, first.amount, first.balance_after, first.currency, late=first.late
+    )
 
 
 def _refused(new: NewHold, sale: Sale, said: NewHoldIn, desk: Desk) -> Call:
@@ -225,7 +271,7 @@ def _refused(new: NewHold, sale: Sale, said: NewHoldIn, desk: Desk) -> Call:
 
 def _spender_of(hold: OpenHold, context: Context) -> Spender:
     assert hold.project_id is not None  # noqa: S101 (every hold placed here has one)
-    return Spender(hold.org_id, hold.project_id, hold.key_id, hold.wallet_id, context.livemode)
+    return Spender(hold.org_id, hold.project_id, hold.key_id, context.livemode)
 
 
 def _id_in(ask: Ask) -> tuple[UUID, UUID]:
@@ -239,8 +285,13 @@ def _show(org_id: UUID, hold_id: UUID) -> str:
     return f"hold_{org_id.hex}{hold_id.hex}"
 
 
-def _shown(org_id: UUID, hold_id: UUID, amount: int, expires_at: datetime) -> bytes:
-    shown = HoldOut(id=_show(org_id, hold_id), amount=Money(amount), expires_at=expires_at)
+def _shown(org_id: UUID, hold_id: UUID, amount: int, currency: str, expires_at: datetime) -> bytes:
+    shown = HoldOut(
+        id=_show(org_id, hold_id),
+        amount=Money(amount),
+        currency=currency,
+        expires_at=expires_at,
+    )
     return encode_json(shown)
 
 

@@ -113,7 +113,7 @@ def metering_routes(
         clock=clock,
         meter=meter,
         books=books,
-        spenders=Spenders(database, keys, meter, default_livemode=default_livemode),
+        spenders=Spenders(database, keys, default_livemode=default_livemode),
         idempotency=idempotency,
         limits=Limits.of(settings),
     )

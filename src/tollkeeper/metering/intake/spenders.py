@@ -12,10 +12,7 @@ from tollkeeper.base.ids import read_id, show_id
 from tollkeeper.db import Database
 from tollkeeper.http import Scope, invalid
 from tollkeeper.metering.intake.bodies import Named
-from tollkeeper.metering.meter import Meter
 from tollkeeper.orgs import Caller, KeyRing, OperatorCaller, bearer_token, get_project
-
-CURRENCY: Final = "USD"
 
 _OPERATOR: Final = "tk_op_"
 # An archived project is refused this much later. Its credit is its organization's either way.
@@ -25,26 +22,21 @@ _MOST_REMEMBERED: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Spender:
-    """Who pays, and from which wallet, which is a live or a test one."""
+    """Who pays, from live or from test wallets."""
 
     org_id: UUID
     project_id: UUID
     key_id: UUID | None
-    wallet_id: UUID
     livemode: bool
 
 
 class Spenders:
     """`default_livemode` is for operators that name an organization without saying which mode."""
 
-    def __init__(
-        self, database: Database, keys: KeyRing, meter: Meter, *, default_livemode: bool
-    ) -> None:
+    def __init__(self, database: Database, keys: KeyRing, *, default_livemode: bool) -> None:
         self._database = database
         self._keys = keys
-        self._meter = meter
         self._default_livemode = default_livemode
-        self._by_key: dict[UUID, Spender] = {}
         self._by_project: dict[tuple[str, str, bool], tuple[Spender, float]] = {}
 
     async def authenticate(self, scope: Scope) -> Caller | OperatorCaller:
@@ -58,22 +50,12 @@ class Spenders:
         """Raises Forbidden when a customer names another, and what is wrong with what is named."""
         if isinstance(caller, Caller):
             _check_names_itself(caller, named)
-            return self._by_key.get(caller.key_id) or await self._of_key(caller)
+            return _of_key(caller)
         if named.api_key is not None:
             _check_only_key(named)
             found = await self._keys.authenticate(named.api_key)
-            return self._by_key.get(found.key_id) or await self._of_key(found)
+            return _of_key(found)
         return await self._of_project(named)
-
-    async def _of_key(self, caller: Caller) -> Spender:
-        wallet_id = await self._meter.wallet(caller.org_id, caller.livemode, CURRENCY)
-        spender = Spender(
-            caller.org_id, caller.project_id, caller.key_id, wallet_id, caller.livemode
-        )
-        if len(self._by_key) >= _MOST_REMEMBERED:
-            self._by_key.clear()
-        self._by_key[caller.key_id] = spender
-        return spender
 
     async def _of_project(self, named: Named) -> Spender:
         if named.organization_id is None or named.project_id is None:
@@ -88,12 +70,15 @@ class Spenders:
         org_id, project_id = read_id("org", place[0]), read_id("prj", place[1])
         async with self._database.connection() as connection:
             await get_project(connection, org_id, project_id)
-        wallet_id = await self._meter.wallet(org_id, livemode, CURRENCY)
-        spender = Spender(org_id, project_id, None, wallet_id, livemode)
+        spender = Spender(org_id, project_id, None, livemode)
         if len(self._by_project) >= _MOST_REMEMBERED:
             self._by_project.clear()
         self._by_project[place] = (spender, time.monotonic() + _PROJECT_SECONDS)
         return spender
+
+
+def _of_key(caller: Caller) -> Spender:
+    return Spender(caller.org_id, caller.project_id, caller.key_id, caller.livemode)
 
 
 def _check_names_itself(caller: Caller, named: Named) -> None:
