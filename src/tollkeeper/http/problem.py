@@ -13,6 +13,13 @@ MEDIA_TYPE: Final = "application/problem+json"
 _PAYMENT_REQUIRED: Final = 402
 _UNAUTHENTICATED: Final = 401
 _TOO_LARGE: Final = 413
+_TOO_MANY: Final = 429
+# The members by which a rate limit is told, and their headers.
+_RATES: Final = {
+    "limit": b"x-ratelimit-limit",
+    "remaining": b"x-ratelimit-remaining",
+    "resetsInSeconds": b"x-ratelimit-reset",
+}
 
 
 class MethodNotAllowed(TollkeeperError):
@@ -60,6 +67,14 @@ def manner_headers(error: TollkeeperError) -> Headers:
         headers.append((b"x-should-retry", b"true"))
         seconds = error.members.get("retryAfterSeconds", 1)
         headers.append((b"retry-after", str(seconds).encode()))
+    if error.status == _TOO_MANY:
+        headers += [
+            (header, str(error.members[name]).encode())
+            for name, header in _RATES.items()
+            if name in error.members
+        ]
+        if not error.retryable:
+            headers.append((b"x-should-retry", b"false"))
     if error.status == _UNAUTHENTICATED:
         headers.append((b"www-authenticate", b"Bearer"))
     if error.status == _TOO_LARGE:
