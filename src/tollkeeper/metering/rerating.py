@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -15,11 +16,10 @@ from tollkeeper.base.money import format_nanos
 from tollkeeper.db import Connection
 from tollkeeper.ledger import Account, Entry, EntryKind, Posting
 from tollkeeper.metering import store
-from tollkeeper.metering.analytics.store import add_correction
 from tollkeeper.metering.billing.store import RecordRow, record
 from tollkeeper.metering.record import Detail
 from tollkeeper.metering.store import Unpriced
-from tollkeeper.metering.worth import convert
+from tollkeeper.metering.worth import convert_lines
 from tollkeeper.pricing import Book, Line, ModelNotPriced, Rating
 
 _decode: Final = msgspec.json.Decoder(Detail).decode
@@ -48,8 +48,8 @@ async def rerate(
     rating = None if detail.rating is None else pricing.from_record(detail.rating)
     if rating is None or not rating.unpriced:
         return None
-    lines = _price(rating, book, row, now)
-    cost_nanos = convert(sum(line.amount_nanos for line in lines), detail.usd_value)
+    lines = convert_lines(_price(rating, book, row, now), detail.usd_value)
+    cost_nanos = sum(line.amount_nanos for line in lines)
     if not cost_nanos:
         return None
     posting = Posting(
@@ -62,18 +62,7 @@ async def rerate(
         actor=actor,
         reason=f"{show_id('use', usage_id)} rated again: {_explain(lines)}",
     )
-    entry = await ledger.post(tx, posting, now, account=Account.REVENUE)
-    # What was posted at the first time stays; then this has been kept too, and is not kept again.
-    await add_correction(
-        tx,
-        org_id,
-        row.wallet_id,
-        usage_id,
-        started_at=row.started_at,
-        amount=-entry.amount,
-        lines=_correction(lines),
-    )
-    return entry
+    return await ledger.post(tx, posting, now, account=Account.REVENUE)
 
 
 def _price(rating: Rating, book: Book, row: RecordRow, now: datetime) -> list[Line]:
@@ -96,12 +85,7 @@ def _price(rating: Rating, book: Book, row: RecordRow, now: datetime) -> list[Li
     raise ModelNotPriced(f"There is no price yet for {missing} of {sold.provider} {sold.model}")
 
 
-def _correction(lines: list[Line]) -> str:
-    said = [[n.sku, n.unit, f"{n.quantity:f}", n.amount_nanos] for n in lines]
-    return msgspec.json.encode(said).decode()
-
-
-def _explain(lines: list[Line]) -> str:
+def _explain(lines: Sequence[Line]) -> str:
     return ", ".join(
         f"{line.quantity} {line.unit} = {format_nanos(line.amount_nanos)}" for line in lines
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -31,18 +32,25 @@ def worth_of(nanos: int, usd_value: int) -> int:
 
 
 def convert_rating(rating: Rating, usd_value: int) -> Rating:
-    """Give a rating with its amounts in another currency; its prices stay in dollars.
+    """Give a rating with its amounts in another currency; its prices stay in dollars."""
+    if usd_value == NANOS_PER_UNIT:
+        return rating
+    lines = convert_lines(rating.lines, usd_value)
+    cost_nanos = sum(line.amount_nanos for line in lines)
+    return replace(rating, cost_nanos=cost_nanos, lines=lines)
+
+
+def convert_lines(lines: Sequence[Line], usd_value: int) -> tuple[Line, ...]:
+    """Give lines with their amounts in another currency.
 
     A line is what it adds to the sum so far, rounded up: the lines add up to the whole cost
     rounded up once, which is never more than the converted hold.
     """
-    if usd_value == NANOS_PER_UNIT:
-        return rating
-    lines: list[Line] = []
+    converted: list[Line] = []
     dollars = paid = 0
-    for line in rating.lines:
+    for line in lines:
         dollars += line.amount_nanos
         so_far = convert(dollars, usd_value)
-        lines.append(replace(line, amount_nanos=so_far - paid))
+        converted.append(replace(line, amount_nanos=so_far - paid))
         paid = so_far
-    return replace(rating, cost_nanos=paid, lines=tuple(lines))
+    return tuple(converted)
