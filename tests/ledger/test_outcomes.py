@@ -11,9 +11,10 @@ from ledger_purse import NOW, Purse, open_purse
 from tollkeeper import ledger
 from tollkeeper.base.ids import uuid7
 from tollkeeper.db import Connection
-from tollkeeper.ledger import ChargeOutcome, EndOutcome, HoldOutcome, NewHold
+from tollkeeper.ledger import ChargeOutcome, Draw, EndOutcome, HoldOutcome, NewHold
 
 TOO_MUCH = 1_000
+FULL = (Draw(limit_id=uuid7(), livemode=True, period_start=NOW, ceiling=0, amount=1),)
 
 
 async def frozen_and_poor(connection: Connection) -> Purse:
@@ -51,7 +52,11 @@ async def test_the_outcomes_of_a_hold(connection: Connection, purse: Purse) -> N
     results = await ledger.hold(connection, list(expected.values()), NOW)
     assert [result.outcome for result in results] == list(expected)
     await ledger.unfreeze(connection, *purse.address)
-    rest = {HoldOutcome.INSUFFICIENT: purse.hold(TOO_MUCH), HoldOutcome.PLACED: purse.hold(1)}
+    rest = {
+        HoldOutcome.LIMITED: purse.hold(TOO_MUCH, draws=FULL),
+        HoldOutcome.INSUFFICIENT: purse.hold(TOO_MUCH),
+        HoldOutcome.PLACED: purse.hold(1),
+    }
     results = await ledger.hold(connection, list(rest.values()), NOW)
     assert [result.outcome for result in results] == list(rest)
     assert [*expected, *rest] == list(HoldOutcome)
@@ -72,6 +77,7 @@ async def test_the_outcomes_of_a_charge(connection: Connection, purse: Purse) ->
     assert [result.outcome for result in results] == list(expected)
     await ledger.unfreeze(connection, *purse.address)
     rest = {
+        ChargeOutcome.LIMITED: purse.charge(TOO_MUCH, draws=FULL),
         ChargeOutcome.INSUFFICIENT: purse.charge(TOO_MUCH),
         ChargeOutcome.POSTED: purse.charge(1),
     }

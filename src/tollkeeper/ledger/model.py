@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import Raw, Struct
@@ -93,8 +94,8 @@ class Draw(Struct, frozen=True, kw_only=True):
 
     Without `covers` the call is refused where used + held + amount would exceed `ceiling`; None
     only counts. With it, the units stand for `covers` nanos of the call's cost: as many as there
-    are left of them are drawn, and their part of the cost is not taken from credit. `lines` are
-    the places of those lines among the record's.
+    are left of them are drawn, and their part of the cost is not taken from credit; `whole` refuses
+    a call for which there are not enough. `lines` are the places of those lines among the record's.
     """
 
     limit_id: UUID
@@ -105,7 +106,16 @@ class Draw(Struct, frozen=True, kw_only=True):
     amount: int | None = None
     worth: int = 1_000_000_000
     covers: int | None = None
+    whole: bool = False
     lines: tuple[int, ...] = ()
+
+
+class Short(NamedTuple):
+    """A limit that was in the way: what it had room for, and what it was asked for."""
+
+    limit_id: UUID
+    room: int
+    asked: int
 
 
 class NewHold(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -130,14 +140,19 @@ class HoldOutcome(StrEnum):
     EXISTS = "exists"
     EXISTS_WITH_OTHER_AMOUNT = "exists_with_other_amount"  # or in another wallet
     FROZEN = "frozen"
+    LIMITED = "limited"
     INSUFFICIENT = "insufficient"
     PLACED = "placed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldResult:
+    """`amount` is what is or would be reserved of credit; `limits` are those in the way."""
+
     outcome: HoldOutcome
-    spendable: int  # beside the other holds; what an `insufficient` one could have asked for
+    spendable: int  # beside the other holds; what one that was refused could have cost
+    amount: int = 0
+    limits: tuple[Short, ...] = ()
 
 
 class EndOutcome(StrEnum):
@@ -185,6 +200,7 @@ class ChargeOutcome(StrEnum):
     EXISTS = "exists"
     EXISTS_WITH_OTHER_FINGERPRINT = "exists_with_other_fingerprint"
     FROZEN = "frozen"
+    LIMITED = "limited"
     INSUFFICIENT = "insufficient"
     POSTED = "posted"
     POSTED_LATE = "posted_late"
@@ -192,12 +208,14 @@ class ChargeOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeResult:
-    """`amount` and `balance_after` are those of the first charge when the outcome is `exists`."""
+    """`amount` and `balance_after` are those of the first charge when the outcome is `exists`;
+    `amount` is what was taken of credit, `limits` those that were in the way."""
 
     outcome: ChargeOutcome
     amount: int
     balance_after: int
     spendable: int
+    limits: tuple[Short, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

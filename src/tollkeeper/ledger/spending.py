@@ -14,6 +14,7 @@ from uuid import UUID
 
 from tollkeeper.db import Connection
 from tollkeeper.ledger import expiry, store
+from tollkeeper.ledger.counting import Shorts
 from tollkeeper.ledger.model import (
     ChargeOutcome,
     ChargeResult,
@@ -22,11 +23,13 @@ from tollkeeper.ledger.model import (
     HoldResult,
     NewCharge,
     NewHold,
+    Short,
 )
 
 Item = TypeVar("Item", NewHold, NewCharge)
 Row = TypeVar("Row", bound=tuple[object, ...])
 Name = tuple[UUID, UUID, UUID]  # organization, wallet, hold
+HoldRow = tuple[str, int, Shorts, int]
 
 _UNDECIDED: Final = ("expiry_due", "again")
 
@@ -34,13 +37,19 @@ _UNDECIDED: Final = ("expiry_due", "again")
 async def hold(connection: Connection, items: Sequence[NewHold], now: datetime) -> list[HoldResult]:
     """Reserve. What the spendable balance does not cover is `insufficient` and changes nothing."""
 
-    async def attempt(part: Sequence[NewHold]) -> list[tuple[str, int]]:
+    async def attempt(part: Sequence[NewHold]) -> list[HoldRow]:
         rows = await store.hold(connection, part, now)
         return await _take_back_charged(connection, part, rows, now)
 
     rows = await _until_decided(connection, items, attempt, now)
     return [
-        HoldResult(outcome=HoldOutcome(outcome), spendable=spendable) for outcome, spendable in rows
+        HoldResult(
+            outcome=HoldOutcome(outcome),
+            spendable=spendable,
+            amount=amount,
+            limits=_shorts(limits),
+        )
+        for outcome, spendable, limits, amount in rows
     ]
 
 
@@ -94,7 +103,9 @@ async def expire_holds(connection: Connection, now: datetime, *, limit: int = 50
 async def _charge(
     connection: Connection, items: Sequence[NewCharge], now: datetime, *, must_fit: bool
 ) -> list[ChargeResult]:
-    async def attempt(part: Sequence[NewCharge]) -> list[tuple[str, int, int, int]]:
+    async def attempt(
+        part: Sequence[NewCharge],
+    ) -> list[tuple[str, int, int, int, Shorts]]:
         return await store.charge(connection, part, now, must_fit=must_fit)
 
     rows = await _until_decided(connection, items, attempt, now)
@@ -104,9 +115,14 @@ async def _charge(
             amount=amount,
             balance_after=balance_after,
             spendable=spendable,
+            limits=_shorts(limits),
         )
-        for outcome, amount, balance_after, spendable in rows
+        for outcome, amount, balance_after, spendable, limits in rows
     ]
+
+
+def _shorts(limits: Shorts) -> tuple[Short, ...]:
+    return tuple(Short(UUID(limit), room, asked) for limit, room, asked in limits)
 
 
 async def _until_decided(
@@ -143,9 +159,9 @@ async def _until_decided(
 async def _take_back_charged(
     connection: Connection,
     items: Sequence[NewHold],
-    rows: list[tuple[str, int]],
+    rows: list[HoldRow],
     now: datetime,
-) -> list[tuple[str, int]]:
+) -> list[HoldRow]:
     """Look again at holds whose wallet was charged while the statement waited for its lock.
 
     One of those charges may have been the call that the hold is for.
@@ -159,5 +175,5 @@ async def _take_back_charged(
         await void(connection, [name for name in names if name in charged], now)
     sure = list(rows)
     for place, name in zip(doubtful, names, strict=True):
-        sure[place] = ("already_charged" if name in charged else "placed", rows[place][1])
+        sure[place] = ("already_charged" if name in charged else "placed", *rows[place][1:])
     return sure

@@ -19,7 +19,7 @@ from typing import Final, LiteralString
 # LATERAL with a lock or a LIMIT inside is looked up by its index row by row, whatever the planner
 # believes about sizes: a plan made while a table was small stays right when it is large. (EXISTS
 # is not safe: it may be turned into a hash of the whole table.)
-_LOCKED: Final[LiteralString] = """
+LOCKED: Final[LiteralString] = """
 locked AS MATERIALIZED (
     SELECT w.*
     FROM (SELECT DISTINCT i.org_id, i.wallet_id FROM item i ORDER BY 1, 2) d
@@ -37,15 +37,18 @@ locked AS MATERIALIZED (
     ) w
 )"""
 
-HOLD: Final[LiteralString] = f"""
-WITH item AS MATERIALIZED (
+HOLD_ITEM: Final[LiteralString] = """
+item AS MATERIALIZED (
     SELECT * FROM ROWS FROM (json_to_recordset(%(items)s::json) AS (
         org_id uuid, wallet_id uuid, hold_id uuid, amount bigint, expires_at timestamptz,
         project_id uuid, key_id uuid, context jsonb
     )) WITH ORDINALITY AS t (
         org_id, wallet_id, hold_id, amount, expires_at, project_id, key_id, context, ord
     )
-), {_LOCKED}, seen AS MATERIALIZED (
+)"""
+
+_HOLD_LOOKED: Final[LiteralString] = """
+seen AS MATERIALIZED (
     -- This read is as old as the statement, the locked one is not.
     SELECT l.*, l.usage_seq > w.usage_seq AS charged_meanwhile
     FROM locked l
@@ -58,7 +61,7 @@ WITH item AS MATERIALIZED (
     SELECT i.*, l.spendable, l.charged_meanwhile,
            CASE WHEN l.org_id IS NULL THEN 'wallet_unknown'
                 WHEN u.usage_id IS NOT NULL THEN 'already_charged'
-                WHEN h.state = 'open' AND h.amount = i.amount AND h.wallet_id = i.wallet_id
+                WHEN h.state = 'open' AND ({same_amount}) AND h.wallet_id = i.wallet_id
                     THEN 'exists'
                 WHEN h.state = 'open' THEN 'exists_with_other_amount'
                 WHEN l.frozen THEN 'frozen'
@@ -71,7 +74,7 @@ WITH item AS MATERIALIZED (
     ) i
     LEFT JOIN seen l USING (org_id, wallet_id)
     LEFT JOIN LATERAL (
-        SELECT h.wallet_id, h.state, h.amount FROM hold h
+        SELECT h.wallet_id, h.state, h.amount, h.draws FROM hold h
         WHERE h.org_id = i.org_id AND h.hold_id = i.hold_id
         LIMIT 1
     ) h ON true
@@ -80,7 +83,15 @@ WITH item AS MATERIALIZED (
         WHERE u.org_id = i.org_id AND u.usage_id = i.hold_id
         LIMIT 1
     ) u ON true
-), summed AS MATERIALIZED (
+)"""
+# What an allowance has paid of a hold is not in its amount, so that the amounts say nothing.
+HOLD_LOOKED: Final[LiteralString] = _HOLD_LOOKED.format(same_amount="h.amount = i.amount")
+COUNTED_HOLD_LOOKED: Final[LiteralString] = _HOLD_LOOKED.format(
+    same_amount="h.amount = i.amount OR h.draws IS NOT NULL"
+)
+
+HOLD: Final[LiteralString] = f"""
+WITH {HOLD_ITEM}, {LOCKED}, {HOLD_LOOKED}, summed AS MATERIALIZED (
     SELECT k.*,
            k.refused IS NULL AND sum(k.amount) OVER w <= k.spendable AS fits
     FROM looked k
@@ -99,7 +110,7 @@ WITH item AS MATERIALIZED (
     SET wallet_id = excluded.wallet_id, amount = excluded.amount, state = 'open',
         project_id = excluded.project_id, key_id = excluded.key_id,
         placed_at = excluded.placed_at, expires_at = excluded.expires_at, ended_at = NULL,
-        context = excluded.context
+        context = excluded.context, draws = NULL
     WHERE h.state <> 'open'
     RETURNING h.org_id, h.wallet_id, h.hold_id, h.amount
 ), total AS MATERIALIZED (
@@ -129,10 +140,8 @@ FROM (
 ORDER BY s.ord
 """
 
-# With `must_fit`, a charge that the money does not cover is refused; without it the call has
-# happened and is posted come what may.
-CHARGE: Final[LiteralString] = f"""
-WITH item AS MATERIALIZED (
+CHARGE_ITEM: Final[LiteralString] = """
+item AS MATERIALIZED (
     SELECT * FROM ROWS FROM (json_to_recordset(%(items)s::json) AS (
         org_id uuid, wallet_id uuid, usage_id uuid, hold_id uuid, amount bigint, lines smallint,
         started_at timestamptz, duration_ms integer, project_id uuid, key_id uuid,
@@ -143,7 +152,10 @@ WITH item AS MATERIALIZED (
         key_id, request_id, fingerprint, status, source, provider, model, operation, thread_id,
         detail, ord
     )
-), {_LOCKED}, looked AS MATERIALIZED (
+)"""
+
+CHARGE_LOOKED: Final[LiteralString] = """
+looked AS MATERIALIZED (
     SELECT i.*, l.posted, l.spendable, l.entry_seq, l.usage_seq, l.line_seq, l.at,
            CASE WHEN %(must_fit)s THEN least(l.spendable, l.depth) ELSE l.depth END AS room,
            u.amount AS first_amount, u.balance_after AS first_balance,
@@ -165,16 +177,14 @@ WITH item AS MATERIALIZED (
         WHERE u.org_id = i.org_id AND u.usage_id = i.usage_id
         LIMIT 1
     ) u ON true
-), summed AS MATERIALIZED (
-    SELECT k.*, row_number() OVER w AS nth, sum(k.amount) OVER w AS amount_to_here,
-           sum(k.lines) OVER w AS lines_to_here,
-           k.refused IS NULL AND sum(k.amount) OVER w <= k.room AS taken
-    FROM looked k
-    WINDOW w AS (PARTITION BY k.org_id, k.wallet_id, k.refused IS NULL ORDER BY k.ord)
-), released AS (
+)"""
+
+# `summed` are the items with what each costs and whether it is `taken`.
+CHARGE_POSTED: Final[LiteralString] = """
+released AS (
     DELETE FROM hold h USING summed s
     WHERE s.taken AND h.org_id = s.org_id AND h.hold_id = s.hold_id AND h.wallet_id = s.wallet_id
-    RETURNING s.ord, h.amount, h.state
+    RETURNING s.ord, h.org_id, h.amount, h.state, h.draws
 ), settled AS MATERIALIZED (
     SELECT s.*, r.amount AS held, CASE WHEN r.state = 'open' THEN r.amount ELSE 0 END AS freed,
            s.hold_id IS NOT NULL AND r.state IS DISTINCT FROM 'open' AS late
@@ -219,7 +229,47 @@ WITH item AS MATERIALIZED (
            -t.amount, t.balance, t.at
     FROM total t
     WHERE t.amount > 0
-)
+)"""
+
+# Gives back what holds had reserved of counters, unless their period is over.
+_GIVEN_BACK: Final[LiteralString] = """
+given_back AS MATERIALIZED (
+    SELECT e.org_id, (d ->> 0)::uuid AS limit_id, (d ->> 1)::boolean AS livemode,
+           d ->> 2 AS subject, (d ->> 3)::timestamptz AS period_start,
+           sum((d ->> 4)::bigint)::bigint AS units
+    FROM {ended} e CROSS JOIN LATERAL jsonb_array_elements(e.draws) AS d
+    WHERE e.draws IS NOT NULL
+    GROUP BY 1, 2, 3, 4, 5
+), counter_locked AS MATERIALIZED (
+    SELECT k.org_id
+    FROM (SELECT DISTINCT g.org_id, g.limit_id, g.livemode, g.subject
+          FROM given_back g ORDER BY 1, 2, 3, 4) g
+    CROSS JOIN LATERAL (
+        SELECT k.org_id FROM counter k
+        WHERE k.org_id = g.org_id AND k.limit_id = g.limit_id AND k.livemode = g.livemode
+          AND k.subject = g.subject
+        FOR UPDATE
+    ) k
+), uncount AS (
+    UPDATE counter k SET held = greatest(0, k.held - g.units)
+    FROM given_back g
+    WHERE k.org_id = g.org_id AND k.limit_id = g.limit_id AND k.livemode = g.livemode
+      AND k.subject = g.subject AND k.period_start = g.period_start
+      AND (SELECT count(*) FROM counter_locked) >= 0
+)"""
+
+# With `must_fit`, a charge that the money does not cover is refused; without it the call has
+# happened and is posted come what may.
+CHARGE: Final[LiteralString] = f"""
+WITH {CHARGE_ITEM}, {LOCKED}, {CHARGE_LOOKED}, summed AS MATERIALIZED (
+    SELECT k.*, row_number() OVER w AS nth, sum(k.amount) OVER w AS amount_to_here,
+           sum(k.lines) OVER w AS lines_to_here,
+           k.refused IS NULL AND sum(k.amount) OVER w <= k.room AS taken
+    FROM looked k
+    WINDOW w AS (PARTITION BY k.org_id, k.wallet_id, k.refused IS NULL ORDER BY k.ord)
+), {CHARGE_POSTED}, still_reserved AS (
+    SELECT r.org_id, r.draws FROM released r WHERE r.state = 'open'
+), {_GIVEN_BACK.format(ended="still_reserved")}
 SELECT CASE WHEN s.refused IS NOT NULL THEN s.refused
             WHEN s.taken AND s.late THEN 'posted_late'
             WHEN s.taken THEN 'posted'
@@ -246,13 +296,13 @@ WITH item AS MATERIALIZED (
     SELECT * FROM ROWS FROM (json_to_recordset(%(items)s::json) AS (
         org_id uuid, wallet_id uuid, hold_id uuid
     )) WITH ORDINALITY AS t (org_id, wallet_id, hold_id, ord)
-), {_LOCKED}, ended AS (
+), {LOCKED}, ended AS (
     UPDATE hold h
     SET state = CASE WHEN %(expire)s THEN 'expired' ELSE 'voided' END, ended_at = %(now)s
     FROM item i JOIN locked l USING (org_id, wallet_id)
     WHERE h.org_id = i.org_id AND h.hold_id = i.hold_id AND h.wallet_id = i.wallet_id
           AND h.state = 'open' AND (NOT %(expire)s OR h.expires_at <= %(now)s)
-    RETURNING h.org_id, h.wallet_id, h.hold_id, h.amount, h.state
+    RETURNING h.org_id, h.wallet_id, h.hold_id, h.amount, h.state, h.draws
 ), total AS MATERIALIZED (
     SELECT e.org_id, e.wallet_id, sum(e.amount)::bigint AS amount FROM ended e GROUP BY 1, 2
 ), moved AS (
@@ -261,7 +311,7 @@ WITH item AS MATERIALIZED (
         overrun = greatest(0, -(w.posted - w.held + t.amount + w.overdraft))
     FROM total t
     WHERE w.org_id = t.org_id AND w.wallet_id = t.wallet_id
-)
+), {_GIVEN_BACK.format(ended="ended")}
 SELECT CASE WHEN u.usage_id IS NOT NULL THEN 'settled'
             WHEN e.state IS NOT NULL THEN e.state
             -- Somebody ended it while this statement waited.

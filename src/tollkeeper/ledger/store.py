@@ -15,7 +15,7 @@ from psycopg.rows import class_row, kwargs_row
 from tollkeeper.base.errors import NotFound
 from tollkeeper.base.money import MAX_NANOS
 from tollkeeper.db import Connection
-from tollkeeper.ledger import statements
+from tollkeeper.ledger import counted_statements, counting, statements
 from tollkeeper.ledger.model import (
     Account,
     AlreadyReversed,
@@ -193,17 +193,33 @@ async def prepare(connection: Connection) -> None:
 
 async def hold(
     connection: Connection, items: Sequence[NewHold], now: datetime
-) -> list[tuple[str, int]]:
-    """Rows of (outcome, spendable), in order; see `spending` for the outcomes beside the enum's."""
-    return await _run(connection, statements.HOLD, {"items": _json(items), "now": now})
+) -> list[tuple[str, int, counting.Shorts, int]]:
+    """Rows of (outcome, spendable, limits in the way, amount), in order.
+
+    See `spending` for the outcomes beside the enum's.
+    """
+    asked = counting.ask(items)
+    if asked is None:
+        parameters = {"items": _json(items), "now": now}
+        rows = await _run(connection, statements.HOLD, parameters)
+        return [(*row, [], item.amount) for row, item in zip(rows, items, strict=True)]
+    await asked.make_counters(connection)
+    parameters = asked.parameters | {"items": _json(asked.items), "now": now}
+    return await _run(connection, counted_statements.HOLD, parameters)
 
 
 async def charge(
     connection: Connection, items: Sequence[NewCharge], now: datetime, *, must_fit: bool
-) -> list[tuple[str, int, int, int]]:
-    """Rows of (outcome, amount, balance after, spendable after the batch), in order."""
-    parameters = {"items": _json(items), "now": now, "must_fit": must_fit}
-    return await _run(connection, statements.CHARGE, parameters)
+) -> list[tuple[str, int, int, int, counting.Shorts]]:
+    """Rows of (outcome, amount, balance after, spendable after the batch, limits in the way)."""
+    asked = counting.ask(items)
+    parameters: dict[str, Any] = {"items": _json(items), "now": now, "must_fit": must_fit}
+    if asked is None:
+        rows = await _run(connection, statements.CHARGE, parameters)
+        return [(*row, []) for row in rows]
+    await asked.make_counters(connection)
+    parameters |= asked.parameters | {"items": _json(asked.items)}
+    return await _run(connection, counted_statements.CHARGE, parameters)
 
 
 async def end_holds(

@@ -323,6 +323,26 @@ WHERE state = 'open' AND expires_at < %(before)s
 ORDER BY expires_at
 LIMIT %(most)s
 """
+# A hold of an earlier period, or from before a counter was begun anew, reserves nothing of it.
+COUNTERS: Final[LiteralString] = """
+SELECT k.org_id, NULL::uuid, NULL::bigint,
+       'counter ' || k.limit_id || CASE WHEN k.subject = '' THEN '' ELSE ' of ' || k.subject END,
+       'held', coalesce(h.units, 0)::text, k.held::text
+FROM counter k
+LEFT JOIN (
+    SELECT h.org_id, (d ->> 0)::uuid AS limit_id, (d ->> 1)::boolean AS livemode,
+           d ->> 2 AS subject, (d ->> 3)::timestamptz AS period_start,
+           sum((d ->> 4)::bigint) AS units
+    FROM hold h CROSS JOIN LATERAL jsonb_array_elements(h.draws) AS d
+    WHERE h.state = 'open' AND h.draws IS NOT NULL
+    GROUP BY 1, 2, 3, 4, 5
+) h ON h.org_id = k.org_id AND h.limit_id = k.limit_id AND h.livemode = k.livemode
+   AND h.subject = k.subject AND h.period_start = k.period_start
+WHERE coalesce(h.units, 0) <> k.held AND (%(org_id)s::uuid IS NULL OR k.org_id = %(org_id)s)
+  AND %(before)s::timestamptz IS NOT NULL
+ORDER BY k.org_id, k.limit_id, k.livemode, k.subject
+LIMIT %(most)s
+"""
 
 
 def _without_wallet(table: LiteralString) -> LiteralString:

@@ -41,7 +41,7 @@ def refuse_hold(
     match result.outcome:
         case HoldOutcome.PLACED | HoldOutcome.EXISTS:
             return None
-        case HoldOutcome.INSUFFICIENT:
+        case HoldOutcome.INSUFFICIENT | HoldOutcome.LIMITED:
             return insufficient(
                 required, result.spendable, currency, top_up_url, affordable_max_tokens
             )
@@ -62,7 +62,7 @@ def refuse_charge(
     match result.outcome:
         case ChargeOutcome.POSTED | ChargeOutcome.POSTED_LATE | ChargeOutcome.EXISTS:
             return None
-        case ChargeOutcome.INSUFFICIENT:
+        case ChargeOutcome.INSUFFICIENT | ChargeOutcome.LIMITED:
             return insufficient(required, result.spendable, currency, top_up_url)
         case ChargeOutcome.EXISTS_WITH_OTHER_FINGERPRINT:
             return _reused()
