@@ -114,7 +114,7 @@ async def open_app(
             till = rooms.payments.till
             schedules = [
                 *credits.reconciliation_schedules(till),
-                *credits.foretelling_schedules(till),
+                *credits.foretelling_schedules(till, settings.grants.reminder_days),
                 *operator.verification_schedules(rooms.database, rooms.clock),
             ]
             await opened.enter_async_context(jobs.working(rooms.database, handlers, schedules))
@@ -249,6 +249,7 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *credits.top_up_routes(rooms.top_ups),
         *credits.purchase_routes(rooms.shop, settings.stripe.publishable_key),
         *credits.reconciliation_routes(rooms.payments.till),
+        *credits.granting_routes(settings.currencies),
         *rooms.payments.routes,
         *invoices.invoice_routes(rooms.invoices),
         *invoices.operator_invoice_routes(rooms.invoices),
@@ -281,6 +282,7 @@ def opening_of(settings: Settings) -> Opening:
     return Opening(
         overdraft=settings.billing.overdraft_nanos,
         sandbox_credit=settings.billing.sandbox_credit_nanos,
+        welcome=credits.Welcome(settings.grants.welcome_nanos, settings.grants.welcome_days),
     )
 
 
@@ -323,6 +325,7 @@ def background_jobs(rooms: Rooms) -> list[Job]:
         *(Job(*told) for told in metering.usage_jobs(database, rooms.meter)),
         *(Job(*told) for told in jobs.job_upkeep(database)),
         *(Job(*chore) for chore in rooms.payments.chores),
+        *(Job(*chore) for chore in credits.granting_chores(database, clock)),
         *(Job(*chore) for chore in credits.top_up_chores(rooms.top_ups, rooms.meter.take_moved)),
         *(
             Job(*chore)

@@ -147,4 +147,5 @@ async def test_every_job_is_told_to_the_metrics(whole: Whole) -> None:
         "look_at_balances",
         "sweep_balances",
         "give_up_auto_top_ups",
+        "give_recurring_grants",
     }

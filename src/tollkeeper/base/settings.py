@@ -15,6 +15,7 @@ from tollkeeper.base.setting_types import Percent, Seconds, Secret, Section
 from tollkeeper.base.settings_of_money import (
     AutoTopUpSettings,
     Credits,
+    Grants,
     Invoices,
     Payments,
     Seller,
@@ -258,6 +259,7 @@ class Settings(Section, frozen=True):
     currencies: dict[str, Currency] = field(default_factory=lambda: {"USD": Currency()})
     billing: Billing = field(default_factory=Billing)
     credits: Credits = field(default_factory=Credits)
+    grants: Grants = field(default_factory=Grants)
     auto_top_up: AutoTopUpSettings = field(default_factory=AutoTopUpSettings)
     taxes: dict[str, TaxRule] = field(default_factory=dict[str, TaxRule])
     payments: Payments = field(default_factory=Payments)

@@ -50,6 +50,25 @@ class Credits(Section, frozen=True):
                 raise ValueError(f"fee_{name} must be whole cents")
 
 
+class Grants(Section, frozen=True):
+    """Credit that is given away. Recurring grants and codes are defined by operators."""
+
+    welcome_nanos: Annotated[
+        NonNegativeMoneyIn,
+        Meta(description="What each new organization is given once, in USD; 0 is nothing."),
+    ] = field(default=NonNegativeMoneyIn(0), name="welcome")
+    welcome_days: Annotated[
+        int, Meta(ge=1, le=3650, description="How long after that it expires.")
+    ] = 30
+    reminder_days: Annotated[
+        list[Annotated[int, Meta(ge=1, le=365)]],
+        Meta(
+            max_length=10,
+            description="How many days before credit expires its owner is told, each once.",
+        ),
+    ] = field(default_factory=lambda: [30, 7, 1])
+
+
 class AutoTopUpSettings(Section, frozen=True):
     """Purchases that a balance triggers, where its owner has turned that on."""
 

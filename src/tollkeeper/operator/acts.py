@@ -11,10 +11,11 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from tollkeeper import ledger, orgs
+from tollkeeper import credits, ledger, orgs  # noqa: A004 (the room's name)
 from tollkeeper.base.errors import InvalidRequest, NotFound
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.money import Money
+from tollkeeper.credits import Welcome
 from tollkeeper.db import Connection
 from tollkeeper.ledger import (
     Entry,
@@ -28,6 +29,7 @@ from tollkeeper.ledger import (
 from tollkeeper.orgs import AuditEntry, Organization
 
 USD: Final = "USD"
+NO_WELCOME: Final = Welcome()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Opening:
 
     overdraft: int
     sandbox_credit: int
+    welcome: Welcome = NO_WELCOME
 
 
 async def create_organization(
@@ -67,7 +70,7 @@ async def create_organization(
 
 
 async def open_balances(tx: Connection, org_id: UUID, opening: Opening, now: datetime) -> None:
-    """Open the live and the test balance of a new organization."""
+    """Open the live and the test balance of a new organization, and give it what is free."""
     for livemode in (True, False):
         wallet = await ledger.open_wallet(
             tx,
@@ -89,6 +92,7 @@ async def open_balances(tx: Connection, org_id: UUID, opening: Opening, now: dat
                 reason="Sandbox credit",
             )
             await ledger.post(tx, posting, now)
+    await credits.give_to_newcomer(tx, org_id, opening.welcome, now)
 
 
 async def grant(
