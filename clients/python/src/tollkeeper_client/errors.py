@@ -16,6 +16,9 @@ class TollkeeperError(Exception):
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         self.status = status
         self.problem = problem
+        # The names that httpx, openai, Starlette and LiteLLM look for.
+        self.status_code = status
+        self.headers: dict[str, str] = {}
         self.code: str = str(problem.get("code", "unknown"))
         self.detail: str = str(problem.get("detail", "Tollkeeper did not say why"))
         super().__init__(f"{self.detail} ({self.code})")
