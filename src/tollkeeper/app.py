@@ -20,6 +20,7 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper import (
     credits,  # noqa: A004 (the room's name)
+    exports,
     invoices,
     jobs,
     ledger,
@@ -253,6 +254,8 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *rooms.payments.routes,
         *invoices.invoice_routes(rooms.invoices),
         *invoices.operator_invoice_routes(rooms.invoices),
+        *exports.export_routes(),
+        *exports.operator_export_routes(),
     ]
 
 

@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "reconcile": ("reconcile", "Compare the payment processor's books with ours."),
     "webhooks": ("webhooks", "List what processors told us, and have it handled again."),
     "verify": ("verify", "Prove the books: replay every entry and every cost."),
-    "export": ("export", "Write usage, entries or the audit log as CSV or NDJSON."),
+    "export": ("export", "Write usage, entries, invoices or the audit log as CSV or NDJSON."),
     "backup": ("backup", "Write the whole database to a file."),
     "restore": ("backup", "Read a backup into an empty database."),
     "doctor": ("doctor", "Check this installation and say what to do."),

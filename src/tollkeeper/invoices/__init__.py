@@ -19,11 +19,13 @@ from tollkeeper.invoices.numbering import issue
 from tollkeeper.invoices.operator_routes import operator_invoice_routes
 from tollkeeper.invoices.printing import print_invoice, print_statement
 from tollkeeper.invoices.routes import invoice_routes
+from tollkeeper.invoices.shapes import InvoiceOut
 from tollkeeper.invoices.statement import Month, Statement
 from tollkeeper.invoices.stating import make_statement
 from tollkeeper.invoices.store import (
     find_by_number,
     get_invoice,
+    invoices_between,
     list_invoices,
 )
 from tollkeeper.invoices.typesetting import Typesetter
@@ -35,6 +37,7 @@ __all__ = [
     "Desk",
     "DocumentType",
     "Invoice",
+    "InvoiceOut",
     "Line",
     "Month",
     "NewInvoice",
@@ -51,6 +54,7 @@ __all__ = [
     "get_invoice",
     "hear_of_money_back",
     "invoice_routes",
+    "invoices_between",
     "issue",
     "issue_for_purchase",
     "issue_sale",

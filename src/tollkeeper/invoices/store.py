@@ -69,6 +69,18 @@ ORDER BY i.invoice_id DESC
 LIMIT %(limit)s
 """
 )
+INVOICES_BETWEEN: Final[LiteralString] = (
+    _INVOICE
+    + """
+WHERE i.org_id = %(org_id)s
+  AND (%(livemode)s::boolean IS NULL OR i.livemode = %(livemode)s)
+  AND (%(above)s::uuid IS NULL OR i.invoice_id > %(above)s)
+  AND (%(start)s::timestamptz IS NULL OR i.issued_at >= %(start)s)
+  AND (%(end)s::timestamptz IS NULL OR i.issued_at < %(end)s)
+ORDER BY i.invoice_id
+LIMIT %(limit)s
+"""
+)
 CREDIT_NOTES_OF: Final[LiteralString] = (
     _INVOICE
     + "WHERE i.org_id = %(org_id)s AND i.corrects_id = %(invoice_id)s ORDER BY i.invoice_id"
@@ -235,6 +247,29 @@ async def list_invoices(
     return [
         _invoice(row) for row in await (await connection.execute(LIST_INVOICES, asked)).fetchall()
     ]
+
+
+async def invoices_between(
+    connection: Connection,
+    org_id: UUID,
+    *,
+    livemode: bool | None,
+    start: datetime | None,
+    end: datetime | None,
+    above: UUID | None,
+    limit: int,
+) -> list[Invoice]:
+    """Those issued in [start, end), oldest first."""
+    asked = {
+        "org_id": org_id,
+        "livemode": livemode,
+        "start": start,
+        "end": end,
+        "above": above,
+        "limit": limit,
+    }
+    found = await connection.execute(INVOICES_BETWEEN, asked)
+    return [_invoice(row) for row in await found.fetchall()]
 
 
 async def credit_notes_of(connection: Connection, org_id: UUID, invoice_id: UUID) -> list[Invoice]:

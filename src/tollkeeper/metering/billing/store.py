@@ -76,8 +76,8 @@ WITH RECURSIVE search AS (
 SELECT u.*
 FROM bounds b
 CROSS JOIN LATERAL (
-    SELECT u.line_seq, u.lines, u.recorded_at, u.usage_id, u.request_id, u.duration_ms,
-           u.provider, u.operation, (u.detail -> 'rating')::text AS rating,
+    SELECT u.line_seq, u.lines, u.recorded_at, u.usage_id, u.project_id, u.key_id, u.request_id,
+           u.duration_ms, u.provider, u.model, u.operation, (u.detail -> 'rating')::text AS rating,
            u.detail ->> 'notes' AS notes
     FROM usage_record u
     WHERE u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s
@@ -159,9 +159,12 @@ class LinesRow:
     lines: int
     recorded_at: datetime
     usage_id: UUID
+    project_id: UUID | None
+    key_id: UUID | None
     request_id: str | None
     duration_ms: int | None
     provider: str | None
+    model: str | None
     operation: str | None
     rating: str
     notes: str | None
