@@ -47,7 +47,7 @@ async def race(job: dict[str, Any]) -> list[Any]:
 
 
 async def do(lane: Connection, act: Act) -> Any:
-    """A batch is [verb, items, instant]; an item is [organization, wallet, id, amount]."""
+    """A batch is [verb, items, instant]; an item is [organization, wallet, id, amount, *draws]."""
     verb, items, *rest = act
     now = datetime.fromisoformat(rest[0]) if rest else NOW
     if verb in ("hold", "settle", "charge"):
@@ -81,14 +81,31 @@ def purse(item: Act) -> Purse:
 
 
 def holds(items: Sequence[Act]) -> list[ledger.NewHold]:
-    return [purse(item).hold(item[3], UUID(item[2])) for item in items]
+    return [purse(item).hold(item[3], UUID(item[2]), draws=draws(item)) for item in items]
 
 
 def charges(items: Sequence[Act], *, held: bool) -> list[ledger.NewCharge]:
     return [
-        purse(item).charge(item[3], UUID(item[2]), hold_id=UUID(item[2]) if held else None)
+        purse(item).charge(
+            item[3], UUID(item[2]), hold_id=UUID(item[2]) if held else None, draws=draws(item)
+        )
         for item in items
     ]
+
+
+def draws(item: Act) -> tuple[ledger.Draw, ...]:
+    """What follows the amount: [limit, ceiling, units, covers, period] each."""
+    return tuple(
+        ledger.Draw(
+            limit_id=UUID(limit),
+            livemode=True,
+            period_start=datetime.fromisoformat(period),
+            ceiling=ceiling,
+            amount=units,
+            covers=covers,
+        )
+        for limit, ceiling, units, covers, period in item[4:]
+    )
 
 
 def tell(line: str) -> None:
