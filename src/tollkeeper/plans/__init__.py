@@ -1,0 +1,94 @@
+"""What customers get for a monthly or yearly fee: allowances, their cycles, their overage."""
+
+from tollkeeper.plans.book import PlanBook
+from tollkeeper.plans.covering import Coverage
+from tollkeeper.plans.cycles import Cycle, Interval, cycle_at
+from tollkeeper.plans.drawing import (
+    allowance_exhausted,
+    bound_draws,
+    consumable_of,
+    draws_of,
+    overage_of,
+)
+from tollkeeper.plans.errors import (
+    AllowanceExhausted,
+    AlreadySubscribed,
+    CapacityExceeded,
+    PlanNotFound,
+    PlanRetired,
+    PlanVersionConflict,
+    SubscriptionNotFound,
+)
+from tollkeeper.plans.model import (
+    By,
+    Consumable,
+    Matcher,
+    NewSubscription,
+    PlanTerms,
+    PlanVersion,
+    Source,
+    Status,
+    Subscription,
+    When,
+)
+from tollkeeper.plans.plan_file import PlanIn, check_plan, read_plan_file, terms_in
+from tollkeeper.plans.publishing import bring_back_plan, publish_plan, retire_plan
+from tollkeeper.plans.store import read_plans, read_subscription, subscription_by_ref
+from tollkeeper.plans.subscribing import (
+    cancel,
+    change,
+    current_subscription,
+    set_cycle,
+    set_status,
+    subscribe,
+)
+from tollkeeper.plans.telling import allowance_chores
+from tollkeeper.plans.terms import Terms
+
+__all__ = [
+    "AllowanceExhausted",
+    "AlreadySubscribed",
+    "By",
+    "CapacityExceeded",
+    "Consumable",
+    "Coverage",
+    "Cycle",
+    "Interval",
+    "Matcher",
+    "NewSubscription",
+    "PlanBook",
+    "PlanIn",
+    "PlanNotFound",
+    "PlanRetired",
+    "PlanTerms",
+    "PlanVersion",
+    "PlanVersionConflict",
+    "Source",
+    "Status",
+    "Subscription",
+    "SubscriptionNotFound",
+    "Terms",
+    "When",
+    "allowance_chores",
+    "allowance_exhausted",
+    "bound_draws",
+    "bring_back_plan",
+    "cancel",
+    "change",
+    "check_plan",
+    "consumable_of",
+    "current_subscription",
+    "cycle_at",
+    "draws_of",
+    "overage_of",
+    "publish_plan",
+    "read_plan_file",
+    "read_plans",
+    "read_subscription",
+    "retire_plan",
+    "set_cycle",
+    "set_status",
+    "subscribe",
+    "subscription_by_ref",
+    "terms_in",
+]
