@@ -29,6 +29,7 @@ from tollkeeper import (
     operator,
     orgs,
     payments,
+    plans,
     profiles,
 )
 from tollkeeper.base.clock import Clock, SystemClock
@@ -47,6 +48,7 @@ from tollkeeper.operator import Opening
 from tollkeeper.ops import Job, Jobs, Metrics, NotReady, Observed, health_routes
 from tollkeeper.orgs import KEYRING, KeyRing, Organization
 from tollkeeper.payments import Payments, Till
+from tollkeeper.plans import PlanBook
 from tollkeeper.pricing import BookKeeper
 
 # How much one statement of a job takes on; a job goes on while there is so much to do.
@@ -67,6 +69,7 @@ class Rooms:
     metrics: Metrics
     database: Database
     books: BookKeeper
+    plans: PlanBook
     keys: KeyRing
     meter: Meter
     idempotency: Idempotency
@@ -108,7 +111,8 @@ async def open_app(
         base_url = server.public_url or address or f"http://{server.host}:{server.port}"
         rooms = await _open_rooms(opened, settings, url, clock or SystemClock(), base_url)
         work = background_jobs(rooms) if with_jobs else []
-        repeated = Jobs([_book_job(rooms), _watch_job(rooms), *work], rooms.metrics.note_job)
+        known = [_book_job(rooms), Job("refresh_plans", 1, rooms.plans.refresh)]
+        repeated = Jobs([*known, _watch_job(rooms), *work], rooms.metrics.note_job)
         await opened.enter_async_context(repeated.running())
         if with_jobs:
             handlers = job_handlers(settings, rooms)
@@ -135,6 +139,8 @@ async def _open_rooms(
         secret = await instance_secret(connection, secrets.token_bytes(32))
     books = BookKeeper(database)
     await books.refresh()
+    plan_book = PlanBook(database, settings.plans.default)
+    await plan_book.refresh()
     keys = await opened.enter_async_context(KeyRing.open(database, clock))
     meter = await opened.enter_async_context(
         Meter.open(database, clock, grace_seconds=grace, spending=settings.spending)
@@ -171,6 +177,7 @@ async def _open_rooms(
         metrics=metrics,
         database=database,
         books=books,
+        plans=plan_book,
         keys=keys,
         meter=meter,
         idempotency=idempotency,
@@ -244,6 +251,7 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *orgs.operator_routes(opened),
         *operator.credit_routes(settings.currencies, rooms.shop),
         *metering.billing_routes(settings, _read_top_up),
+        *metering.analytics_routes(settings),
         *notifications.notice_routes(),
         *notifications.webhook_routes(rooms.courier),
         *profiles.profile_routes(credits.introduce_later),
@@ -327,6 +335,7 @@ def background_jobs(rooms: Rooms) -> list[Job]:
         Job("forget_idempotent_answers", 60, forget_answers),
         *(Job(*told) for told in metering.usage_jobs(database, rooms.meter)),
         *(Job(*told) for told in jobs.job_upkeep(database)),
+        *(Job(*chore) for chore in plans.allowance_chores(database, clock, rooms.plans)),
         *(Job(*chore) for chore in rooms.payments.chores),
         *(Job(*chore) for chore in credits.granting_chores(database, clock)),
         *(Job(*chore) for chore in credits.top_up_chores(rooms.top_ups, rooms.meter.take_moved)),

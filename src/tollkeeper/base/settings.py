@@ -18,6 +18,7 @@ from tollkeeper.base.settings_of_money import (
     Grants,
     Invoices,
     Payments,
+    Plans,
     Seller,
     Stripe,
     TaxRule,
@@ -234,6 +235,35 @@ class Metering(Section, frozen=True):
     ] = 90
 
 
+class Analytics(Section, frozen=True):
+    """Costs by time and dimension, and alerts of unusual spending."""
+
+    records_limit: Annotated[
+        int,
+        Meta(
+            ge=1_000,
+            le=100_000_000,
+            description="Most single calls read for one answer, where it asks for what no sums"
+            " hold; more are refused.",
+        ),
+    ] = 500_000
+    spike_alerts: Annotated[
+        bool, Meta(description="Whether organizations are told of unusual spending.")
+    ] = True
+    spike_factor: Annotated[
+        int,
+        Meta(
+            ge=2,
+            le=1_000,
+            description="How many times what is usual the spending of an hour or a day must be.",
+        ),
+    ] = 3
+    spike_minimum_nanos: Annotated[
+        NonNegativeMoneyIn,
+        Meta(description="By how many US dollars it must lie above what is usual."),
+    ] = field(default=NonNegativeMoneyIn(10_000_000_000), name="spike_minimum")
+
+
 class Log(Section, frozen=True):
     """What is written to standard error."""
 
@@ -260,6 +290,7 @@ class Settings(Section, frozen=True):
     billing: Billing = field(default_factory=Billing)
     credits: Credits = field(default_factory=Credits)
     grants: Grants = field(default_factory=Grants)
+    plans: Plans = field(default_factory=Plans)
     auto_top_up: AutoTopUpSettings = field(default_factory=AutoTopUpSettings)
     taxes: dict[str, TaxRule] = field(default_factory=dict[str, TaxRule])
     payments: Payments = field(default_factory=Payments)
@@ -269,6 +300,7 @@ class Settings(Section, frozen=True):
     mail: Mail = field(default_factory=Mail)
     webhooks: Webhooks = field(default_factory=Webhooks)
     metering: Metering = field(default_factory=Metering)
+    analytics: Analytics = field(default_factory=Analytics)
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:

@@ -69,6 +69,19 @@ class Grants(Section, frozen=True):
     ] = field(default_factory=lambda: [30, 7, 1])
 
 
+class Plans(Section, frozen=True):
+    """What is included for a fee, or for none."""
+
+    default: Annotated[
+        str | None,
+        Meta(
+            min_length=1,
+            description="Code of the plan that organizations without a subscription have, once"
+            " there is one of that code.",
+        ),
+    ] = "free"
+
+
 class AutoTopUpSettings(Section, frozen=True):
     """Purchases that a balance triggers, where its owner has turned that on."""
 
