@@ -75,7 +75,6 @@ class Plans(Section, frozen=True):
     default: Annotated[
         str | None,
         Meta(
-            min_length=1,
             description="Code of the plan that organizations without a subscription have, once"
             " there is one of that code.",
         ),
