@@ -143,9 +143,11 @@ async def test_every_job_is_told_to_the_metrics(whole: Whole) -> None:
         "settle_unfinished_payments",
         "catch_up_payment_events",
         "deliver_sandbox_webhooks",
+        "renew_sandbox_subscriptions",
         "show_reconciliation",
         "look_at_balances",
         "sweep_balances",
         "give_up_auto_top_ups",
         "give_recurring_grants",
+        "tell_of_budgets",
     }

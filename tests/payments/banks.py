@@ -176,6 +176,10 @@ class Bank(Account):
     async def move_dispute(self, ref: str, status: DisputeStatus) -> None: ...
 
     @abstractmethod
+    async def bill(self) -> None:
+        """Let the processor do what its time has come for."""
+
+    @abstractmethod
     async def refund_by_hand(self, payment_ref: str) -> str: ...
 
     @abstractmethod
@@ -218,6 +222,9 @@ class SandboxBank(Bank):
 
     async def move_dispute(self, ref: str, status: DisputeStatus) -> None:
         await self._play(status.value, ref)
+
+    async def bill(self) -> None:
+        await self.sandbox.subscriptions.renew_due()
 
     async def refund_by_hand(self, payment_ref: str) -> str:
         await self._play("refund", payment_ref)
@@ -269,6 +276,9 @@ class FakeBank(Bank):
         else:
             words = {DisputeStatus.CLOSED: "warning_closed"}
             self.fake.close_dispute(dispute, words.get(status, status.value))
+
+    async def bill(self) -> None:
+        self.fake.tick()
 
     async def refund_by_hand(self, payment_ref: str) -> str:
         ref: str = self.fake.refund_by_hand(payment_ref)["id"]

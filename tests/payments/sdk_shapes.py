@@ -22,6 +22,10 @@ KINDS: dict[str, Any] = {
     "checkout.session": stripe.checkout.Session,
     "billing_portal.session": PortalSession,
     "tax_id": stripe.TaxId,
+    "product": stripe.Product,
+    "price": stripe.Price,
+    "subscription": stripe.Subscription,
+    "invoice": stripe.Invoice,
     "event": stripe.Event,
 }
 

@@ -58,6 +58,42 @@ async def make_everything(fake: FakeStripe, client: stripe.StripeClient) -> None
     fake.close_dispute(fake.dispute(paid[1]), "won")
     fake.escalate(fake.dispute(paid[2], inquiry=True))
     await pay_on_page(v1, customer)
+    await subscribe(v1, customer)
+
+
+async def subscribe(v1: Any, customer: str) -> None:
+    product = await v1.products.create_async({"id": "pln_1", "name": "Pro"})
+    prices = [
+        await v1.prices.create_async(
+            {
+                "product": product.id,
+                "unit_amount": amount,
+                "currency": "usd",
+                "recurring": {"interval": "month"},
+            }
+        )
+        for amount in (2000, 5000)
+    ]
+    made = await v1.subscriptions.create_async(
+        {
+            "customer": customer,
+            "items": [{"price": prices[0].id}],
+            "payment_behavior": "default_incomplete",
+            "expand": ["latest_invoice.payments"],
+        }
+    )
+    intent = made.latest_invoice.payments.data[0].payment.payment_intent
+    await v1.payment_intents.confirm_async(
+        intent, {"payment_method": "pm_card_visa", "return_url": "https://a.test"}
+    )
+    await v1.subscriptions.update_async(
+        made.id,
+        {
+            "items": [{"id": made["items"].data[0].id, "price": prices[1].id}],
+            "proration_behavior": "always_invoice",
+            "payment_behavior": "pending_if_incomplete",
+        },
+    )
 
 
 async def pay_with(v1: Any, customer: str, token: str) -> None:

@@ -1,6 +1,7 @@
 """Money in the outside world: processors, payment methods, payments, refunds, disputes, events."""
 
 from tollkeeper.payments.errors import (
+    NoPaidSubscription,
     PaymentMethodDeclined,
     PaymentMethodInUse,
     PaymentMethodNotFound,
@@ -8,6 +9,9 @@ from tollkeeper.payments.errors import (
     ProcessorRefused,
     ProcessorUnavailable,
     RefundRefused,
+    SubscriptionBusy,
+    SubscriptionExists,
+    SubscriptionFixed,
     WebhookSignatureInvalid,
 )
 from tollkeeper.payments.handlers import Handlers
@@ -24,6 +28,7 @@ from tollkeeper.payments.methods.keeping import (
     expiring_methods,
     get_method,
     list_methods,
+    make_default,
 )
 from tollkeeper.payments.minor import AmountNotPayable, show_minor, to_minor, to_nanos
 from tollkeeper.payments.opening import Chore, Payments, open_payments
@@ -51,6 +56,28 @@ from tollkeeper.payments.store import (
     read_payments,
     refunds_of,
 )
+from tollkeeper.payments.subscribing.acting import (
+    get_subscription,
+    intend_act,
+    intend_change,
+    intend_subscription,
+    pursue,
+)
+from tollkeeper.payments.subscribing.store import fees_of as subscription_fees
+from tollkeeper.payments.subscribing.store import lock_open as lock_subscription
+from tollkeeper.payments.subscribing.store import overdue as overdue_subscriptions
+from tollkeeper.payments.subscribing.store import read_open as open_subscription
+from tollkeeper.payments.subscription import (
+    FeePaid,
+    Interval,
+    NewSubscription,
+    Price,
+    Subscription,
+    SubscriptionAct,
+    SubscriptionChanged,
+    SubscriptionFeePaid,
+    SubscriptionStatus,
+)
 from tollkeeper.payments.till import Till
 from tollkeeper.payments.unfinished import settle_unfinished
 
@@ -59,17 +86,30 @@ __all__ = [
     "AmountNotPayable",
     "Chore",
     "EventState",
+    "FeePaid",
     "Handlers",
+    "Interval",
     "NewRefund",
+    "NewSubscription",
+    "NoPaidSubscription",
     "Owner",
     "PaymentMethodDeclined",
     "PaymentMethodInUse",
     "PaymentMethodNotFound",
     "Payments",
     "PaymentsNotConfigured",
+    "Price",
     "ProcessorRefused",
     "ProcessorUnavailable",
     "RefundRefused",
+    "Subscription",
+    "SubscriptionAct",
+    "SubscriptionBusy",
+    "SubscriptionChanged",
+    "SubscriptionExists",
+    "SubscriptionFeePaid",
+    "SubscriptionFixed",
+    "SubscriptionStatus",
     "Till",
     "WebhookSignatureInvalid",
     "Which",
@@ -87,17 +127,26 @@ __all__ = [
     "get_method",
     "get_payment",
     "get_refund",
+    "get_subscription",
     "handle_pending",
+    "intend_act",
+    "intend_change",
     "intend_payment",
     "intend_refund",
+    "intend_subscription",
     "list_methods",
+    "lock_subscription",
+    "make_default",
     "newest_disputes",
     "newest_events",
     "open_page",
     "open_payments",
+    "open_subscription",
+    "overdue_subscriptions",
     "payments_of",
     "payments_settled",
     "plain_page",
+    "pursue",
     "read_payments",
     "refund",
     "refunds_of",
@@ -105,6 +154,7 @@ __all__ = [
     "resume",
     "settle_unfinished",
     "show_minor",
+    "subscription_fees",
     "to_minor",
     "to_nanos",
 ]

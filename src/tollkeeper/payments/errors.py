@@ -46,6 +46,33 @@ class PaymentMethodInUse(TollkeeperError):
     status = 409
 
 
+class SubscriptionExists(TollkeeperError):
+    """There is a subscription already"""
+
+    code = "subscription_exists"
+    status = 409
+
+
+class NoPaidSubscription(NotFound):
+    """There is no subscription that is paid for"""
+
+    code = "no_paid_subscription"
+
+
+class SubscriptionBusy(TollkeeperError):
+    """The subscription is being changed just now"""
+
+    code = "subscription_busy"
+    status = 409
+
+
+class SubscriptionFixed(TollkeeperError):
+    """A subscription cannot be changed like that"""
+
+    code = "subscription_fixed"
+    status = 422
+
+
 class RefundRefused(TollkeeperError):
     """This payment cannot be refunded like that"""
 

@@ -16,9 +16,18 @@ from tollkeeper.payments.model import (
     PaymentChanged,
     RefundChanged,
 )
+from tollkeeper.payments.subscription import SubscriptionChanged, SubscriptionFeePaid
 
 C = TypeVar(
-    "C", PaymentChanged, RefundChanged, DisputeChanged, MethodAdded, MethodRemoval, MethodRemoved
+    "C",
+    PaymentChanged,
+    RefundChanged,
+    DisputeChanged,
+    MethodAdded,
+    MethodRemoval,
+    MethodRemoved,
+    SubscriptionChanged,
+    SubscriptionFeePaid,
 )
 
 
@@ -35,6 +44,8 @@ class Handlers:
         """Have `handler(tx, change)` called for each change of that kind, in order of `on`."""
         self._of[kind].append(handler)
 
-    async def tell(self, tx: Connection, change: Change) -> None:
+    async def tell(
+        self, tx: Connection, change: Change | SubscriptionChanged | SubscriptionFeePaid
+    ) -> None:
         for handler in self._of[type(change)]:
             await handler(tx, change)

@@ -93,6 +93,9 @@ def _payments(
     async def deliver() -> int:
         return 0 if sandbox is None else await deliver_sandbox(till, sandbox)
 
+    async def renew() -> int:
+        return 0 if sandbox is None else await sandbox.subscriptions.renew_due()
+
     alone = settings.stripe.secret_key is not None and secret is None
     chores = [
         Chore("handle_payment_events", 1, lambda: handle_pending(till)),
@@ -103,6 +106,7 @@ def _payments(
             lambda: catch_up(till),
         ),
         *([Chore("deliver_sandbox_webhooks", 1, deliver)] if sandbox is not None else []),
+        *([Chore("renew_sandbox_subscriptions", 60, renew)] if sandbox is not None else []),
     ]
     return Payments(
         till=till,

@@ -13,6 +13,7 @@ from tollkeeper.payments.inbox.handling import names
 from tollkeeper.payments.methods.keeping import detach_removed
 from tollkeeper.payments.paying import conclude
 from tollkeeper.payments.refunding import ask_refund
+from tollkeeper.payments.subscribing.acting import pursue_unfinished
 from tollkeeper.payments.till import Till
 
 _BATCH: Final = 20
@@ -21,7 +22,8 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 async def settle_unfinished(till: Till) -> int:
-    """Ask about payments and refunds that have no end yet, and finish removals of methods.
+    """Ask about payments and refunds that have no end yet, tell processors what they have not heard
+    about subscriptions, and finish removals of methods.
 
     The body of a background job, safe in many processes at once. Returns how many were asked
     about. Each is asked about ever more rarely, at most every hour.
@@ -34,7 +36,8 @@ async def settle_unfinished(till: Till) -> int:
         await _try("payment", lambda p=payment: conclude(till, p.org_id, p.payment_id))
     for refund in refunds:
         await _try("refund", lambda r=refund: ask_refund(till, r.org_id, r.refund_id))
-    return len(payments) + len(refunds) + await detach_removed(till, asked, _BATCH)
+    pursued = await pursue_unfinished(till, asked)
+    return len(payments) + len(refunds) + pursued + await detach_removed(till, asked, _BATCH)
 
 
 async def _try(what: str, act: Callable[[], Awaitable[object]]) -> None:

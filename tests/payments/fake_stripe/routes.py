@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from fake_stripe import aftermath, checkout, intents, objects
+from fake_stripe import aftermath, checkout, intents, objects, subscriptions
 from fake_stripe.state import Fault, Json, Params, State, expanded, invalid, listed
 
 Act = Callable[[State, Params, str], Json]
@@ -51,7 +51,11 @@ def run(state: State, method: str, path: str, params: Params) -> Json:
         if name not in known_params(route.params):
             raise invalid(f"Received unknown parameter: {name}", name, "parameter_unknown")
     checkout.expire_due(state)
-    done = route.act(state, params, ref)
+    subscriptions.tick(state)
+    try:
+        done = route.act(state, params, ref)
+    finally:
+        subscriptions.tick(state)
     if done["object"] == "list":
         return done
     return expanded(state, done, list(params.get("expand", [])))
@@ -169,6 +173,19 @@ def list_events(state: State, params: Params, _: str) -> Json:
 
 def list_lines(state: State, params: Params, _: str) -> Json:
     return listed(state, state.all("balance_transaction"), params, "/v1/balance_transactions")
+
+
+def list_prices(state: State, params: Params, _: str) -> Json:
+    return listed(state, subscriptions.prices_like(state, params), params, "/v1/prices")
+
+
+def list_subscriptions(state: State, params: Params, _: str) -> Json:
+    found = subscriptions.subscriptions_of(state, params)
+    return listed(state, found, params, "/v1/subscriptions")
+
+
+def list_invoices(state: State, params: Params, _: str) -> Json:
+    return listed(state, subscriptions.invoices_of(state, params), params, "/v1/invoices")
 
 
 # ── The table ────────────────────────────────────────────────────────────────────────────────────
@@ -316,5 +333,57 @@ ROUTES = (
         "balance_transactions",
         list_lines,
         "_balance_transaction_list_params:BalanceTransactionListParams",
+    ),
+    _route(
+        "POST",
+        "products",
+        lambda state, params, _: subscriptions.create_product(state, params),
+        "_product_create_params:ProductCreateParams",
+    ),
+    _route("GET", "prices", list_prices, "_price_list_params:PriceListParams"),
+    _route(
+        "POST",
+        "prices",
+        lambda state, params, _: subscriptions.create_price(state, params),
+        "_price_create_params:PriceCreateParams",
+    ),
+    _route(
+        "POST",
+        "subscriptions",
+        lambda state, params, _: subscriptions.create(state, params),
+        "_subscription_create_params:SubscriptionCreateParams",
+    ),
+    _route(
+        "GET",
+        "subscriptions",
+        list_subscriptions,
+        "_subscription_list_params:SubscriptionListParams",
+    ),
+    _route(
+        "GET",
+        "subscriptions/*",
+        _of("subscription"),
+        "_subscription_retrieve_params:SubscriptionRetrieveParams",
+    ),
+    _route(
+        "POST",
+        "subscriptions/*",
+        lambda state, params, ref: subscriptions.update(
+            state, state.find(ref, "subscription"), params
+        ),
+        "_subscription_update_params:SubscriptionUpdateParams",
+    ),
+    _route(
+        "DELETE",
+        "subscriptions/*",
+        lambda state, _, ref: subscriptions.cancel(state, state.find(ref, "subscription")),
+        "_subscription_cancel_params:SubscriptionCancelParams",
+    ),
+    _route("GET", "invoices", list_invoices, "_invoice_list_params:InvoiceListParams"),
+    _route(
+        "POST",
+        "invoices/*/void",
+        lambda state, _, ref: subscriptions.void(state, state.find(ref, "invoice")),
+        "_invoice_void_invoice_params:InvoiceVoidInvoiceParams",
     ),
 )

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from fake_stripe import aftermath, checkout, intents, routes
+from fake_stripe import aftermath, checkout, intents, routes, subscriptions
 from fake_stripe.faults import How, Plan
 from fake_stripe.state import API_VERSION, Fault, Json, State, snapshot
 from fake_stripe.webhooks import Webhooks
@@ -84,6 +84,10 @@ class FakeStripe:
     def forget_keys(self) -> None:
         """A day has gone by."""
         self._keys.clear()
+
+    def tick(self) -> None:
+        """Bill what the time has come for; every request does so too."""
+        subscriptions.tick(self.state)
 
     def dispute(
         self,
@@ -220,6 +224,7 @@ class FakeStripe:
         back = action["redirect_to_url"]["return_url"]
         succeeds = (await request.post()).get("outcome") == "succeed"
         intents.authenticate(self.state, intent["id"], succeeds=succeeds)
+        subscriptions.tick(self.state)
         name = intent["object"]
         mark = "&" if "?" in back else "?"
         how = "succeeded" if intent["status"] in ("succeeded", "processing") else "failed"

@@ -146,7 +146,18 @@ def expanded(state: State, thing: Json, paths: list[str]) -> Json:
         place: Any = shown
         *way, last = path.split(".")
         for name in way:
+            _expand(state, place, name)
             place = place.get(name) if isinstance(place, dict) else None
-        if isinstance(place, dict) and isinstance(place.get(last), str):
-            place[last] = snapshot(state.objects.get(place[last], place[last]))
+        _expand(state, place, last)
     return shown
+
+
+def _expand(state: State, place: Any, name: str) -> None:
+    if not isinstance(place, dict):
+        return
+    if place.get("object") == "invoice" and name == "payments":
+        # Not shown unless it is asked for.
+        found = snapshot(state.secret[place["id"]]["payments"])
+        place["payments"] = {"object": "list", "data": found, "has_more": False, "url": ""}
+    elif isinstance(place.get(name), str):
+        place[name] = snapshot(state.objects.get(place[name], place[name]))

@@ -34,8 +34,12 @@ from tollkeeper.payments.processors import (
     Processor,
     RefundFact,
     RefundTouched,
+    SubscriptionTouched,
 )
 from tollkeeper.payments.refunding import record_refund
+from tollkeeper.payments.subscribing import acting as subscribing
+from tollkeeper.payments.subscribing import store as subscription_store
+from tollkeeper.payments.subscribing.recording import record as record_subscription
 from tollkeeper.payments.till import Till
 
 # Within one round; what is left is taken on in the next.
@@ -114,6 +118,8 @@ async def _handle(till: Till, event: InboxEvent) -> None:
             await _dispute_touched(till, event, processor, ref)
         case MethodsTouched(customer_ref=ref):
             await _methods_touched(till, event, processor, ref)
+        case SubscriptionTouched():
+            await _subscription_touched(till, event, happening)
         case Irrelevant():
             await _mark(till, event, EventState.IGNORED)
         case NotUnderstood():
@@ -207,6 +213,28 @@ async def _methods_touched(
         if await inbox_store.lock_pending(tx, event):
             if not await keeping.apply(tx, till, customer, wallet):
                 raise Stale
+            await inbox_store.mark(tx, event, EventState.HANDLED, till.clock.now())
+
+
+async def _subscription_touched(
+    till: Till, event: InboxEvent, touched: SubscriptionTouched
+) -> None:
+    async with till.database.connection() as connection:
+        seen = await subscription_store.read_by_ref(connection, event.processor, touched.ref)
+        if seen is None and touched.org_id is not None and touched.subscription_id is not None:
+            seen = await subscription_store.read(
+                connection, touched.org_id, touched.subscription_id
+            )
+    if seen is None:
+        # A subscription to another product on the same account.
+        await _mark(till, event, EventState.IGNORED)
+        return
+    answer = await subscribing.ask(till, seen)
+    if isinstance(answer, Unknown):
+        raise ProcessorUnavailable(answer.reason)
+    async with till.database.transaction() as tx:
+        if await inbox_store.lock_pending(tx, event):
+            await record_subscription(tx, till, seen, answer)
             await inbox_store.mark(tx, event, EventState.HANDLED, till.clock.now())
 
 

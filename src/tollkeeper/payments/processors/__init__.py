@@ -29,6 +29,14 @@ from tollkeeper.payments.model import (
     RefundStatus,
     Unknown,
 )
+from tollkeeper.payments.subscription import (
+    PaymentWay,
+    Price,
+    Stopping,
+    SubscriptionAnswer,
+    SubscriptionSought,
+    SubscriptionTouched,
+)
 
 # ── Customers and their ways to pay ──────────────────────────────────────────────────────────────
 
@@ -330,7 +338,13 @@ class NotUnderstood:
 
 
 Happening = (
-    PaymentTouched | RefundTouched | DisputeTouched | MethodsTouched | Irrelevant | NotUnderstood
+    PaymentTouched
+    | RefundTouched
+    | DisputeTouched
+    | MethodsTouched
+    | SubscriptionTouched
+    | Irrelevant
+    | NotUnderstood
 )
 
 
@@ -410,6 +424,35 @@ class Processor(Protocol):
     async def read_refund(self, ref: str) -> RefundFact: ...
 
     async def read_dispute(self, ref: str) -> DisputeFact: ...
+
+    # Subscriptions. They are billed to the customer's default method; each act says how the
+    # subscription is after it, and done again it changes nothing. None raises.
+
+    async def start_subscription(
+        self, sought: SubscriptionSought, price: Price, way: PaymentWay
+    ) -> SubscriptionAnswer:
+        """Start it and pay the first fee; the same id again gives the one there is."""
+        ...
+
+    async def change_subscription(
+        self, sought: SubscriptionSought, price: Price, way: PaymentWay | None
+    ) -> SubscriptionAnswer:
+        """Bill another price: with a `way` at once, paying the difference for what is left of the
+        period; without one from the next period on. A difference that is declined changes nothing.
+        """
+        ...
+
+    async def pay_subscription(
+        self, sought: SubscriptionSought, way: PaymentWay
+    ) -> SubscriptionAnswer:
+        """Try to pay the fee that is open, with the customer there."""
+        ...
+
+    async def stop_subscription(
+        self, sought: SubscriptionSought, stopping: Stopping
+    ) -> SubscriptionAnswer: ...
+
+    async def find_subscription(self, sought: SubscriptionSought) -> SubscriptionAnswer: ...
 
     # Books and events.
 

@@ -161,7 +161,7 @@ async def _take_money(tx: Connection, payment: Payment, card: Card, now: datetim
 
 async def settle(tx: Connection, payment: Payment, now: datetime) -> None:
     """The money is there."""
-    payment.status, payment.failure = "succeeded", None
+    payment.status, payment.failure, payment.settled_at = "succeeded", None, now
     await store.write(tx, payment)
     await _note(tx, MovementKind.PAYMENT, payment.ref, payment, payment.amount, now)
     if payment.save_method and payment.method is not None:
@@ -294,7 +294,7 @@ async def _note(
         source=source,
         payment=payment.ref,
         org_id=payment.org_id,
-        payment_id=payment.payment_id,
+        payment_id=None if payment.subscription is not None else payment.payment_id,
         amount=amount,
         fee=fee_on(amount) if kind is MovementKind.PAYMENT else 0,
         currency=payment.currency,
@@ -309,6 +309,10 @@ async def _note(
 async def _tell_payment(
     tx: Connection, type_: str, payment: Payment, now: datetime, **more: str
 ) -> None:
+    if payment.subscription is not None:
+        fee_of = {"subscription": payment.subscription}
+        await tell(tx, "subscription.fee", fee_of, now, payment.delivery)
+        return
     about = {
         "payment": payment.ref,
         "org_id": show_id("org", payment.org_id),

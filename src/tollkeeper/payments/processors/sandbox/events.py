@@ -19,6 +19,7 @@ from tollkeeper.payments.processors import (
     PaymentTouched,
     RawEvent,
     RefundTouched,
+    SubscriptionTouched,
 )
 
 HEADER: Final = "tollkeeper-sandbox-signature"
@@ -87,5 +88,7 @@ def understand(raw: RawEvent) -> Happening:
             return DisputeTouched(ref=about["dispute"])
         case "method":
             return MethodsTouched(customer_ref=about["customer"])
+        case "subscription":
+            return SubscriptionTouched(ref=about["subscription"], org_id=None, subscription_id=None)
         case _:
             return NotUnderstood()

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from tollkeeper.payments.model import DisputeStatus, FailureCode, RefundStatus
 from tollkeeper.payments.processors import MovementKind
+from tollkeeper.payments.subscription import Interval
 
 
 class Delivery(StrEnum):
@@ -83,7 +84,48 @@ class Payment(Document, kw_only=True):
     failure: FailureCode | None = None
     refunded: int = 0
     disputed: bool = False
+    settled_at: datetime | None = None
+    # A subscription's fee says so, and what time it is for; `payment_id` is the sandbox's own then.
+    subscription: str | None = None
+    period_start: datetime | None = None
+    period_end: datetime | None = None
     delivery: Delivery = Delivery.ONCE
+
+
+class Change(Struct, kw_only=True):
+    """A subscription's next price, which holds once its fee is paid."""
+
+    product_id: UUID
+    amount: int
+    fee: str
+    expires_at: datetime
+
+
+class Subscription(Document, kw_only=True):
+    """`periods` have begun since the anchor; `fee` is the payment of the last of them."""
+
+    kind = "subscription"
+    prefix = "sbsub"
+
+    customer: str
+    org_id: UUID
+    subscription_id: UUID
+    product_id: UUID
+    name: str
+    amount: int
+    currency: str
+    interval: Interval
+    anchor: datetime
+    periods: int = 1
+    period_end: datetime
+    period_start: datetime
+    status: Literal["incomplete", "active", "past_due", "canceled"] = "incomplete"
+    cancels: bool = False
+    fee: str = ""
+    tries: int = 1
+    change: Change | None = None
+    # When something is to happen by itself; None when it is over.
+    due_at: datetime | None = None
 
 
 class Page(Document, kw_only=True):
@@ -137,7 +179,7 @@ class Line(Document, kw_only=True):
     source: str
     payment: str
     org_id: UUID
-    payment_id: UUID
+    payment_id: UUID | None
     refund_id: UUID | None = None
     amount: int
     fee: int

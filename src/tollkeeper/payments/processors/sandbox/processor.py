@@ -67,6 +67,14 @@ from tollkeeper.payments.processors.sandbox.model import (
     TaxNumber,
 )
 from tollkeeper.payments.processors.sandbox.seals import Seals
+from tollkeeper.payments.processors.sandbox.subscriptions import Subscriptions
+from tollkeeper.payments.subscription import (
+    PaymentWay,
+    Price,
+    Stopping,
+    SubscriptionAnswer,
+    SubscriptionSought,
+)
 
 _PAGE_LASTS: Final = timedelta(hours=24)
 
@@ -92,6 +100,7 @@ class SandboxProcessor:
         self.clock = clock
         self.seals = Seals(instance_secret)
         self._base_url = base_url.rstrip("/")
+        self.subscriptions: Final = Subscriptions(database, clock, self.bank_url)
 
     @property
     def webhook_secret(self) -> str:
@@ -426,6 +435,31 @@ class SandboxProcessor:
         if found is None or payment is None:
             raise ProcessorRefused(f"The sandbox has no dispute {ref}")
         return dispute_of(found, payment)
+
+    # ── Subscriptions ────────────────────────────────────────────────────────────────────────────
+
+    async def start_subscription(
+        self, sought: SubscriptionSought, price: Price, way: PaymentWay
+    ) -> SubscriptionAnswer:
+        return await self.subscriptions.start(sought, price, way)
+
+    async def change_subscription(
+        self, sought: SubscriptionSought, price: Price, way: PaymentWay | None
+    ) -> SubscriptionAnswer:
+        return await self.subscriptions.change(sought, price, way)
+
+    async def pay_subscription(
+        self, sought: SubscriptionSought, way: PaymentWay
+    ) -> SubscriptionAnswer:
+        return await self.subscriptions.pay(sought, way)
+
+    async def stop_subscription(
+        self, sought: SubscriptionSought, stopping: Stopping
+    ) -> SubscriptionAnswer:
+        return await self.subscriptions.stop(sought, stopping)
+
+    async def find_subscription(self, sought: SubscriptionSought) -> SubscriptionAnswer:
+        return await self.subscriptions.find(sought)
 
     # ── Books and events ─────────────────────────────────────────────────────────────────────────
 

@@ -37,6 +37,11 @@ _NEWEST: Final = """
 SELECT body FROM sandbox_object WHERE kind = %(kind)s
 ORDER BY created_at DESC, object_id DESC LIMIT %(most)s
 """
+_DUE: Final = """
+SELECT body->>'ref' FROM sandbox_object
+WHERE kind = %(kind)s AND (body->>'due_at')::timestamptz <= %(now)s
+ORDER BY (body->>'due_at')::timestamptz LIMIT %(most)s
+"""
 _BETWEEN: Final = """
 SELECT body FROM sandbox_object
 WHERE kind = %(kind)s AND created_at >= %(since)s AND created_at < %(until)s
@@ -94,6 +99,12 @@ async def list_of(connection: Connection, kind: type[D], parent: str) -> list[D]
 
 async def newest(connection: Connection, kind: type[D], most: int) -> list[D]:
     return await _all(connection, kind, _NEWEST, kind=kind.kind, most=most)
+
+
+async def due(connection: Connection, kind: type[Document], now: datetime, most: int) -> list[str]:
+    """Return the refs of those to which something is to happen by itself."""
+    found = await connection.execute(_DUE, {"kind": kind.kind, "now": now, "most": most})
+    return [row[0] for row in await found.fetchall()]
 
 
 async def between(

@@ -19,16 +19,16 @@ from tollkeeper.payments.processors import (
     PaymentTouched,
     RawEvent,
     RefundTouched,
+    SubscriptionTouched,
 )
-from tollkeeper.payments.processors.stripe.shapes import ORG, PAYMENT, id_in, moment
+from tollkeeper.payments.processors.stripe.shapes import ORG, PAYMENT, SUBSCRIPTION, id_in, moment
 
 HEADER: Final = "stripe-signature"
 # As long as Stripe's own libraries allow: long enough for clocks that differ.
 TOLERANCE: Final = timedelta(minutes=5)
 
-# What an endpoint at Stripe is to be subscribed to, and what is asked for where it is not. Stripe
-# takes at most twenty in one question.
-TYPES: Final = (
+# What an endpoint at Stripe is to be subscribed to, and what is asked for where it is not.
+_TYPES_OF_PAYMENTS: Final = (
     "payment_intent.succeeded",
     "payment_intent.payment_failed",
     "payment_intent.canceled",
@@ -50,8 +50,32 @@ TYPES: Final = (
     "payment_method.automatically_updated",
     "customer.updated",
 )
+_TYPES_OF_SUBSCRIPTIONS: Final = (
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "customer.subscription.pending_update_applied",
+    "customer.subscription.pending_update_expired",
+    "invoice.paid",
+    "invoice.payment_failed",
+    "invoice.payment_action_required",
+)
+# Stripe takes at most twenty in one question.
+TYPES_ASKED: Final = (_TYPES_OF_PAYMENTS, _TYPES_OF_SUBSCRIPTIONS)
+TYPES: Final = (*_TYPES_OF_PAYMENTS, *_TYPES_OF_SUBSCRIPTIONS)
 # They say again, of a charge, what its payment, refund or dispute says.
-_KNOWN_ELSEWHERE: Final = ("charge.", "setup_intent.", "payment_intent.", "customer.", "balance.")
+_KNOWN_ELSEWHERE: Final = (
+    "charge.",
+    "setup_intent.",
+    "payment_intent.",
+    "customer.",
+    "balance.",
+    "invoice.",
+    "invoice_payment.",
+    "invoiceitem.",
+    "price.",
+    "product.",
+)
 
 
 class _Data(msgspec.Struct):
@@ -116,6 +140,8 @@ def understand(raw: RawEvent, *, livemode: bool) -> Happening:
         return NotUnderstood()
     if event.livemode != livemode:
         return Irrelevant()
+    if event.type in _TYPES_OF_SUBSCRIPTIONS:
+        return _about_subscription(event.data.object)
     return _about(event)
 
 
@@ -143,6 +169,21 @@ def _about(event: _Event) -> Happening:
             return MethodsTouched(customer_ref=ref)
         case _:
             return _about_methods(event, thing)
+
+
+def _about_subscription(thing: Mapping[str, Any]) -> Happening:
+    """What an event about a subscription, or about an invoice of one, says of it."""
+    ref, metadata = thing.get("id"), thing.get("metadata")
+    if thing.get("object") == "invoice":
+        parent = cast("Mapping[str, Any]", thing.get("parent") or {})
+        details = cast("Mapping[str, Any]", parent.get("subscription_details") or {})
+        ref, metadata = details.get("subscription"), details.get("metadata")
+    if not isinstance(ref, str):
+        return Irrelevant()
+    said = cast("Mapping[str, str] | None", metadata)
+    return SubscriptionTouched(
+        ref=ref, org_id=id_in(said, ORG), subscription_id=id_in(said, SUBSCRIPTION)
+    )
 
 
 def _about_methods(event: _Event, thing: Mapping[str, Any]) -> Happening:

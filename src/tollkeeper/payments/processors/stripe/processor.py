@@ -33,7 +33,13 @@ from tollkeeper.payments.processors import (
     TaxId,
     Wallet,
 )
-from tollkeeper.payments.processors.stripe import charging, events, methods, refunds
+from tollkeeper.payments.processors.stripe import (
+    charging,
+    events,
+    methods,
+    refunds,
+    subscribing,
+)
 from tollkeeper.payments.processors.stripe.failures import as_ours
 from tollkeeper.payments.processors.stripe.shapes import (
     ORG,
@@ -42,6 +48,13 @@ from tollkeeper.payments.processors.stripe.shapes import (
     page_of,
     refund_of,
     tax_id_of,
+)
+from tollkeeper.payments.subscription import (
+    PaymentWay,
+    Price,
+    Stopping,
+    SubscriptionAnswer,
+    SubscriptionSought,
 )
 
 if TYPE_CHECKING:
@@ -164,6 +177,29 @@ class StripeProcessor:
         with as_ours():
             return dispute_of(await self._client.v1.disputes.retrieve_async(ref, _WHOSE))
 
+    async def start_subscription(
+        self, sought: SubscriptionSought, price: Price, way: PaymentWay
+    ) -> SubscriptionAnswer:
+        return await subscribing.answered(subscribing.start(self._client, sought, price, way))
+
+    async def change_subscription(
+        self, sought: SubscriptionSought, price: Price, way: PaymentWay | None
+    ) -> SubscriptionAnswer:
+        return await subscribing.answered(subscribing.change(self._client, sought, price, way))
+
+    async def pay_subscription(
+        self, sought: SubscriptionSought, way: PaymentWay
+    ) -> SubscriptionAnswer:
+        return await subscribing.answered(subscribing.pay(self._client, sought, way))
+
+    async def stop_subscription(
+        self, sought: SubscriptionSought, stopping: Stopping
+    ) -> SubscriptionAnswer:
+        return await subscribing.answered(subscribing.stop(self._client, sought, stopping))
+
+    async def find_subscription(self, sought: SubscriptionSought) -> SubscriptionAnswer:
+        return await subscribing.answered(subscribing.find(self._client, sought))
+
     async def movements(self, since: datetime, until: datetime) -> AsyncIterator[Movement]:
         with as_ours():
             listed = await self._client.v1.balance_transactions.list_async(
@@ -178,16 +214,17 @@ class StripeProcessor:
 
     async def events(self, since: datetime) -> AsyncIterator[RawEvent]:
         with as_ours():
-            listed = await self._client.v1.events.list_async(
-                {
-                    "created": {"gte": int(since.timestamp())},
-                    "types": list(events.TYPES),
-                    "limit": _PAGE,
-                }
-            )
-            async for event in listed.auto_paging_iter():
-                written = cast("dict[str, object]", event.to_dict(for_json=True))
-                yield events.raw_event(json.dumps(written).encode())
+            for types in events.TYPES_ASKED:
+                listed = await self._client.v1.events.list_async(
+                    {
+                        "created": {"gte": int(since.timestamp())},
+                        "types": list(types),
+                        "limit": _PAGE,
+                    }
+                )
+                async for event in listed.auto_paging_iter():
+                    written = cast("dict[str, object]", event.to_dict(for_json=True))
+                    yield events.raw_event(json.dumps(written).encode())
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> RawEvent:
         if self._webhook_secret is None:

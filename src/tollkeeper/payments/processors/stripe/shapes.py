@@ -41,6 +41,7 @@ T = TypeVar("T")
 ORG: Final = "tollkeeper_org"
 PAYMENT: Final = "tollkeeper_payment"
 REFUND: Final = "tollkeeper_refund"
+SUBSCRIPTION: Final = "tollkeeper_subscription"
 
 _REFUND_STATUS: Final = {
     "succeeded": RefundStatus.SUCCEEDED,
@@ -82,7 +83,7 @@ def payment_metadata(org_id: UUID, payment_id: UUID) -> dict[str, str]:
 def id_in(metadata: Mapping[str, str] | None, name: str) -> UUID | None:
     """Return the id of ours that the metadata holds, None where it holds none that is sane."""
     text = (metadata or {}).get(name)
-    prefix = {ORG: "org", PAYMENT: "pay", REFUND: "ref"}[name]
+    prefix = {ORG: "org", PAYMENT: "pay", REFUND: "ref", SUBSCRIPTION: "sub"}[name]
     try:
         return read_id(prefix, text or "")
     except ValueError:

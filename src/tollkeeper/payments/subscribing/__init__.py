@@ -1,0 +1,1 @@
+"""Fees that are billed each period: meant, told to the processor, and followed from there."""
