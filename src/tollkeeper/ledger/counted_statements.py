@@ -10,6 +10,9 @@ worked out as if everything before it had been done. What does not fit by itself
 says which limits were in the way and how much room they have.
 
 `counters` names each counter once, with its number; `draws` say by number what a call takes of it.
+
+The planner knows no sizes here. Where it would take a join for a single row, and loop over all
+draws for each item, the join is written without what makes it believe so.
 """
 
 from __future__ import annotations
@@ -97,10 +100,11 @@ priced AS MATERIALIZED (
     LEFT JOIN (SELECT DISTINCT d.ord FROM draw_in d WHERE d.covers IS NULL) b ON b.ord = k.ord
 ), asked AS MATERIALIZED (
     SELECT d.ord, d.n, d.amount, d.worth, v.units, c.ceiling,
-           c.ceiling IS NULL OR sum(v.units) OVER (PARTITION BY d.n ORDER BY d.ord) <= c.room
+           c.ceiling IS NULL OR c.room >=
+               sum(v.units) FILTER (WHERE p.refused IS NULL) OVER (PARTITION BY d.n ORDER BY d.ord)
                AS within
     FROM draw_in d
-    JOIN priced p ON p.ord = d.ord AND p.refused IS NULL
+    JOIN priced p USING (ord)
     JOIN counted c USING (n)
     CROSS JOIN LATERAL (SELECT {_OF_CREDIT} AS units) v
     WHERE d.covers IS NULL
@@ -202,9 +206,12 @@ allotted AS MATERIALIZED (
         context = excluded.context, draws = excluded.draws
     WHERE h.state <> 'open'
     RETURNING h.org_id, h.wallet_id, h.hold_id, h.amount
-), done AS MATERIALIZED (
+), met AS MATERIALIZED (
     SELECT s.ord, p.org_id, p.wallet_id, p.amount
-    FROM placed p JOIN weighed s ON s.org_id = p.org_id AND s.hold_id = p.hold_id AND s.fits
+    FROM weighed s LEFT JOIN placed p ON p.org_id = s.org_id AND p.hold_id = s.hold_id
+    WHERE s.fits
+), done AS MATERIALIZED (
+    SELECT m.* FROM met m WHERE m.amount IS NOT NULL
 ), total AS MATERIALIZED (
     SELECT d.org_id, d.wallet_id, sum(d.amount)::bigint AS amount FROM done d GROUP BY 1, 2
 ), moved AS (
