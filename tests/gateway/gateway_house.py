@@ -23,7 +23,7 @@ from tollkeeper import ledger
 from tollkeeper.base.clock import SystemClock
 from tollkeeper.base.ids import uuid7
 from tollkeeper.base.money import parse_nanos
-from tollkeeper.base.settings import Provider, Secret, Settings
+from tollkeeper.base.settings import Currency, Provider, Secret, Settings
 from tollkeeper.db import Database
 from tollkeeper.gateway import Gateway
 from tollkeeper.http import Idempotency, make_api
@@ -227,10 +227,13 @@ def settings_for(upstream: Upstream, gateway: Mapping[str, Any] | None = None) -
 
 @asynccontextmanager
 async def open_house(
-    database: Database, gateway: Mapping[str, Any] | None = None
+    database: Database,
+    gateway: Mapping[str, Any] | None = None,
+    currencies: Mapping[str, Currency] | None = None,
 ) -> AsyncGenerator[House]:
     """Compose and serve everything; `gateway` changes its settings."""
     clock, registry = SystemClock(), CollectorRegistry()
+    spending = Settings(currencies=dict(currencies or {"USD": Currency()})).spending
     async with database.transaction() as tx:
         sandbox = (catalogue_dir() / "sandbox.yaml").read_text("utf-8")
         versions = [*read_price_file(sandbox, "sandbox.yaml"), *PRICES]
@@ -242,7 +245,7 @@ async def open_house(
     async with (
         upstream_served() as upstream,
         KeyRing.open(database, clock) as keys,
-        Meter.open(database, clock) as meter,
+        Meter.open(database, clock, spending=spending) as meter,
         Gateway.open(
             settings_for(upstream, gateway),
             clock=clock,

@@ -26,11 +26,12 @@ class AutoTopUpBrief:
 
 @dataclass(frozen=True)
 class Balance:
-    """Amounts are of `consumption_currency`; `balances` are what is owned in each."""
+    """Amounts are of `consumption_currency`; `balances` are what is owned in each, None where
+    there is no balance in a currency."""
 
     can_consume: bool
     consumption_currency: str
-    balances: dict[str, Decimal]
+    balances: dict[str, Decimal | None]
     available: Decimal
     held: Decimal
     posted: Decimal
@@ -169,8 +170,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Hold:
+    """`amount` is of `currency`, that of the balance it is held in."""
+
     id: str
     amount: Decimal
+    currency: str
     expires_at: datetime
 
 

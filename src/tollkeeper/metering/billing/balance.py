@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from litestar import get
@@ -16,6 +16,7 @@ from tollkeeper.base.settings import Settings
 from tollkeeper.db import Connection, Database
 from tollkeeper.ledger import Wallet
 from tollkeeper.metering.billing.asked import AnyRequest
+from tollkeeper.metering.worth import worth_of
 from tollkeeper.orgs import caller_of
 
 _USD: Final = "USD"
@@ -33,12 +34,13 @@ ReadTopUp = Callable[[Connection, Wallet], Awaitable[AutoTopUp]]
 
 
 class Balance(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Amounts are of `consumptionCurrency`; `balances` are what is owned in each. `available` is
-    what is owned and not held by running calls."""
+    """Amounts are of `consumptionCurrency`; `balances` are what is owned in each currency, null
+    where no balance was opened in it. `available` is what is owned and not held by running calls.
+    Whether it is low is judged by its worth in dollars."""
 
     can_consume: bool
     consumption_currency: str
-    balances: dict[str, Money]
+    balances: dict[str, Money | None]
     available: Money
     held: Money
     posted: Money
@@ -59,30 +61,30 @@ def balance_route(settings: Settings, read_top_up: ReadTopUp | None) -> HTTPRout
             if usd is not None and read_top_up is not None:
                 top_up = await read_top_up(connection, usd)
         low = settings.billing.low_balance_nanos
-        return show_balance(own, list(settings.currencies), low, top_up)
+        return show_balance(own, settings.spending, low, top_up)
 
     return get_balance
 
 
 def show_balance(
     wallets: Mapping[str, Wallet],
-    order: Sequence[str],
+    spending: Mapping[str, int],
     low_balance_nanos: int,
     top_up: AutoTopUp,
 ) -> Balance:
-    """`order` is the one in which currencies are spent."""
-    currency = next((code for code in order if _spendable(wallets.get(code))), order[0])
+    """`spending`: what a unit of each currency is worth, in the order in which they are spent."""
+    currency = next((code for code in spending if _spendable(wallets.get(code))), _USD)
     wallet = wallets.get(currency)
     available = 0 if wallet is None else wallet.available
     low = low_balance_nanos if top_up.threshold is None else top_up.threshold.nanos
     return Balance(
         can_consume=_spendable(wallet),
         consumption_currency=currency,
-        balances={camel(code): Money(wallets[code].posted) for code in order if code in wallets},
+        balances={camel(code): _owned(wallets.get(code)) for code in spending},
         available=Money(available),
         held=Money(0 if wallet is None else wallet.held),
         posted=Money(0 if wallet is None else wallet.posted),
-        low_balance=available <= low,
+        low_balance=worth_of(available, spending[currency]) <= low,
         lifetime_added=Money(0 if wallet is None else wallet.added),
         lifetime_spent=Money(0 if wallet is None else wallet.spent),
         auto_top_up=top_up,
@@ -93,6 +95,10 @@ def camel(code: str) -> str:
     """Write a currency's code as a member's name: `BUNDLED_CREDITS` is `bundledCredits`."""
     first, *others = code.lower().split("_")
     return first + "".join(word.capitalize() for word in others)
+
+
+def _owned(wallet: Wallet | None) -> Money | None:
+    return None if wallet is None else Money(wallet.posted)
 
 
 def _spendable(wallet: Wallet | None) -> bool:

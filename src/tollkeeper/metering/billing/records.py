@@ -34,6 +34,7 @@ from tollkeeper.metering.billing.asked import (
 )
 from tollkeeper.metering.billing.spans import Span
 from tollkeeper.metering.billing.store import Head, RecordRow
+from tollkeeper.metering.paying import USD
 from tollkeeper.metering.record import Detail
 from tollkeeper.orgs import Caller, caller_of
 from tollkeeper.pricing import BookKeeper, Rating
@@ -348,7 +349,7 @@ def _in_full(head: Head, row: RecordRow, keeper: BookKeeper) -> UsageRecordInFul
         **_members(head, row, detail),
         held=None if row.held is None else Money(row.held),
         lines=[] if rating is None else [_line(line) for line in rating.lines],
-        formula=None if rating is None else pricing.explain(rating),
+        formula=None if rating is None else _formula(rating, detail),
         price_version=None if rating is None else _version(rating, keeper),
         service_tier=None if rating is None else rating.service_tier,
         markup_percent=_markup(rating),
@@ -357,6 +358,13 @@ def _in_full(head: Head, row: RecordRow, keeper: BookKeeper) -> UsageRecordInFul
         response_id=detail.response_id,
         notes=detail.notes,
     )
+
+
+def _formula(rating: Rating, detail: Detail) -> str:
+    said = pricing.explain(rating)
+    if detail.currency == USD:
+        return said
+    return f"{said} {detail.currency}, each worth {format_nanos(detail.usd_value)} USD"
 
 
 def _line(line: pricing.Line) -> RatedLine:
