@@ -127,14 +127,18 @@ async def open_app(
         yield Tollkeeper(asgi=Observed(api, rooms.metrics), api=api, jobs=repeated, rooms=rooms)
 
 
+async def _open_database(opened: AsyncExitStack, settings: Settings, url: str) -> Database:
+    limits = settings.database
+    return await opened.enter_async_context(
+        Database.open(url, min_size=limits.pool_min, max_size=limits.pool_max)
+    )
+
+
 async def _open_rooms(
     opened: AsyncExitStack, settings: Settings, url: str, clock: Clock, base_url: str
 ) -> Rooms:
     grace = settings.server.shutdown_grace_seconds
-    limits = settings.database
-    database = await opened.enter_async_context(
-        Database.open(url, min_size=limits.pool_min, max_size=limits.pool_max)
-    )
+    database = await _open_database(opened, settings, url)
     async with database.connection() as connection:
         secret = await instance_secret(connection, secrets.token_bytes(32))
     books = BookKeeper(database)
@@ -142,9 +146,8 @@ async def _open_rooms(
     plan_book = PlanBook(database, settings.plans.default)
     await plan_book.refresh()
     keys = await opened.enter_async_context(KeyRing.open(database, clock))
-    meter = await opened.enter_async_context(
-        Meter.open(database, clock, grace_seconds=grace, spending=settings.spending)
-    )
+    opening = Meter.open(database, clock, grace_seconds=grace, spending=settings.spending)
+    meter = await opened.enter_async_context(opening)
     metrics = Metrics(version("tollkeeper"))
     idempotency = Idempotency(database, clock)
     gateway = await opened.enter_async_context(
