@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
+from pathlib import Path
 
 import httpx
 import pytest
-from generate import TARGET, written
+from generate import CATALOGUE, ROW, SOURCES, target_of, written
 
-from tollkeeper.app import open_app
-from tollkeeper.base.errors import catalogue
 from tollkeeper_client import (
     AsyncTollkeeper,
     ConnectionFailed,
     TollkeeperError,
     Unavailable,
-    client_async,
+    calling_async,
     errors,
     trying,
     wire,
@@ -55,7 +55,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def note(seconds: float) -> None:
         made.append(seconds)
 
-    monkeypatch.setattr(client_async, "pause_async", note)
+    monkeypatch.setattr(calling_async, "pause_async", note)
     return made
 
 
@@ -124,9 +124,18 @@ def test_the_server_says_how_long_to_wait() -> None:
 
 
 def test_every_error_named_here_is_one_of_the_servers() -> None:
-    assert open_app is not None  # Its import loads every room's errors.
-    known = {error.code for error in catalogue()}
+    known = {code for _, code, _ in ROW.findall(CATALOGUE.read_text("utf-8"))}
     assert {code for kind in errors.kinds() for code in kind.codes} - known == set()
+
+
+@pytest.mark.parametrize(("status", "code", "_meaning"), ROW.findall(CATALOGUE.read_text("utf-8")))
+def test_every_error_of_the_catalogue_has_a_class_here(
+    status: str, code: str, _meaning: str
+) -> None:
+    """Its own, or until `generate.py` is run again that of its status."""
+    made = errors.error_of(int(status), json.dumps({"code": code}).encode())
+    assert isinstance(made, errors.kind_of_status(int(status)))
+    assert (made.code, made.status, made.status_code) == (code, int(status), int(status))
 
 
 def test_money_is_never_a_float() -> None:
@@ -137,8 +146,9 @@ def test_money_is_never_a_float() -> None:
         wire.write_json(Decimal("NaN"))
 
 
-def test_the_two_clients_are_one_source() -> None:
-    assert TARGET.read_text("utf-8") == written()
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_the_two_clients_are_one_source(source: Path) -> None:
+    assert target_of(source).read_text("utf-8") == written(source)
 
 
 async def test_an_answer_of_somebody_else() -> None:

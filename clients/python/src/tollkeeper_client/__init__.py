@@ -1,5 +1,6 @@
 """Tollkeeper's Python client: `Tollkeeper`, `AsyncTollkeeper`, and what they answer and raise."""
 
+from tollkeeper_client import error_codes
 from tollkeeper_client.answers import (
     AutoTopUp,
     Balance,
@@ -23,6 +24,7 @@ from tollkeeper_client.client_async import AsyncTollkeeper
 from tollkeeper_client.client_sync import Tollkeeper
 from tollkeeper_client.errors import (
     AlreadyCharged,
+    Conflict,
     ConnectionFailed,
     Forbidden,
     IdempotencyKeyReused,
@@ -37,6 +39,7 @@ from tollkeeper_client.errors import (
     TollkeeperError,
     Unauthenticated,
     Unavailable,
+    Unprocessable,
     WalletFrozen,
 )
 from tollkeeper_client.webhooks import WebhookNotVerified, verify_webhook
@@ -47,6 +50,7 @@ __all__ = [
     "AutoTopUp",
     "Balance",
     "Charge",
+    "Conflict",
     "ConnectionFailed",
     "Estimate",
     "Event",
@@ -75,9 +79,11 @@ __all__ = [
     "Transaction",
     "Unauthenticated",
     "Unavailable",
+    "Unprocessable",
     "UsageRecord",
     "Voided",
     "WalletFrozen",
     "WebhookNotVerified",
+    "error_codes",
     "verify_webhook",
 ]

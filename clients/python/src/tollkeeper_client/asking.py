@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeAlias, TypedDict
@@ -73,6 +73,45 @@ class TopUpChange(TypedDict, total=False):
     payment_method_id: str
 
 
+class SetupTerms(TypedDict, total=False):
+    """`token` comes from the processor's own form; `checkout` opens a page of its instead."""
+
+    token: str
+    checkout: str
+    return_url: str
+    cancel_url: str
+
+
+class ProfileChange(TypedDict, total=False):
+    """`kind` is `business` or `consumer`; a tax id is `{"type": "eu_vat", "value": "…"}`."""
+
+    kind: str
+    tax_ids: Sequence[Mapping[str, str]]
+    emails: Sequence[str]
+
+
+class KeyTerms(TypedDict, total=False):
+    """`kind` is `INFERENCE` or `ADMIN`; with `clamp` a call asks for no more than can be paid."""
+
+    kind: str
+    livemode: bool
+    clamp: bool
+    expires_at: datetime
+
+
+class OnBalance(TypedDict, total=False):
+    """Which balance of an organization; live dollars unless said."""
+
+    livemode: bool
+    currency: str
+
+
+class GrantTerms(OnBalance, total=False):
+    expires_at: datetime
+    priority: int
+    label: str
+
+
 class PurchaseTerms(TypedDict, total=False):
     """`checkout` is `hosted` or `embedded`: a page of the processor, instead of a method."""
 
@@ -107,6 +146,31 @@ class TransactionFilter(TypedDict, total=False):
     currency: str
     limit: int
     cursor: str | None
+
+
+class EntryFilter(TypedDict, total=False):
+    kind: str
+    currency: str
+    limit: int
+
+
+class LotFilter(TypedDict, total=False):
+    currency: str
+    limit: int
+
+
+class NoticeFilter(TypedDict, total=False):
+    type: str
+    unread: bool
+    limit: int
+
+
+class InvoiceFilter(TypedDict, total=False):
+    """`type` is `invoice` or `credit_note`."""
+
+    type: str
+    purchase_id: str
+    limit: int
 
 
 def api_names(told: Mapping[str, Any]) -> dict[str, Any]:

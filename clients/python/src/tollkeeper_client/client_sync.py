@@ -3,143 +3,41 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, ParamSpec, Self, TypeVar, Unpack
+from typing import Any, ParamSpec, TypeVar, Unpack
 
-import httpx
-
-from tollkeeper_client.answers import (
-    AutoTopUp,
-    Balance,
-    Estimate,
-    EventsTaken,
-    Hold,
-    Page,
-    PaymentMethod,
-    Purchase,
-    Quote,
-    Receipt,
-    Transaction,
-    UsageRecord,
-    Voided,
-)
+from tollkeeper_client.account_sync import Account
+from tollkeeper_client.answers import Estimate, EventsTaken, Hold, Receipt, Voided
 from tollkeeper_client.asking import (
     Amount,
     Event,
-    PurchaseTerms,
-    RecordFilter,
     Sale,
     SettledStory,
     Told,
-    TopUpChange,
-    TransactionFilter,
     Usage,
     What,
     api_names,
 )
+from tollkeeper_client.billing_sync import Billing
 from tollkeeper_client.charging import Charge
 from tollkeeper_client.errors import TollkeeperError
-from tollkeeper_client.pausing import pause
-from tollkeeper_client.trying import (
-    Outcome,
-    answer_of,
-    below,
-    body_of,
-    headers_of,
-    may_retry,
-    pause_before,
-    query_of,
-)
+from tollkeeper_client.operating_sync import Operator
+from tollkeeper_client.trying import below
 from tollkeeper_client.wire import in_camel_case, write_json
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
 
 
-class Tollkeeper:
+class Tollkeeper(Billing, Account):
     """Everything raises TollkeeperError. Whatever changes something is sent with one
     Idempotency-Key for all its tries; `idempotency_key` makes it yours."""
 
-    def __init__(
-        self,
-        api_key: str,
-        base_url: str,
-        *,
-        timeout_seconds: float = 30,
-        retries: int = 3,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
-        """`base_url` is the server's address, such as `https://billing.example.com`."""
-        self._retries = retries
-        self._http = httpx.Client(
-            base_url=f"{base_url.rstrip('/').removesuffix('/api/v1')}/api/v1",
-            headers={"authorization": f"Bearer {api_key}"},
-            timeout=timeout_seconds,
-            transport=transport,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._http.close()
-
-    def balance(self) -> Balance:
-        return self._get(Balance, "/billing/balance")
-
-    def quote(self, amount: Amount) -> Quote:
-        return self._post(Quote, "/billing/quotes", {"amount": amount})
-
-    def create_purchase(
-        self, amount: Amount, *, idempotency_key: str | None = None, **terms: Unpack[PurchaseTerms]
-    ) -> Purchase:
-        """Buy credit: by the default payment method, unless the terms say otherwise."""
-        said = {"amount": amount, **terms}
-        return self._post(Purchase, "/billing/purchases", said, idempotency_key)
-
-    def get_purchase(self, purchase_id: str) -> Purchase:
-        return self._get(Purchase, below("/billing/purchases", purchase_id))
-
-    def list_purchases(self, *, limit: int = 50, cursor: str | None = None) -> Page[Purchase]:
-        asked = {"limit": limit, "cursor": cursor}
-        return self._get(Page[Purchase], "/billing/purchases", asked)
-
-    def resume_purchase(
-        self,
-        purchase_id: str,
-        *,
-        payment_method_id: str | None = None,
-        return_url: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> Purchase:
-        said = {"payment_method_id": payment_method_id, "return_url": return_url}
-        path = below("/billing/purchases", purchase_id, "/resume")
-        return self._post(Purchase, path, said, idempotency_key)
-
-    def cancel_purchase(self, purchase_id: str) -> Purchase:
-        return self._post(Purchase, below("/billing/purchases", purchase_id, "/cancel"))
-
-    def get_auto_top_up(self) -> AutoTopUp:
-        return self._get(AutoTopUp, "/billing/auto-top-up")
-
-    def set_auto_top_up(self, *, enabled: bool, **change: Unpack[TopUpChange]) -> AutoTopUp:
-        said = {"enabled": enabled, **change}
-        return self._send(AutoTopUp, "PUT", "/billing/auto-top-up", content=body_of(said))
-
-    def list_payment_methods(self) -> Page[PaymentMethod]:
-        return self._get(Page[PaymentMethod], "/billing/payment-methods")
-
-    def list_usage_records(self, **asked: Unpack[RecordFilter]) -> Page[UsageRecord]:
-        """Newest first. A page may be short, or empty, while it has a `next_cursor`."""
-        return self._get(Page[UsageRecord], "/billing/usage-records", asked)
-
-    def list_transactions(self, **asked: Unpack[TransactionFilter]) -> Page[Transaction]:
-        return self._get(Page[Transaction], "/billing/transactions", asked)
+    @property
+    def operator(self) -> Operator:
+        """What takes an operator key: organizations, credit by hand, refunds, prices."""
+        return Operator(self)
 
     def estimate(self, usage: Usage, **what: Unpack[What]) -> Estimate:
         """Say what a call would cost; it charges nobody."""
@@ -174,7 +72,7 @@ class Tollkeeper:
         return self._post(Receipt, below("/metering/holds", hold_id, "/settle"), said)
 
     def void(self, hold_id: str) -> Voided:
-        return self._send(Voided, "DELETE", below("/metering/holds", hold_id))
+        return self.request(Voided, "DELETE", below("/metering/holds", hold_id))
 
     def charge_now(
         self,
@@ -194,7 +92,7 @@ class Tollkeeper:
         Safe to send again by the ids of its events, however long ago it was.
         """
         content = write_json([in_camel_case(api_names(event)) for event in events]).encode()
-        return self._send(EventsTaken, "POST", "/metering/events", content=content)
+        return self.request(EventsTaken, "POST", "/metering/events", content)
 
     @contextmanager
     def charge(
@@ -255,42 +153,3 @@ class Tollkeeper:
             return metered
 
         return decorate
-
-    def _get(self, kind: type[T], path: str, asked: Mapping[str, Any] | None = None) -> T:
-        return self._send(kind, "GET", path, query=query_of(asked))
-
-    def _post(
-        self,
-        kind: type[T],
-        path: str,
-        said: Mapping[str, Any] | None = None,
-        key: str | None = None,
-    ) -> T:
-        return self._send(kind, "POST", path, content=body_of(said), key=key)
-
-    def _send(
-        self,
-        kind: type[T],
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        content: bytes | None = None,
-        key: str | None = None,
-    ) -> T:
-        request = self._http.build_request(
-            method, path, params=query, content=content, headers=headers_of(method, key)
-        )
-        outcome = self._try(request)
-        for attempt in range(self._retries):
-            if not may_retry(outcome):
-                break
-            pause(pause_before(attempt, outcome))
-            outcome = self._try(request)
-        return answer_of(kind, outcome)
-
-    def _try(self, request: httpx.Request) -> Outcome:
-        try:
-            return self._http.send(request)
-        except httpx.TransportError as error:
-            return error

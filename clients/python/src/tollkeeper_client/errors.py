@@ -1,10 +1,14 @@
-"""Tollkeeper's refusals as exceptions: one class for each `code` that somebody would catch."""
+"""Tollkeeper's refusals as exceptions: what they have in common, and those caught most often.
+
+The classes of all other codes are in `error_codes`.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any, ClassVar, cast
 
 
@@ -25,11 +29,7 @@ class TollkeeperError(Exception):
 
 
 class PaymentRequired(TollkeeperError):
-    """402: nothing may be spent, for whatever reason."""
-
-
-class InsufficientCredits(PaymentRequired):
-    codes = ("insufficient_credits",)
+    """402: nothing may be spent, for whatever reason: no credit, a budget, a frozen balance."""
 
     @property
     def required(self) -> Decimal | None:
@@ -51,6 +51,10 @@ class InsufficientCredits(PaymentRequired):
     @property
     def top_up_url(self) -> str | None:
         return self.problem.get("topUpUrl")
+
+
+class InsufficientCredits(PaymentRequired):
+    codes = ("insufficient_credits",)
 
 
 class WalletFrozen(PaymentRequired):
@@ -78,23 +82,31 @@ class NotFound(TollkeeperError):
     codes = ("not_found", "project_not_found", "payment_method_not_found")
 
 
-class ModelNotPriced(TollkeeperError):
+class Conflict(TollkeeperError):
+    """409: not as things are now."""
+
+
+class Unprocessable(TollkeeperError):
+    """422: it can be read, and cannot be done."""
+
+
+class ModelNotPriced(Unprocessable):
     codes = ("model_not_priced",)
 
 
-class IdempotencyKeyReused(TollkeeperError):
+class IdempotencyKeyReused(Unprocessable):
     codes = ("idempotency_key_reused",)
 
 
-class AlreadyCharged(TollkeeperError):
+class AlreadyCharged(Unprocessable):
     codes = ("already_charged",)
 
 
-class PurchaseInProgress(TollkeeperError):
+class PurchaseInProgress(Conflict):
     codes = ("purchase_in_progress",)
 
 
-class PaymentMethodDeclined(TollkeeperError):
+class PaymentMethodDeclined(Unprocessable):
     codes = ("payment_method_declined",)
 
 
@@ -124,8 +136,12 @@ def error_of(status: int, content: bytes) -> TollkeeperError:
     except ValueError:
         said = None
     problem = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
-    kind = _BY_CODE.get(str(problem.get("code"))) or _BY_STATUS.get(status, TollkeeperError)
+    kind = _by_code().get(str(problem.get("code"))) or kind_of_status(status)
     return kind(status, problem or {"detail": f"The answer was {status}, and no problem JSON"})
+
+
+def kind_of_status(status: int) -> type[TollkeeperError]:
+    return _BY_STATUS.get(status, TollkeeperError)
 
 
 def kinds(of: type[TollkeeperError] = TollkeeperError) -> Iterator[type[TollkeeperError]]:
@@ -144,9 +160,19 @@ _BY_STATUS: dict[int, type[TollkeeperError]] = {
     402: PaymentRequired,
     403: Forbidden,
     404: NotFound,
+    405: InvalidRequest,
+    409: Conflict,
+    413: InvalidRequest,
+    415: InvalidRequest,
+    422: Unprocessable,
     429: RateLimited,
+    500: Unavailable,
     502: Unavailable,
     503: Unavailable,
     504: Unavailable,
 }
-_BY_CODE = {code: kind for kind in kinds() for code in kind.codes}
+
+
+@cache
+def _by_code() -> Mapping[str, type[TollkeeperError]]:
+    return {code: kind for kind in kinds() for code in kind.codes}

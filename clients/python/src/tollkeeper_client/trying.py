@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias, TypeVar
+from types import NoneType
+from typing import Any, Final, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -75,6 +76,10 @@ def answer_of(kind: type[T], outcome: Outcome) -> T:
         raise ConnectionFailed(f"{type(outcome).__name__}: {outcome}") from outcome
     if not outcome.is_success:
         raise error_of(outcome.status_code, outcome.content)
+    if kind is bytes:
+        return cast("T", outcome.content)
+    if kind is NoneType:
+        return cast("T", None)
     try:
         return read_json(kind, outcome.content)
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:

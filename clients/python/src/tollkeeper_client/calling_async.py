@@ -1,0 +1,118 @@
+"""One connection to Tollkeeper, and how anything is asked of it.
+
+`calling_sync.py` is written from this file by `generate.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from tollkeeper_client.answers import Page
+from tollkeeper_client.pausing import pause_async
+from tollkeeper_client.trying import (
+    Outcome,
+    answer_of,
+    body_of,
+    headers_of,
+    may_retry,
+    pause_before,
+    query_of,
+)
+
+T = TypeVar("T")
+
+
+class AsyncCalling:
+    """Everything raises TollkeeperError. Whatever changes something is sent with one
+    Idempotency-Key for all its tries; `idempotency_key` makes it yours."""
+
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str,
+        *,
+        timeout_seconds: float = 30,
+        retries: int = 3,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """`base_url` is the server's address, such as `https://billing.example.com`."""
+        self._retries = retries
+        self._http = httpx.AsyncClient(
+            base_url=f"{base_url.rstrip('/').removesuffix('/api/v1')}/api/v1",
+            headers={"authorization": f"Bearer {api_key}"},
+            timeout=timeout_seconds,
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def request(
+        self,
+        kind: type[T],
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | bytes | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> T:
+        """Ask for anything that has no method here: `request(dict, "GET", "/billing/balance")`.
+
+        `kind` is `dict` for JSON as it comes, a dataclass, `bytes` for a file or NoneType for
+        nothing; `path` begins below /api/v1. It is tried again like everything else.
+        """
+        request = self._http.build_request(
+            method,
+            path,
+            params=query_of(query),
+            content=body if isinstance(body, bytes) else body_of(body),
+            headers=headers_of(method, idempotency_key),
+        )
+        outcome = await self._try(request)
+        for attempt in range(self._retries):
+            if not may_retry(outcome):
+                break
+            await pause_async(pause_before(attempt, outcome))
+            outcome = await self._try(request)
+        return answer_of(kind, outcome)
+
+    async def each(
+        self, kind: type[T], path: str, query: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[T]:
+        """Go through a list of any length, a page at a time: `each(dict, "/billing/lots")`."""
+        asked = dict(query or {})
+        while True:
+            page = await self._get(Page[kind], path, asked)
+            for item in page.data:
+                yield item
+            if page.next_cursor is None:
+                return
+            asked["cursor"] = page.next_cursor
+
+    async def _get(self, kind: type[T], path: str, asked: Mapping[str, Any] | None = None) -> T:
+        return await self.request(kind, "GET", path, query=asked)
+
+    async def _post(
+        self,
+        kind: type[T],
+        path: str,
+        said: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> T:
+        return await self.request(kind, "POST", path, said, idempotency_key=key)
+
+    async def _try(self, request: httpx.Request) -> Outcome:
+        try:
+            return await self._http.send(request)
+        except httpx.TransportError as error:
+            return error

@@ -1,0 +1,156 @@
+"""Written by `generate.py` from `operating_async.py`: change that one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar, Unpack
+
+from tollkeeper_client.answers import Purchase
+from tollkeeper_client.answers_billing import Invoice
+from tollkeeper_client.answers_operator import (
+    AuditEntry,
+    Dispute,
+    NewOrganization,
+    Organization,
+    Posted,
+    Refund,
+    WalletBalance,
+    WalletBalances,
+)
+from tollkeeper_client.asking import Amount, GrantTerms, OnBalance
+from tollkeeper_client.calling_sync import Calling
+from tollkeeper_client.trying import below
+
+T = TypeVar("T")
+_ORGANIZATIONS = "/operator/organizations"
+
+
+class Operator:
+    """Every act is written into the audit log, with its `reason`."""
+
+    def __init__(self, toll: Calling) -> None:
+        self._toll = toll
+
+    def organizations(self) -> Iterator[Organization]:
+        return self._toll.each(Organization, _ORGANIZATIONS)
+
+    def get_organization(self, organization_id: str) -> Organization:
+        path = below(_ORGANIZATIONS, organization_id)
+        return self._toll.request(Organization, "GET", path)
+
+    def create_organization(
+        self,
+        name: str,
+        *,
+        project_name: str | None = None,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> NewOrganization:
+        """With a project and an ADMIN key, whose `secret` is shown this once."""
+        said = {"name": name, "project_name": project_name, "reason": reason}
+        return self._toll.request(
+            NewOrganization, "POST", _ORGANIZATIONS, said, idempotency_key=idempotency_key
+        )
+
+    def balances(self, organization_id: str) -> list[WalletBalance]:
+        path = below(_ORGANIZATIONS, organization_id, "/balances")
+        return (self._toll.request(WalletBalances, "GET", path)).data
+
+    def grant(
+        self,
+        organization_id: str,
+        amount: Amount,
+        reason: str,
+        *,
+        idempotency_key: str | None = None,
+        **terms: Unpack[GrantTerms],
+    ) -> Posted:
+        """Give credit, for ever or until `expires_at`."""
+        said = {"amount": amount, "reason": reason, **terms}
+        return self._post(Posted, organization_id, "/grants", said, idempotency_key)
+
+    def adjust(
+        self,
+        organization_id: str,
+        amount: Amount,
+        reason: str,
+        *,
+        idempotency_key: str | None = None,
+        **balance: Unpack[OnBalance],
+    ) -> Posted:
+        """Correct a balance, upwards or with a negative amount downwards."""
+        said = {"amount": amount, "reason": reason, **balance}
+        return self._post(Posted, organization_id, "/adjustments", said, idempotency_key)
+
+    def refund_usage(
+        self,
+        organization_id: str,
+        amount: Amount,
+        reason: str,
+        *,
+        lot_id: str | None = None,
+        idempotency_key: str | None = None,
+        **balance: Unpack[OnBalance],
+    ) -> Posted:
+        """Give credit back that was spent; money goes back by `refund_purchase`."""
+        said = {"amount": amount, "reason": reason, "lot_id": lot_id, **balance}
+        return self._post(Posted, organization_id, "/refunds", said, idempotency_key)
+
+    def refund_purchase(
+        self,
+        organization_id: str,
+        purchase_id: str,
+        reason: str,
+        *,
+        amount: Amount | None = None,
+        force: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> Refund:
+        """Pay money back by the way it came: all that can be, or `amount`."""
+        said = {"reason": reason, "amount": amount, "force": force}
+        act = below("/purchases", purchase_id, "/refunds")
+        return self._post(Refund, organization_id, act, said, idempotency_key)
+
+    def set_overdraft(
+        self, organization_id: str, amount: Amount, reason: str, **balance: Unpack[OnBalance]
+    ) -> WalletBalance:
+        path = below(_ORGANIZATIONS, organization_id, "/overdraft")
+        said = {"amount": amount, "reason": reason, **balance}
+        return self._toll.request(WalletBalance, "PUT", path, said)
+
+    def freeze(
+        self, organization_id: str, reason: str, **balance: Unpack[OnBalance]
+    ) -> WalletBalance:
+        """Stop all spending of a balance until `unfreeze`."""
+        said = {"reason": reason, **balance}
+        return self._post(WalletBalance, organization_id, "/freeze", said)
+
+    def unfreeze(
+        self, organization_id: str, reason: str, **balance: Unpack[OnBalance]
+    ) -> WalletBalance:
+        said = {"reason": reason, **balance}
+        return self._post(WalletBalance, organization_id, "/unfreeze", said)
+
+    def purchases(self, organization_id: str, *, livemode: bool = True) -> Iterator[Purchase]:
+        path = below(_ORGANIZATIONS, organization_id, "/purchases")
+        return self._toll.each(Purchase, path, {"livemode": livemode})
+
+    def invoices(self, organization_id: str) -> Iterator[Invoice]:
+        return self._toll.each(Invoice, below(_ORGANIZATIONS, organization_id, "/invoices"))
+
+    def disputes(self, *, status: str | None = None) -> Iterator[Dispute]:
+        return self._toll.each(Dispute, "/operator/disputes", {"status": status})
+
+    def audit_log(self) -> Iterator[AuditEntry]:
+        return self._toll.each(AuditEntry, "/operator/audit-log")
+
+    def _post(
+        self,
+        kind: type[T],
+        organization_id: str,
+        act: str,
+        said: dict[str, Any],
+        key: str | None = None,
+    ) -> T:
+        path = below(_ORGANIZATIONS, organization_id, act)
+        return self._toll.request(kind, "POST", path, said, idempotency_key=key)
