@@ -262,6 +262,7 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *credits.purchase_routes(rooms.shop, settings.stripe.publishable_key),
         *credits.reconciliation_routes(rooms.payments.till),
         *credits.granting_routes(settings.currencies),
+        *credits.revenue_routes(),
         *rooms.payments.routes,
         *invoices.invoice_routes(rooms.invoices),
         *invoices.operator_invoice_routes(rooms.invoices),

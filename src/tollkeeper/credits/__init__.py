@@ -48,6 +48,14 @@ from tollkeeper.credits.reconciling import (
     usual_window,
 )
 from tollkeeper.credits.returning import RefundOrder, begin_refund
+from tollkeeper.credits.revenue import (
+    RevenueMonth,
+    months_of,
+    read_month,
+    revenue,
+    revenue_routes,
+    revenue_rows,
+)
 from tollkeeper.credits.routes import list_purchases, purchase_routes
 from tollkeeper.credits.shapes import PurchaseOut
 from tollkeeper.credits.store import page as newest_purchases
@@ -79,6 +87,7 @@ __all__ = [
     "RecurringGrantOut",
     "RedemptionOut",
     "RefundOrder",
+    "RevenueMonth",
     "Shop",
     "TopUps",
     "Welcome",
@@ -96,10 +105,12 @@ __all__ = [
     "introduce_later",
     "introduction_jobs",
     "list_purchases",
+    "months_of",
     "newest_purchases",
     "open_shop",
     "open_top_ups",
     "purchase_routes",
+    "read_month",
     "read_top_up",
     "reconcile",
     "reconciliation_chores",
@@ -107,6 +118,9 @@ __all__ = [
     "reconciliation_schedules",
     "recurring",
     "recurring_from",
+    "revenue",
+    "revenue_routes",
+    "revenue_rows",
     "tax_on",
     "top_up_chores",
     "top_up_jobs",

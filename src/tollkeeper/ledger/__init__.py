@@ -7,7 +7,7 @@ from tollkeeper.ledger.expiry import (
     expire_lots,
     wallets_expiring,
 )
-from tollkeeper.ledger.lots import Drawn, draw, drawing_order
+from tollkeeper.ledger.lots import Drawn, draw, drawing_order, replay
 from tollkeeper.ledger.model import (
     Account,
     AlreadyReversed,
@@ -102,6 +102,7 @@ __all__ = [
     "open_wallet",
     "post",
     "prepare",
+    "replay",
     "reverse",
     "set_overdraft",
     "settle",

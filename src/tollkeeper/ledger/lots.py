@@ -7,9 +7,10 @@ balances, so that no consumption entry is read however many calls there were.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from uuid import UUID
 
 from tollkeeper.ledger.model import Entry, EntryKind, Lot, LotKind
@@ -45,22 +46,39 @@ class Drawn:
     # The expiries, by sequence, that took more than their lot had left, and what that was: never.
     expired_beyond: dict[int, int] = field(default_factory=dict[int, int])
     # In drawing order: all lots, and those that have something left, so that a year of top-ups
-    # is not walked through at every step.
+    # is not walked through at every step. The last is what is left of each kind of lot.
     order: list[Lot] = field(default_factory=list[Lot])
     left: list[Lot] = field(default_factory=list[Lot])
+    left_of: dict[LotKind, int] = field(default_factory=lambda: dict.fromkeys(LotKind, 0))
 
 
 def draw(lots: Iterable[Lot], movements: Iterable[Entry], posted: int) -> Drawn:
     """Assign every debit to lots. `movements` are the entries but consumption, by sequence."""
-    by_id = {lot.lot_id: lot for lot in lots}
     drawn = Drawn()
-    balance = 0
-    for entry in movements:
-        _spend(drawn, balance - (entry.balance_after - entry.amount))
-        _apply(drawn, entry, by_id)
-        balance = entry.balance_after
-    _spend(drawn, balance - posted)
+    for _ in replay(drawn, lots, chain(movements, [posted])):
+        pass
     return drawn
+
+
+def replay(
+    drawn: Drawn, lots: Iterable[Lot], steps: Iterable[Entry | int]
+) -> Iterator[Entry | int | None]:
+    """Fill `drawn` step by step. A number among the steps is a balance that was reached there.
+
+    Yields None when consumption has been assigned, and each step when it has been taken.
+    """
+    by_id = {lot.lot_id: lot for lot in lots}
+    balance = 0
+    for step in steps:
+        before = step if isinstance(step, int) else step.balance_after - step.amount
+        if before != balance:
+            _spend(drawn, balance - before)
+            yield None
+        balance = before
+        if not isinstance(step, int):
+            _apply(drawn, step, by_id)
+            balance = step.balance_after
+        yield step
 
 
 def _apply(drawn: Drawn, entry: Entry, lots: Mapping[UUID, Lot]) -> None:
@@ -148,9 +166,11 @@ def _refill(drawn: Drawn, lot: Lot, amount: int) -> None:
     if amount and not drawn.remaining[lot.lot_id]:
         insort(drawn.left, lot, key=drawing_order)
     drawn.remaining[lot.lot_id] += amount
+    drawn.left_of[lot.kind] += amount
 
 
 def _empty(drawn: Drawn, lot: Lot, amount: int) -> None:
     drawn.remaining[lot.lot_id] -= amount
+    drawn.left_of[lot.kind] -= amount
     if not drawn.remaining[lot.lot_id]:
         drawn.left.remove(lot)

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 from litestar import Request, Router, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Response
 from litestar.types import ControllerRouterHandler
-from msgspec import Meta
 
 from tollkeeper import orgs
 from tollkeeper.base.clock import Clock
@@ -143,7 +142,8 @@ async def list_recurring_grants(
     database: NamedDependency[Database],
     cursors: NamedDependency[Cursors],
     organization_id: Annotated[
-        FromQuery[str | None], Meta(description="Only this organization's own.")
+        str | None,
+        QueryParameter(name="organizationId", description="Only this organization's own."),
     ] = None,
     limit: Limit = 50,
     cursor: CursorText = None,

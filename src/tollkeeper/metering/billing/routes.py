@@ -7,8 +7,9 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper.base.settings import Settings
 from tollkeeper.metering.billing.balance import ReadTopUp, balance_route
-from tollkeeper.metering.billing.credit import list_entries, list_lots
+from tollkeeper.metering.billing.credit import list_entries
 from tollkeeper.metering.billing.history import history_route
+from tollkeeper.metering.billing.lots import list_lots, operator_lot_routes
 from tollkeeper.metering.billing.records import record_routes
 from tollkeeper.metering.billing.usage import usage_route
 from tollkeeper.orgs import AdminKeyRequired, admin_only
@@ -33,5 +34,6 @@ def billing_routes(
             guards=[admin_only],
             tags=["Billing"],
             opt={"errors": (AdminKeyRequired,)},
-        )
+        ),
+        *operator_lot_routes(),
     ]
