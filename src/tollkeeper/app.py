@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Final
+from uuid import UUID
 
 import structlog
 from litestar.types import ControllerRouterHandler
@@ -42,6 +43,7 @@ from tollkeeper.http import Api, App, Cursors, HotRoute, Idempotency, make_api
 from tollkeeper.http.store import instance_secret
 from tollkeeper.invoices import Desk, Typesetter
 from tollkeeper.ledger import Wallet
+from tollkeeper.limits import Cycle, LimitBook, budget_routes, limit_chores, operator_budget_routes
 from tollkeeper.metering import AutoTopUp, Meter
 from tollkeeper.notifications import Courier, MailServer, SmtpMailer
 from tollkeeper.operator import Opening
@@ -71,6 +73,7 @@ class Rooms:
     books: BookKeeper
     plans: PlanBook
     keys: KeyRing
+    limits: LimitBook
     meter: Meter
     idempotency: Idempotency
     cursors: Cursors
@@ -146,6 +149,9 @@ async def _open_rooms(
     plan_book = PlanBook(database, settings.plans.default)
     await plan_book.refresh()
     keys = await opened.enter_async_context(KeyRing.open(database, clock))
+    budgets = await opened.enter_async_context(
+        LimitBook.open(database, clock, _cycle_of(plan_book))
+    )
     opening = Meter.open(database, clock, grace_seconds=grace, spending=settings.spending)
     meter = await opened.enter_async_context(opening)
     metrics = Metrics(version("tollkeeper"))
@@ -162,12 +168,7 @@ async def _open_rooms(
         )
     )
     opened.push_async_callback(_drain, gateway, grace)
-    courier = await opened.enter_async_context(
-        Courier.open(
-            allow_private=settings.webhooks.private_targets,
-            timeout_seconds=settings.webhooks.timeout_seconds,
-        )
-    )
+    courier = await opened.enter_async_context(_courier(settings))
     till = await opened.enter_async_context(
         payments.open_payments(settings, database, clock, secret, base_url)
     )
@@ -182,6 +183,7 @@ async def _open_rooms(
         books=books,
         plans=plan_book,
         keys=keys,
+        limits=budgets,
         meter=meter,
         idempotency=idempotency,
         cursors=cursors,
@@ -191,6 +193,21 @@ async def _open_rooms(
         shop=top_ups.shop,
         top_ups=top_ups,
         invoices=desk,
+    )
+
+
+def _cycle_of(plans: PlanBook) -> Cycle:
+    def cycle(org_id: UUID, livemode: bool, at: datetime) -> tuple[datetime, datetime] | None:
+        terms = plans.look_up(org_id, livemode, at)
+        return None if terms is None else (terms.cycle_start, terms.cycle_end)
+
+    return cycle
+
+
+def _courier(settings: Settings) -> AbstractAsyncContextManager[Courier]:
+    return Courier.open(
+        allow_private=settings.webhooks.private_targets,
+        timeout_seconds=settings.webhooks.timeout_seconds,
     )
 
 
@@ -252,6 +269,8 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
     return [
         *orgs.organization_routes(clamp_new_keys=settings.gateway.clamp),
         *orgs.operator_routes(opened),
+        *budget_routes(rooms.limits),
+        *operator_budget_routes(rooms.limits),
         *operator.credit_routes(settings.currencies, rooms.shop),
         *metering.billing_routes(settings, _read_top_up),
         *metering.analytics_routes(settings),
@@ -341,6 +360,7 @@ def background_jobs(rooms: Rooms) -> list[Job]:
         *(Job(*told) for told in jobs.job_upkeep(database)),
         *(Job(*chore) for chore in plans.allowance_chores(database, clock, rooms.plans)),
         *(Job(*chore) for chore in rooms.payments.chores),
+        *(Job(*chore) for chore in limit_chores(database, clock, rooms.limits)),
         *(Job(*chore) for chore in credits.granting_chores(database, clock)),
         *(Job(*chore) for chore in credits.top_up_chores(rooms.top_ups, rooms.meter.take_moved)),
         *(

@@ -2,12 +2,15 @@
 
 from tollkeeper.limits.book import LimitBook
 from tollkeeper.limits.model import Counter, Enforcement, Facts, Kind, Limit, Measure
+from tollkeeper.limits.operator_routes import operator_budget_routes
 from tollkeeper.limits.periods import Period, Span, span_at, zone_of
-from tollkeeper.limits.watch import CycleStart
+from tollkeeper.limits.routes import budget_routes
+from tollkeeper.limits.telling import limit_chores
+from tollkeeper.limits.watch import Cycle
 
 __all__ = [
     "Counter",
-    "CycleStart",
+    "Cycle",
     "Enforcement",
     "Facts",
     "Kind",
@@ -16,6 +19,9 @@ __all__ = [
     "Measure",
     "Period",
     "Span",
+    "budget_routes",
+    "limit_chores",
+    "operator_budget_routes",
     "span_at",
     "zone_of",
 ]

@@ -23,7 +23,7 @@ from tollkeeper.limits import store
 from tollkeeper.limits.model import Facts, Limit
 from tollkeeper.limits.periods import Span
 from tollkeeper.limits.refusing import refuse, refuse_unknown
-from tollkeeper.limits.watch import CycleStart, Watch
+from tollkeeper.limits.watch import Cycle, Watch
 
 _POLL_SECONDS: Final = 0.75
 # A change is visible later than the moment it notes.
@@ -66,12 +66,10 @@ class Shelf:
 class LimitBook:
     """One per process. `LimitBook.open` also runs its polling."""
 
-    def __init__(
-        self, database: Database, clock: Clock, cycle_start: CycleStart | None = None
-    ) -> None:
+    def __init__(self, database: Database, clock: Clock, cycle: Cycle | None = None) -> None:
         self._database = database
         self._clock = clock
-        self._cycle_start = cycle_start
+        self._cycle = cycle
         self._polled_at: datetime | None = None
         # Removed ones too: a call that one stopped says by what.
         self._known: dict[UUID, Watch] = {}
@@ -82,9 +80,9 @@ class LimitBook:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, database: Database, clock: Clock, cycle_start: CycleStart | None = None
+        cls, database: Database, clock: Clock, cycle: Cycle | None = None
     ) -> AsyncGenerator[Self]:
-        book = cls(database, clock, cycle_start)
+        book = cls(database, clock, cycle)
         await book.refresh()
         watching = asyncio.create_task(book._watch())
         try:
@@ -102,6 +100,10 @@ class LimitBook:
                 )
             self.learn(changed)
             self._polled_at = asked_at
+
+    def limit(self, org_id: UUID) -> bool:
+        """Say whether anything of an organization is limited."""
+        return org_id in self._shelves
 
     def draws(self, facts: Facts, at: datetime, tokens: int) -> tuple[Draw, ...]:
         """Say what a call takes of which counters. `tokens`: how many it is at most, or was."""
@@ -143,7 +145,7 @@ class LimitBook:
 
     def span(self, limit: Limit, at: datetime, *, livemode: bool) -> Span:
         """Give the period of a limit, in the form it was read in, at a moment."""
-        return Watch(limit, self._cycle_start).span(at, livemode=livemode)
+        return Watch(limit, self._cycle).span(at, livemode=livemode)
 
     def learn(self, changed: Iterable[Limit]) -> None:
         """Take in limits that are new, changed or removed."""
@@ -152,7 +154,7 @@ class LimitBook:
             known = self._known.get(limit.limit_id)
             if known is not None and known.limit == limit:
                 continue
-            watch = self._known[limit.limit_id] = Watch(limit, self._cycle_start)
+            watch = self._known[limit.limit_id] = Watch(limit, self._cycle)
             touched.add(limit.org_id)
             within = self._of_org.setdefault(limit.org_id, {})
             if limit.deleted_at is None:

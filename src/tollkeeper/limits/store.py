@@ -45,6 +45,7 @@ _READ: Final = f"""
 SELECT {_COLUMNS} FROM usage_limit
 WHERE org_id = %(org_id)s AND limit_id = %(limit_id)s AND deleted_at IS NULL
 """
+_LOCK: Final = f"{_READ} FOR NO KEY UPDATE"
 _LIST: Final = f"""
 SELECT {_COLUMNS} FROM usage_limit
 WHERE org_id = %(org_id)s AND deleted_at IS NULL
@@ -155,6 +156,10 @@ async def count_limits(tx: Connection, org_id: UUID) -> int:
 
 async def read_limit(tx: Connection, org_id: UUID, limit_id: UUID) -> Limit | None:
     return await _one(tx, _READ, org_id=org_id, limit_id=limit_id)
+
+
+async def lock_limit(tx: Connection, org_id: UUID, limit_id: UUID) -> Limit | None:
+    return await _one(tx, _LOCK, org_id=org_id, limit_id=limit_id)
 
 
 async def list_limits(tx: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[Limit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 from uuid import UUID
 
@@ -16,22 +16,22 @@ from tollkeeper.ledger import Draw
 from tollkeeper.limits.model import TAG_OF, Facts, Limit, Measure
 from tollkeeper.limits.periods import Period, Span, span_at, zone_of
 
-# When the organization's billing cycle at a moment began; None where it has none.
-CycleStart = Callable[[UUID, bool, datetime], datetime | None]
+# The billing cycle of an organization, live or test, at a moment; None where it has none.
+Cycle = Callable[[UUID, bool, datetime], tuple[datetime, datetime | None] | None]
 
 # Longer ones are told apart by their hash: a counter's key has to fit into a page's index.
 _LONGEST_SUBJECT: Final = 200
 _KEPT_OF_SUBJECT: Final = 120
-_CYCLE_AT_MOST: Final = timedelta(days=31)
 _NAMED: Final = ("project_id", "key_id", "member_id", "end_user", "provider")
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class Watch:
-    def __init__(self, limit: Limit, cycle_start: CycleStart | None = None) -> None:
+    def __init__(self, limit: Limit, cycle: Cycle | None = None) -> None:
         self.limit = limit
-        self._cycle_start = cycle_start
+        self._cycle = cycle
+        self._by_cycle = limit.period is Period.BILLING_CYCLE
         self._zone = _zone(limit.time_zone)
         self._ceiling = limit.ceiling
         self._exact = [
@@ -82,27 +82,24 @@ class Watch:
 
     def span(self, at: datetime, *, livemode: bool) -> Span:
         """Give the period at a moment. One that was begun anew by hand begins there."""
+        if self._by_cycle:
+            # A plan that is changed may move it at any time.
+            return self._span_at(at, livemode=livemode)
         span = self._spans.get(livemode)
-        if span is None or at < span.start or span.end is None or at >= span.end:
+        if span is None or at < span.start or (span.end is not None and at >= span.end):
             span = self._spans[livemode] = self._span_at(at, livemode=livemode)
         return span
 
     def _span_at(self, at: datetime, *, livemode: bool) -> Span:
-        span = self._cycle(at, livemode=livemode) or span_at(self.limit.period, self._zone, at)
-        reset_at = self.limit.reset_at(livemode=livemode)
+        limit = self.limit
+        cycle = None
+        if self._by_cycle and self._cycle is not None:
+            cycle = self._cycle(limit.org_id, livemode, at)
+        span = span_at(limit.period, self._zone, at) if cycle is None else Span(*cycle)
+        reset_at = limit.reset_at(livemode=livemode)
         if reset_at is None or reset_at <= span.start:
             return span
         return span._replace(start=reset_at)
-
-    def _cycle(self, at: datetime, *, livemode: bool) -> Span | None:
-        if self.limit.period is not Period.BILLING_CYCLE or self._cycle_start is None:
-            return None
-        start = self._cycle_start(self.limit.org_id, livemode, at)
-        if start is None:
-            return None
-        # A cycle is about a month, so a month after its beginning the next one has begun.
-        following = self._cycle_start(self.limit.org_id, livemode, start + _CYCLE_AT_MOST)
-        return Span(start, following if following is not None and following > start else None)
 
 
 def _zone(name: str) -> tzinfo:

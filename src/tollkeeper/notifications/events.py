@@ -16,6 +16,7 @@ from tollkeeper.base.money import Money, NumberText, parse_nanos
 from tollkeeper.http import encode_json
 
 _LEAST_DECIMALS: Final = 2
+_COUNTED: Final = ("tokens", "requests")
 
 
 class Severity(StrEnum):
@@ -199,7 +200,9 @@ class CreditAutoRechargeSuspended(Event, frozen=True):
 
 
 class UsageLimitReached(Event, frozen=True):
-    """Spending reached a share of a limit, such as 80 or 100 percent of a budget's amount."""
+    """Usage reached a share of a limit, such as 80 or 100 percent of a budget's amount. `currency`
+    is `tokens` or `requests` where these are limited; `subject` is whose share it is where each
+    has one."""
 
     type: ClassVar = EventType.USAGE_LIMIT_REACHED
     severity: ClassVar = Severity.WARNING
@@ -210,10 +213,16 @@ class UsageLimitReached(Event, frozen=True):
     spent: Money
     limit: Money
     currency: str
+    subject: str | None = None
+    resets_at: datetime | None = None
 
     def sentence(self) -> str:
-        spent, limit = say(self.spent, self.currency), say(self.limit, self.currency)
-        return f"{self.percent} % of “{self.limit_name}” is spent: {spent} of {limit}."
+        if self.currency in _COUNTED:
+            spent, limit = str(self.spent), f"{self.limit} {self.currency}"
+        else:
+            spent, limit = say(self.spent, self.currency), say(self.limit, self.currency)
+        whose = f" for {self.subject}" if self.subject else ""
+        return f"{self.percent} % of “{self.limit_name}”{whose} is spent: {spent} of {limit}."
 
 
 class UsageSpike(Event, frozen=True):

@@ -71,6 +71,7 @@ _ALL: Final[list[Event]] = [
         spent=_dollars(80),
         limit=_dollars(100),
         currency="USD",
+        resets_at=_LATER,
     ),
     events.UsageSpike(
         spent=_dollars(42), usual=_dollars(3), currency="USD", start=_NOON, end=_LATER
