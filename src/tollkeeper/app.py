@@ -32,6 +32,7 @@ from tollkeeper import (
     payments,
     plans,
     profiles,
+    subscriptions,
 )
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.money import Money
@@ -51,6 +52,7 @@ from tollkeeper.ops import Job, Jobs, Metrics, NotReady, Observed, health_routes
 from tollkeeper.orgs import KEYRING, KeyRing, Organization
 from tollkeeper.payments import Payments, Till
 from tollkeeper.plans import PlanBook
+from tollkeeper.subscriptions import FeeDesk
 from tollkeeper.pricing import BookKeeper
 
 # How much one statement of a job takes on; a job goes on while there is so much to do.
@@ -83,6 +85,7 @@ class Rooms:
     shop: Shop
     top_ups: TopUps
     invoices: Desk
+    fees: FeeDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +196,7 @@ async def _open_rooms(
         shop=top_ups.shop,
         top_ups=top_ups,
         invoices=desk,
+        fees=subscriptions.desk_of(settings, till.till, top_ups.shop.billing_page),
     )
 
 
@@ -221,6 +225,8 @@ def open_shop(
 
     shop = credits.open_shop(settings, till, base_url.rstrip("/") + payments.BILLING_PATH)
     top_ups = credits.open_top_ups(settings, shop, cursors, base_url)
+    page = shop.billing_page
+    subscriptions.hear_of_subscriptions(subscriptions.desk_of(settings, till, page))
     # The last to hear of anything: it locks the row that all invoices are numbered by.
     shop.succeeded.append(issue)
     invoices.hear_of_money_back(till.handlers, desk)
@@ -282,6 +288,7 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *credits.reconciliation_routes(rooms.payments.till),
         *credits.granting_routes(settings.currencies),
         *credits.revenue_routes(),
+        *subscriptions.subscription_routes(rooms.fees),
         *rooms.payments.routes,
         *invoices.invoice_routes(rooms.invoices),
         *invoices.operator_invoice_routes(rooms.invoices),
@@ -360,6 +367,7 @@ def background_jobs(rooms: Rooms) -> list[Job]:
         *(Job(*told) for told in jobs.job_upkeep(database)),
         *(Job(*chore) for chore in plans.allowance_chores(database, clock, rooms.plans)),
         *(Job(*chore) for chore in rooms.payments.chores),
+        *(Job(*chore) for chore in subscriptions.subscription_chores(rooms.fees)),
         *(Job(*chore) for chore in limit_chores(database, clock, rooms.limits)),
         *(Job(*chore) for chore in credits.granting_chores(database, clock)),
         *(Job(*chore) for chore in credits.top_up_chores(rooms.top_ups, rooms.meter.take_moved)),

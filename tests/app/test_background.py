@@ -144,6 +144,7 @@ async def test_every_job_is_told_to_the_metrics(whole: Whole) -> None:
         "catch_up_payment_events",
         "deliver_sandbox_webhooks",
         "renew_sandbox_subscriptions",
+        "end_unpaid_plans",
         "show_reconciliation",
         "look_at_balances",
         "sweep_balances",

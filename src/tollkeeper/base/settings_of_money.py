@@ -79,6 +79,15 @@ class Plans(Section, frozen=True):
             " there is one of that code.",
         ),
     ] = "free"
+    past_due_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=365,
+            description="How long a plan is kept whose fee is not paid; then it ends, and the"
+            " default plan holds.",
+        ),
+    ] = 7
 
 
 class AutoTopUpSettings(Section, frozen=True):

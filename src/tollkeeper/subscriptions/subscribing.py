@@ -1,0 +1,226 @@
+"""What a customer does: subscribe, change, cancel. Each is meant first, and then asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from tollkeeper import payments, plans
+from tollkeeper.db import Connection
+from tollkeeper.payments import (
+    NewSubscription,
+    NoPaidSubscription,
+    Owner,
+    PaymentMethodNotFound,
+    Subscription,
+    SubscriptionAct,
+    SubscriptionBusy,
+    SubscriptionFixed,
+    SubscriptionStatus,
+)
+from tollkeeper.plans import AlreadySubscribed, PlanVersion, Source, When
+from tollkeeper.subscriptions.model import (
+    FeeDesk,
+    Subscriber,
+    Wish,
+    plan_of,
+    price_of,
+    product_of,
+    ref_of,
+    sold_plan,
+)
+
+
+async def subscribe(desk: FeeDesk, wish: Wish) -> Subscription | None:
+    """Begin a plan; one with a fee holds from when its first fee is paid.
+
+    Asked for again, it pays what is open: a first fee that was declined, or one that is past due.
+    Returns what is billed, None for a plan without a fee. Raises AlreadySubscribed, PlanNotFound,
+    PlanRetired, PaymentMethodNotFound, PaymentsNotConfigured and what the processor's answer is.
+    """
+    now = desk.till.clock.now()
+    async with desk.till.database.connection() as connection:
+        version = await sold_plan(connection, wish.plan, now)
+    if version.terms.fee_minor == 0:
+        await _subscribe_free(desk, wish, now)
+        return None
+    await _have_method(desk, wish)
+    await _answered(desk, wish.subscriber)
+    async with desk.till.database.transaction() as tx:
+        billed = await _intend(tx, desk, wish, version, now)
+    return await payments.pursue(desk.till, billed.org_id, billed.subscription_id)
+
+
+async def _subscribe_free(desk: FeeDesk, wish: Wish, now: datetime) -> None:
+    who = wish.subscriber
+    async with desk.till.database.transaction() as tx:
+        if await payments.lock_subscription(tx, who.org_id, livemode=who.livemode) is not None:
+            raise AlreadySubscribed("A plan is being paid for; change or cancel that one")
+        new = plans.NewSubscription(
+            org_id=who.org_id, livemode=who.livemode, plan=wish.plan, source=Source.PROCESSOR
+        )
+        await plans.subscribe(tx, new, now=now)
+
+
+async def _have_method(desk: FeeDesk, wish: Wish) -> None:
+    """Everything is charged to one method, the default: a chosen one becomes it."""
+    owner = Owner(org_id=wish.subscriber.org_id, livemode=wish.subscriber.livemode)
+    async with desk.till.database.connection() as connection:
+        default = await payments.default_method(connection, desk.till, owner)
+    if wish.method_id is None:
+        if default is None:
+            raise PaymentMethodNotFound("A plan with a fee needs a payment method on file")
+    elif default is None or default.method_id != wish.method_id:
+        await payments.make_default(desk.till, owner, wish.method_id)
+
+
+async def _answered(desk: FeeDesk, who: Subscriber) -> Subscription | None:
+    """Return what is billed, once the processor has answered what it was asked before."""
+    async with desk.till.database.connection() as connection:
+        billed = await payments.open_subscription(connection, who.org_id, livemode=who.livemode)
+    if billed is None or billed.act is None:
+        return billed
+    billed = await payments.pursue(desk.till, billed.org_id, billed.subscription_id)
+    return None if billed.status is SubscriptionStatus.CANCELLED else billed
+
+
+async def _intend(
+    tx: Connection, desk: FeeDesk, wish: Wish, version: PlanVersion, now: datetime
+) -> Subscription:
+    who = wish.subscriber
+    billed = await payments.lock_subscription(tx, who.org_id, livemode=who.livemode)
+    if billed is None:
+        await _check_free_to_buy(tx, who, now)
+        new = NewSubscription(
+            org_id=who.org_id,
+            subscription_id=wish.run_id,
+            livemode=who.livemode,
+            price=price_of(version),
+            return_url=wish.return_url,
+        )
+        return await payments.intend_subscription(tx, desk.till, new, now)
+    if billed.product_id != product_of(wish.plan):
+        raise AlreadySubscribed("Another plan is being paid for; change or cancel that one")
+    if billed.subscription_id == wish.run_id and billed.act is SubscriptionAct.START:
+        return billed
+    if billed.status is SubscriptionStatus.ACTIVE:
+        if billed.cancels_at_period_end:
+            return await payments.intend_act(tx, billed, SubscriptionAct.KEEP, now)
+        return billed
+    if billed.status is SubscriptionStatus.PROCESSING:
+        return billed
+    return await payments.intend_act(tx, billed, SubscriptionAct.PAY, now, wish.return_url)
+
+
+async def _check_free_to_buy(tx: Connection, who: Subscriber, now: datetime) -> None:
+    """A plan with a fee that an operator gave is not bought over."""
+    held = await plans.read_subscription(tx, who.org_id, who.livemode)
+    if held is None or held.source is Source.PROCESSOR or held.status is plans.Status.CANCELLED:
+        return
+    if held.cancel_at is not None and held.cancel_at <= now:
+        return
+    versions = {version.version_id: version for version in await plans.read_plans(tx)}
+    if versions[held.version_id].terms.fee_minor:
+        raise AlreadySubscribed("This organization's plan is arranged with the operator")
+
+
+# ── Changing ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def change(desk: FeeDesk, wish: Wish) -> Subscription | None:
+    """Move to another plan: a dearer one at once, paid for what is left of the period; a cheaper
+    one when the period ends. Raises what `subscribe` does, SubscriptionBusy, SubscriptionFixed."""
+    billed = await _answered(desk, wish.subscriber)
+    if billed is None:
+        return await _change_unbilled(desk, wish)
+    now = desk.till.clock.now()
+    async with desk.till.database.connection() as connection:
+        version = await sold_plan(connection, wish.plan, now)
+    if version.terms.fee_minor == 0:
+        if wish.plan != desk.default_plan:
+            raise SubscriptionFixed("Cancel first, and subscribe to that plan when it has ended")
+        return await cancel(desk, wish.subscriber, at_once=False)
+    if wish.method_id is not None:
+        await _have_method(desk, wish)
+    if billed.cancels_at_period_end and billed.status.begun:
+        await _act(desk, wish.subscriber, SubscriptionAct.KEEP)
+    async with desk.till.database.transaction() as tx:
+        await _intend_change(tx, wish, version, now)
+    return await payments.pursue(desk.till, billed.org_id, billed.subscription_id)
+
+
+async def _intend_change(tx: Connection, wish: Wish, version: PlanVersion, now: datetime) -> None:
+    who, wanted = wish.subscriber, price_of(version)
+    billed = await payments.lock_subscription(tx, who.org_id, livemode=who.livemode)
+    if billed is None:
+        raise NoPaidSubscription("It has just ended; subscribe anew")
+    if billed.next_product_id == wanted.product_id:
+        await payments.intend_act(tx, billed, SubscriptionAct.PAY, now, wish.return_url)
+        return
+    if billed.status is not SubscriptionStatus.ACTIVE:
+        raise SubscriptionBusy("A fee is due: pay it first by subscribing again, or cancel")
+    if billed.product_id == wanted.product_id:
+        return
+    billed = replace(billed, return_url=wish.return_url)
+    held = await _plan_in_force(tx, billed, now)
+    if held == await plan_of(tx, billed.product_id):
+        cheaper = wanted.fee_minor < billed.fee_minor
+        await payments.intend_change(tx, billed, wanted, now, at_period_end=cheaper)
+    elif held == wish.plan:
+        # Taken back before it came to be: that plan is paid for already.
+        await payments.intend_change(tx, billed, wanted, now, at_period_end=True)
+    else:
+        raise SubscriptionBusy("A cheaper plan begins when this period ends; take that back first")
+
+
+async def _plan_in_force(tx: Connection, billed: Subscription, now: datetime) -> str | None:
+    held = await plans.subscription_by_ref(tx, billed.org_id, Source.PROCESSOR, ref_of(billed))
+    if held is None:
+        return None
+    at = held.version_id
+    if held.next_version_id is not None and held.next_at is not None and held.next_at <= now:
+        at = held.next_version_id
+    return next((one.code for one in await plans.read_plans(tx) if one.version_id == at), None)
+
+
+async def _change_unbilled(desk: FeeDesk, wish: Wish) -> Subscription | None:
+    now, who = desk.till.clock.now(), wish.subscriber
+    async with desk.till.database.transaction() as tx:
+        version = await sold_plan(tx, wish.plan, now)
+        if version.terms.fee_minor == 0:
+            await _check_free_to_buy(tx, who, now)
+            held = await plans.current_subscription(tx, who.org_id, who.livemode)
+            await plans.change(tx, held.org_id, held.subscription_id, wish.plan, now=now)
+            return None
+    return await subscribe(desk, wish)
+
+
+# ── Cancelling ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def cancel(desk: FeeDesk, who: Subscriber, *, at_once: bool) -> Subscription | None:
+    """End a plan with its period, or `at_once`; what is paid is not given back.
+
+    Raises NoPaidSubscription, SubscriptionNotFound.
+    """
+    billed = await _answered(desk, who)
+    if billed is not None:
+        ends_now = at_once or not billed.status.begun
+        return await _act(desk, who, SubscriptionAct.END if ends_now else SubscriptionAct.CANCEL)
+    now = desk.till.clock.now()
+    async with desk.till.database.transaction() as tx:
+        held = await plans.current_subscription(tx, who.org_id, who.livemode)
+        if held.source is not Source.PROCESSOR:
+            raise NoPaidSubscription("This organization's plan is arranged with the operator")
+        when = When.NOW if at_once else When.CYCLE_END
+        await plans.cancel(tx, held.org_id, held.subscription_id, now=now, when=when)
+    return None
+
+
+async def _act(desk: FeeDesk, who: Subscriber, act: SubscriptionAct) -> Subscription:
+    async with desk.till.database.transaction() as tx:
+        billed = await payments.lock_subscription(tx, who.org_id, livemode=who.livemode)
+        if billed is None:
+            raise NoPaidSubscription("It has just ended")
+        await payments.intend_act(tx, billed, act, desk.till.clock.now())
+    return await payments.pursue(desk.till, billed.org_id, billed.subscription_id)
