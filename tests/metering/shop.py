@@ -19,7 +19,7 @@ from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.settings import Settings
 from tollkeeper.db import Database
 from tollkeeper.http import Api, Cursors, Idempotency, make_api
-from tollkeeper.metering import Meter, billing_routes, metering_routes
+from tollkeeper.metering import Meter, analytics_routes, billing_routes, metering_routes
 from tollkeeper.orgs import (
     KEYRING,
     KeyKind,
@@ -162,7 +162,7 @@ async def open_shop(
             default_livemode=True,
         )
         api = make_api(
-            billing_routes(settings),
+            [*billing_routes(settings), *analytics_routes(settings)],
             routes,
             idempotency=idempotency,
             max_body_bytes=settings.server.max_body_bytes,

@@ -1,5 +1,6 @@
 """Hold, meter, settle: what every call costs, recorded once. Read `README.md` for what holds."""
 
+from tollkeeper.metering.analytics import analytics_routes
 from tollkeeper.metering.billing import (
     USAGE_COLUMNS,
     AutoTopUp,
@@ -48,6 +49,7 @@ __all__ = [
     "ReadTopUp",
     "Total",
     "Unpriced",
+    "analytics_routes",
     "billing_routes",
     "failed_call",
     "fingerprint_of",

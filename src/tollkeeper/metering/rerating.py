@@ -16,6 +16,7 @@ from tollkeeper.base.money import format_nanos
 from tollkeeper.db import Connection
 from tollkeeper.ledger import Account, Entry, EntryKind, Posting
 from tollkeeper.metering import store
+from tollkeeper.metering.analytics.store import add_correction
 from tollkeeper.metering.billing.store import RecordRow, record
 from tollkeeper.metering.record import Detail
 from tollkeeper.metering.store import Unpriced
@@ -62,7 +63,18 @@ async def rerate(
         actor=actor,
         reason=f"{show_id('use', usage_id)} rated again: {_explain(lines)}",
     )
-    return await ledger.post(tx, posting, now, account=Account.REVENUE)
+    entry = await ledger.post(tx, posting, now, account=Account.REVENUE)
+    # What was posted at the first time stays; then this has been kept too, and is not kept again.
+    await add_correction(
+        tx,
+        org_id,
+        row.wallet_id,
+        usage_id,
+        started_at=row.started_at,
+        amount=-entry.amount,
+        lines=_correction(lines),
+    )
+    return entry
 
 
 def _price(rating: Rating, book: Book, row: RecordRow, now: datetime) -> list[Line]:
@@ -83,6 +95,11 @@ def _price(rating: Rating, book: Book, row: RecordRow, now: datetime) -> list[Li
             return [line for line in again.lines if line.unit in rating.unpriced]
     missing = ", ".join(rating.unpriced)
     raise ModelNotPriced(f"There is no price yet for {missing} of {sold.provider} {sold.model}")
+
+
+def _correction(lines: Sequence[Line]) -> str:
+    said = [[n.sku, n.unit, f"{n.quantity:f}", n.amount_nanos] for n in lines]
+    return msgspec.json.encode(said).decode()
 
 
 def _explain(lines: Sequence[Line]) -> str:

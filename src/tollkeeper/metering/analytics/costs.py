@@ -1,0 +1,251 @@
+"""What calls cost, by any dimensions, in any time zone: rows in one order, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from itertools import islice, pairwise
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from tollkeeper.base.errors import InvalidRequest
+from tollkeeper.base.ids import show_id
+from tollkeeper.db import Connection
+from tollkeeper.http import invalid
+from tollkeeper.metering.analytics import store
+from tollkeeper.metering.analytics.store import KeyName, Question, Sum, TooManyRecords
+from tollkeeper.metering.analytics.zones import Granularity, starts
+
+_MOST_PLACES: Final = 50_000
+_PREFIXES: Final = {"project": "prj", "apiKey": "key", "member": "mem"}
+
+# The place among the intervals, the currency, and the groups' values.
+Order = tuple[int, str, tuple[tuple[bool, str], ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostQuery:
+    """`filters` map a dimension to the values wanted, as they are stored (UUIDs as text)."""
+
+    start: datetime
+    end: datetime
+    granularity: Granularity | None
+    zone: ZoneInfo
+    groups: tuple[str, ...]
+    filters: Mapping[str, tuple[str, ...]]
+    currency: str | None = None
+    fill: bool = False
+
+    @property
+    def lines(self) -> bool:
+        return "sku" in self.groups or "sku" in self.filters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """One row. `quantity` of `unit` only where the SKU is grouped by; `failed` where it is not."""
+
+    place: int
+    start: datetime
+    end: datetime
+    currency: str
+    group: tuple[str | None, ...]
+    calls: int
+    failed: int | None
+    amount: int
+    unit: str | None
+    quantity: Decimal | None
+
+    @property
+    def order(self) -> Order:
+        dims = (*self.group, self.unit)
+        return self.place, self.currency, tuple((d is None, d or "") for d in dims)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Answers one query for one organization. `most_records` may be read one by one."""
+
+    org_id: UUID
+    livemode: bool
+    query: CostQuery
+    most_records: int
+
+    async def page(
+        self, connection: Connection, after: Order | None, limit: int
+    ) -> tuple[list[Cost], bool]:
+        """Give up to `limit` rows behind `after`, and whether there are more."""
+        found: list[Cost] = []
+        place = 0 if after is None else after[0]
+        async for rows in self._from(connection, place, limit + 1):
+            found += [row for row in rows if after is None or row.order > after]
+            if len(found) > limit:
+                return found[:limit], True
+        return found, False
+
+    async def _from(
+        self, connection: Connection, place: int, size: int
+    ) -> AsyncIterator[list[Cost]]:
+        """Give the rows from a place on: few intervals first, more where there was nothing."""
+        bounds = self._bounds()
+        wallets = await store.wallets(
+            connection, self.org_id, livemode=self.livemode, currency=self.query.currency
+        )
+        keys = await self._keys(connection)
+        filled = await self._filled(connection, wallets, keys) if self.query.fill else []
+        while place < len(bounds) - 1:
+            part = bounds[place : place + size + 1]
+            rows: dict[Order, Cost] = {}
+            for wallet_id, currency in wallets:
+                for row in await self._rows(connection, wallet_id, currency, part, keys):
+                    rows[row.order] = row
+            for pattern in filled:
+                for number, (since, until) in enumerate(pairwise(part)):
+                    zero = replace(pattern, place=number, start=since, end=until)
+                    rows.setdefault(zero.order, zero)
+            yield [replace(rows[order], place=rows[order].place + place) for order in sorted(rows)]
+            place += size
+            size *= 2
+
+    def _bounds(self) -> list[datetime]:
+        query = self.query
+        begun = starts(query.granularity, query.zone, query.start, query.end)
+        bounds = [*islice(begun, _MOST_PLACES + 1), query.end]
+        if len(bounds) > _MOST_PLACES + 1:
+            said = f"makes more than {_MOST_PLACES:,} intervals; ask for a coarser one"
+            raise invalid({"granularity": [said]})
+        return bounds
+
+    async def _keys(self, connection: Connection) -> dict[UUID, KeyName]:
+        asks = {*self.query.groups, *self.query.filters}
+        return await store.keys(connection, self.org_id) if "member" in asks else {}
+
+    async def _filled(
+        self,
+        connection: Connection,
+        wallets: Sequence[tuple[UUID, str]],
+        keys: Mapping[UUID, KeyName],
+    ) -> list[Cost]:
+        """Make an empty row of each group that the whole time knows."""
+        whole = [self.query.start, self.query.end]
+        found: list[Cost] = []
+        for wallet_id, currency in wallets:
+            found += await self._rows(connection, wallet_id, currency, whole, keys)
+        if not found and not self.query.groups:
+            found = [
+                _cost(self.query, whole, currency, Sum(0, (), 0, 0, Decimal(0), 0))
+                for _, currency in wallets
+            ]
+        failed = None if self.query.lines else 0
+        return [
+            replace(
+                row,
+                calls=0,
+                failed=failed,
+                amount=0,
+                quantity=None if row.unit is None else Decimal(0),
+            )
+            for row in found
+        ]
+
+    async def _rows(
+        self,
+        connection: Connection,
+        wallet_id: UUID,
+        currency: str,
+        bounds: Sequence[datetime],
+        keys: Mapping[UUID, KeyName],
+    ) -> list[Cost]:
+        query = self.query
+        asked = Question(
+            org_id=self.org_id,
+            wallet_id=wallet_id,
+            bounds=bounds,
+            groups=_asked_groups(query),
+            filters=_asked_filters(query, keys),
+            lines=query.lines,
+        )
+        try:
+            found = await store.sums(connection, asked, self.most_records)
+        except TooManyRecords as refusal:
+            raise _too_many(query, refusal.most) from None
+        if "member" in query.groups:
+            found = _by_member(found, asked.groups, query.groups, keys)
+        return [_cost(query, bounds, currency, one) for one in found]
+
+
+def show_value(dimension: str, value: str | None) -> str | None:
+    """Write a group's value as customers know it."""
+    prefix = _PREFIXES.get(dimension)
+    return value if prefix is None or value is None else show_id(prefix, UUID(value))
+
+
+def _too_many(query: CostQuery, most: int) -> InvalidRequest:
+    said = (
+        f"asks for what only single calls know, and there are more than {most:,} of them to"
+        " read; ask for a shorter time, or for fewer dimensions at once"
+    )
+    return invalid({"groupBy" if query.groups else "start": [said]})
+
+
+def _asked_groups(query: CostQuery) -> tuple[str, ...]:
+    groups = [group for group in query.groups if group != "member"]
+    if "member" in query.groups and "apiKey" not in groups:
+        groups.append("apiKey")
+    return (*groups, "unit") if "sku" in groups else tuple(groups)
+
+
+def _asked_filters(query: CostQuery, keys: Mapping[UUID, KeyName]) -> dict[str, tuple[str, ...]]:
+    filters = dict(query.filters)
+    members = filters.pop("member", None)
+    if members is not None:
+        owned = [str(key.key_id) for key in keys.values() if str(key.member_id) in members]
+        named = filters.get("apiKey")
+        filters["apiKey"] = tuple(key for key in owned if named is None or key in named)
+    return filters
+
+
+def _by_member(
+    found: Iterable[Sum],
+    asked: Sequence[str],
+    groups: Sequence[str],
+    keys: Mapping[UUID, KeyName],
+) -> list[Sum]:
+    """Put the members for their keys, and add up."""
+    added: dict[tuple[int, tuple[str | None, ...]], Sum] = {}
+    for one in found:
+        said = dict(zip(asked, one.dims, strict=True))
+        key = said.get("apiKey")
+        owner = keys.get(UUID(key)) if key is not None else None
+        member_id = None if owner is None else owner.member_id
+        said["member"] = None if member_id is None else str(member_id)
+        dims = tuple(said[name] for name in (*groups, *asked[len(asked) - ("sku" in asked) :]))
+        before = added.get((one.place, dims))
+        added[one.place, dims] = Sum(
+            one.place,
+            dims,
+            one.calls + (before.calls if before else 0),
+            one.failed + (before.failed if before else 0),
+            one.quantity + (before.quantity if before else 0),
+            one.amount + (before.amount if before else 0),
+        )
+    return list(added.values())
+
+
+def _cost(query: CostQuery, bounds: Sequence[datetime], currency: str, one: Sum) -> Cost:
+    by_sku = "sku" in query.groups
+    return Cost(
+        place=one.place,
+        start=bounds[one.place],
+        end=bounds[one.place + 1],
+        currency=currency,
+        group=one.dims[: len(query.groups)],
+        calls=one.calls,
+        failed=None if query.lines else one.failed,
+        amount=one.amount,
+        unit=one.dims[-1] if by_sku else None,
+        quantity=one.quantity if by_sku else None,
+    )

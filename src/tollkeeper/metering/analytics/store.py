@@ -1,0 +1,399 @@
+"""SQL of analytics: one statement answers a question, from sums, late records and corrections.
+
+What the statement reads is put together here from whole parts, because which parts a question needs
+depends on its dimensions and times. It is one statement, so that it sees one moment: no record is
+missed or counted twice while sums move on beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, LiteralString, NamedTuple
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from tollkeeper.db import Connection
+from tollkeeper.metering.analytics.cuts import (
+    ALL_CUT,
+    TAG,
+    TAG_CUT,
+    Cut,
+    Grain,
+    Segment,
+    cover,
+    find_cut,
+)
+from tollkeeper.metering.billing.store import records_before
+
+# A record of a call that is recorded within this time is found by when it was recorded.
+_ON_TIME: Final = timedelta(hours=1)
+
+WALLETS: Final[LiteralString] = """
+SELECT wallet_id, currency FROM wallet
+WHERE org_id = %(org_id)s AND livemode = %(livemode)s
+  AND (%(currency)s::text IS NULL OR currency = %(currency)s)
+ORDER BY currency
+"""
+KEYS: Final[LiteralString] = """
+SELECT key_id, name, member_id FROM api_key WHERE org_id = %(org_id)s ORDER BY key_id
+"""
+ADD_CORRECTION: Final[LiteralString] = """
+INSERT INTO usage_correction (org_id, wallet_id, started_at, usage_id, amount, lines)
+VALUES (%(org_id)s, %(wallet_id)s, %(started_at)s, %(usage_id)s, %(amount)s, %(lines)s::jsonb)
+ON CONFLICT ON CONSTRAINT usage_correction_pkey DO NOTHING
+"""
+COUNT_STRAYS: Final[LiteralString] = """
+SELECT count(*) FROM (
+    SELECT FROM usage_stray
+    WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+      AND slot >= date_bin('15 minutes', %(since)s, timestamptz '2000-01-01 00:00:00+00')
+      AND slot < %(until)s
+    LIMIT %(most)s
+) s
+"""
+_MARK: Final[LiteralString] = """
+    (SELECT coalesce(max(m.usage_seq), 0) FROM usage_summed m
+     WHERE m.org_id = %(org_id)s AND m.wallet_id = %(wallet_id)s)"""
+_ROLLED: Final[LiteralString] = """
+    FROM unnest(%(grains)s::text[], %(sinces)s::timestamptz[], %(untils)s::timestamptz[])
+        AS s (grain, since, until)
+    JOIN usage_rollup r
+        ON r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s AND r.grain = s.grain
+       AND r.slot >= s.since AND r.slot < s.until"""
+# The same with the quarters of hours, for the cuts that have their own.
+_ROLLED_OWN: Final[LiteralString] = """
+    FROM unnest(%(own_grains)s::text[], %(own_sinces)s::timestamptz[],
+                %(own_untils)s::timestamptz[])
+        AS s (grain, since, until)
+    JOIN usage_rollup r
+        ON r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s AND r.grain = s.grain
+       AND r.slot >= s.since AND r.slot < s.until"""
+_COUNTED: Final[LiteralString] = "r.calls, r.failed, r.quantity, r.amount"
+_CUT_IS: Final[dict[str, LiteralString]] = {
+    "model": "r.cut = 'model'",
+    "key": "r.cut = 'key'",
+    "call": "r.cut = 'call'",
+    "endUser": "r.cut = 'endUser'",
+    "tag": "r.cut = 'tag'",
+    "sku": "r.cut = 'sku'",
+    "keyUnit": "r.cut = 'keyUnit'",
+    "line": "r.cut = 'line'",
+}
+_QUARTERS: Final[LiteralString] = """
+    FROM unnest(%(quarter_sinces)s::timestamptz[], %(quarter_untils)s::timestamptz[])
+        AS s (since, until)
+    JOIN {table} r
+        ON r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s
+       AND r.slot >= s.since AND r.slot < s.until"""
+_QUARTER_CALLS: Final[LiteralString] = _QUARTERS.replace("{table}", "usage_sum")
+_QUARTER_LINES: Final[LiteralString] = _QUARTERS.replace("{table}", "usage_line_sum")
+# Not in the sums yet.
+_TAIL: Final[LiteralString] = f"""
+        SELECT u.* FROM usage_record u
+        WHERE u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s AND u.seq > {_MARK}
+          AND u.started_at >= %(start)s AND u.started_at < %(end)s"""
+_SINGLE: Final[LiteralString] = f"""
+        UNION ALL
+        SELECT u.*
+        FROM unnest(%(lows)s::bigint[], %(highs)s::bigint[], %(record_sinces)s::timestamptz[],
+                    %(record_untils)s::timestamptz[]) AS s (low, high, since, until)
+        JOIN usage_record u
+            ON u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s
+           AND u.seq > s.low AND u.seq <= s.high AND u.seq <= {_MARK}
+           AND u.started_at >= s.since AND u.started_at < s.until
+           AND u.recorded_at - u.started_at BETWEEN interval '0' AND interval '1 hour'
+        UNION ALL
+        SELECT u.*
+        FROM unnest(%(record_sinces)s::timestamptz[], %(record_untils)s::timestamptz[])
+            AS s (since, until)
+        JOIN usage_stray t
+            ON t.org_id = %(org_id)s AND t.wallet_id = %(wallet_id)s
+           AND t.slot >= date_bin('15 minutes', s.since, timestamptz '2000-01-01 00:00:00+00')
+           AND t.slot < s.until
+        JOIN usage_record u
+            ON u.org_id = t.org_id AND u.wallet_id = t.wallet_id AND u.seq = t.seq
+           AND u.started_at >= s.since AND u.started_at < s.until"""
+_CORRECTIONS: Final[LiteralString] = """
+    FROM usage_correction c
+    JOIN usage_record u ON u.org_id = c.org_id AND u.usage_id = c.usage_id"""
+_CORRECTED: Final[LiteralString] = """
+    c.org_id = %(org_id)s AND c.wallet_id = %(wallet_id)s
+    AND c.started_at >= %(start)s AND c.started_at < %(end)s"""
+
+_NUMBERS: Final[tuple[LiteralString, ...]] = ("1", "2", "3", "4", "5", "6", "7", "8", "9")
+_NIL: Final[LiteralString] = "'00000000-0000-0000-0000-000000000000'"
+_OF_QUARTER: Final[dict[str, LiteralString]] = {
+    "project": f"nullif(r.project_id, {_NIL})::text",
+    "apiKey": f"nullif(r.key_id, {_NIL})::text",
+    "provider": "nullif(r.provider, '')",
+    "model": "nullif(r.model, '')",
+    "operation": "nullif(r.operation, '')",
+}
+_OF_LINE_QUARTER: Final[dict[str, LiteralString]] = {
+    **_OF_QUARTER,
+    "sku": "r.sku",
+    "unit": "r.unit",
+}
+_OF_RECORD: Final[dict[str, LiteralString]] = {
+    "project": "u.project_id::text",
+    "apiKey": "u.key_id::text",
+    "provider": "nullif(u.provider, '')",
+    "model": "nullif(u.model, '')",
+    "operation": "nullif(u.operation, '')",
+    "endUser": "nullif(u.detail ->> 'endUser', '')",
+    "sku": "l ->> 0",
+    "unit": "l ->> 1",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What calls of a wallet came to between each two neighbours of `bounds`, by `groups`.
+
+    Groups and filters are named as in `cuts`; a tag is `tag:<name>`. Filters map to the texts that
+    are wanted. With `lines`, lines of calls are counted, by SKU and unit; without, calls.
+    """
+
+    org_id: UUID
+    wallet_id: UUID
+    bounds: Sequence[datetime]
+    groups: Sequence[str] = ()
+    filters: Mapping[str, Sequence[str]]
+    lines: bool = False
+
+    @property
+    def needed(self) -> set[str]:
+        return {*self.groups, *self.filters}
+
+
+class Sum(NamedTuple):
+    """`place` counts the intervals between bounds from 0. None in `dims` is what was not said."""
+
+    place: int
+    dims: tuple[str | None, ...]
+    calls: int
+    failed: int
+    quantity: Decimal
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyName:
+    key_id: UUID
+    name: str
+    member_id: UUID | None
+
+
+class TooManyRecords(Exception):
+    """No sums answer this question, and reading the records would take too long."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.most = most
+
+
+async def sums(connection: Connection, asked: Question, most_records: int) -> list[Sum]:
+    """Answer from the sums as far as they go. Raises TooManyRecords."""
+    cut = find_cut(asked.needed, lines=asked.lines)
+    segments = cover(cut, asked.bounds)
+    parameters = _parameters(asked, segments)
+    parameters |= await _single_records(connection, asked, segments, most_records)
+    parts = _record_parts(asked, segments) + _cut_parts(asked, cut, segments)
+    cursor = await connection.execute(_statement(asked, parts), parameters)
+    return [
+        Sum(row[0] - 1, tuple(row[1:-4]), row[-4], row[-3], row[-2], row[-1])
+        for row in await cursor.fetchall()
+    ]
+
+
+async def wallets(
+    connection: Connection, org_id: UUID, *, livemode: bool, currency: str | None = None
+) -> list[tuple[UUID, str]]:
+    """Each wallet's id and currency."""
+    parameters = {"org_id": org_id, "livemode": livemode, "currency": currency}
+    return await (await connection.execute(WALLETS, parameters)).fetchall()
+
+
+async def keys(connection: Connection, org_id: UUID) -> dict[UUID, KeyName]:
+    async with connection.cursor(row_factory=class_row(KeyName)) as cursor:
+        await cursor.execute(KEYS, {"org_id": org_id})
+        return {key.key_id: key for key in await cursor.fetchall()}
+
+
+async def add_correction(
+    tx: Connection, org_id: UUID, wallet_id: UUID, usage_id: UUID, **said: object
+) -> None:
+    """Keep what rating again charged: `started_at`, `amount`, and `lines` as JSON text."""
+    named = {"org_id": org_id, "wallet_id": wallet_id, "usage_id": usage_id}
+    await tx.execute(ADD_CORRECTION, {**named, **said})
+
+
+def _statement(asked: Question, parts: Iterable[LiteralString]) -> LiteralString:
+    count = len(asked.groups)
+    names = "".join([f"p.g{number}, " for number in _NUMBERS[:count]])
+    positions = ", ".join(_NUMBERS[: count + 1])
+    union = "\n    UNION ALL".join(parts)
+    return f"""
+SELECT width_bucket(p.at, %(starts)s::timestamptz[]) AS place, {names}
+       sum(p.calls)::bigint, sum(p.failed)::bigint, sum(p.quantity), sum(p.amount)::bigint
+FROM ({union}
+) AS p
+GROUP BY {positions}
+HAVING sum(p.calls) <> 0 OR sum(p.amount) <> 0
+ORDER BY {positions}"""
+
+
+def _parameters(asked: Question, segments: Sequence[Segment]) -> dict[str, Any]:
+    rolled = [s for s in segments if s.grain in (Grain.HOUR, Grain.DAY)]
+    quarters = [s for s in segments if s.grain is Grain.QUARTER]
+    summed = [*rolled, *quarters]
+    return {
+        "org_id": asked.org_id,
+        "wallet_id": asked.wallet_id,
+        "starts": list(asked.bounds[:-1]),
+        "start": asked.bounds[0],
+        "end": asked.bounds[-1],
+        "grains": [s.grain.value for s in rolled],
+        "sinces": [s.since for s in rolled],
+        "untils": [s.until for s in rolled],
+        "own_grains": [s.grain.value for s in summed],
+        "own_sinces": [s.since for s in summed],
+        "own_untils": [s.until for s in summed],
+        "quarter_sinces": [s.since for s in quarters],
+        "quarter_untils": [s.until for s in quarters],
+        **{f"tag{n}": tag[len(TAG) :] for n, tag in zip(_NUMBERS, _tags(asked), strict=False)},
+        **{
+            f"filter{n}": list(wanted)
+            for n, wanted in zip(_NUMBERS, asked.filters.values(), strict=False)
+        },
+    }
+
+
+async def _single_records(
+    connection: Connection, asked: Question, segments: Sequence[Segment], most: int
+) -> dict[str, Any]:
+    """Find between which numbers the records stand that must be read one by one."""
+    single = [s for s in segments if s.grain is Grain.RECORD]
+    lows, highs, count = list[int](), list[int](), 0
+    whose = {"org_id": asked.org_id, "wallet_id": asked.wallet_id, "most": most + 1}
+    for segment in single:
+        for moment, found in ((segment.since, lows), (segment.until + _ON_TIME, highs)):
+            before = await records_before(connection, asked.org_id, [asked.wallet_id], moment)
+            found.append(before[asked.wallet_id].records if before else 0)
+        times = {"since": segment.since, "until": segment.until}
+        cursor = await connection.execute(COUNT_STRAYS, {**whose, **times})
+        ((strays,),) = await cursor.fetchall()
+        count += highs[-1] - lows[-1] + strays
+        if count > most:
+            raise TooManyRecords(most)
+    return {
+        "lows": lows,
+        "highs": highs,
+        "record_sinces": [s.since for s in single],
+        "record_untils": [s.until for s in single],
+    }
+
+
+def _record_parts(asked: Question, segments: Sequence[Segment]) -> list[LiteralString]:
+    """What is read from records: the newest, those of broken quarters, and what was corrected."""
+    single = any(s.grain is Grain.RECORD for s in segments)
+    of_record: dict[str, LiteralString] = {**_OF_RECORD, **_of_tags(asked)}
+    records: LiteralString = f"""
+    FROM ({_TAIL}{_SINGLE if single else ""}
+    ) AS u"""
+    if asked.lines:
+        records += " CROSS JOIN LATERAL jsonb_array_elements(u.detail -> 'rating' -> 'lines') AS l"
+        counted: LiteralString = "1, 0, (l ->> 2)::numeric, (l ->> 6)::bigint"
+        corrected: LiteralString = (
+            _CORRECTIONS + " CROSS JOIN LATERAL jsonb_array_elements(c.lines) AS l"
+        )
+        added = "1, 0, (l ->> 2)::numeric, (l ->> 3)::bigint"
+    else:
+        counted = "1, CASE WHEN u.status >= 400 THEN 1 ELSE 0 END, 0::numeric, u.amount"
+        corrected, added = _CORRECTIONS, "0, 0, 0::numeric, c.amount"
+    return [
+        _part(asked, "u.started_at", of_record, counted, records),
+        _part(asked, "c.started_at", of_record, added, corrected, _CORRECTED),
+    ]
+
+
+def _cut_parts(
+    asked: Question, cut: Cut | None, segments: Sequence[Segment]
+) -> list[LiteralString]:
+    if cut is None:
+        return []
+    if cut is TAG_CUT:
+        return _tag_parts(asked, segments)
+    of_rollup: dict[str, LiteralString] = {
+        name: f"nullif(r.dims[{number}], '')"
+        for name, number in zip(cut.dims, _NUMBERS, strict=False)
+    }
+    rolled = _ROLLED_OWN if cut.own_quarters else _ROLLED
+    parts: list[LiteralString] = [
+        _part(asked, "r.slot", of_rollup, _COUNTED, rolled, _CUT_IS[cut.name])
+    ]
+    if not cut.own_quarters and any(s.grain is Grain.QUARTER for s in segments):
+        if cut.lines:
+            counted = "r.lines, 0, r.quantity, r.amount"
+            parts.append(_part(asked, "r.slot", _OF_LINE_QUARTER, counted, _QUARTER_LINES))
+        else:
+            counted = "r.calls, r.failed, 0::numeric, r.amount"
+            parts.append(_part(asked, "r.slot", _OF_QUARTER, counted, _QUARTER_CALLS))
+    return parts
+
+
+def _tag_parts(asked: Question, segments: Sequence[Segment]) -> list[LiteralString]:
+    """Calls with the tag; and where it is grouped by, all calls less those, which are without."""
+    (tag,) = asked.needed
+    named = _CUT_IS["tag"] + " AND r.dims[1] = %(tag1)s"
+    of_tag: dict[str, LiteralString] = {tag: "r.dims[2]"}
+    parts: list[LiteralString] = [_part(asked, "r.slot", of_tag, _COUNTED, _ROLLED_OWN, named)]
+    if asked.groups and not asked.filters:
+        without: dict[str, LiteralString] = {tag: "NULL"}
+        less = "-r.calls, -r.failed, -r.quantity, -r.amount"
+        parts.append(_part(asked, "r.slot", without, less, _ROLLED_OWN, named))
+        parts.append(_part(asked, "r.slot", without, _COUNTED, _ROLLED, _CUT_IS[ALL_CUT.name]))
+        if any(s.grain is Grain.QUARTER for s in segments):
+            counted = "r.calls, r.failed, 0::numeric, r.amount"
+            parts.append(_part(asked, "r.slot", without, counted, _QUARTER_CALLS))
+    return parts
+
+
+def _part(
+    asked: Question,
+    at: LiteralString,
+    columns: Mapping[str, LiteralString],
+    numbers: LiteralString,
+    source: LiteralString,
+    condition: LiteralString = "true",
+) -> LiteralString:
+    """Read one source in the shape that all parts have, narrowed by the filters."""
+    groups = "".join(
+        [f"{columns[g]} AS g{n}, " for g, n in zip(asked.groups, _NUMBERS, strict=False)]
+    )
+    wanted = "".join(
+        [
+            f" AND {columns[name]} = ANY(%(filter{n})s::text[])"
+            for name, n in zip(asked.filters, _NUMBERS, strict=False)
+        ]
+    )
+    return f"""
+    SELECT {at} AS at, {groups}v.*
+    {source}
+    CROSS JOIN LATERAL (VALUES ({numbers})) AS v (calls, failed, quantity, amount)
+    WHERE {condition}{wanted}"""
+
+
+def _tags(asked: Question) -> list[str]:
+    return sorted(name for name in asked.needed if name.startswith(TAG))
+
+
+def _of_tags(asked: Question) -> dict[str, LiteralString]:
+    return {
+        tag: f"u.detail -> 'tags' ->> %(tag{n})s"
+        for tag, n in zip(_tags(asked), _NUMBERS, strict=False)
+    }
