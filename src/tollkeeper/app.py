@@ -278,6 +278,8 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *budget_routes(rooms.limits),
         *operator_budget_routes(rooms.limits),
         *operator.credit_routes(settings.currencies, rooms.shop),
+        *plans.plan_routes(rooms.plans),
+        *plans.operator_plan_routes(rooms.plans),
         *metering.billing_routes(settings, _read_top_up),
         *metering.analytics_routes(settings),
         *notifications.notice_routes(),

@@ -266,10 +266,8 @@ async def test_a_retired_plan_is_kept_by_who_has_it(town: Town) -> None:
         await town.subscribe(await town.org(), "pro")
     assert (await town.terms(org, BEGUN)).plan == "pro"
     assert [one.code for one in town.book.sold(BEGUN)] == ["free", "max-yearly", "max"]
-    assert town.book.upgrades(await town.terms(org, BEGUN), "llm_tokens", BEGUN) == [
-        "max-yearly",
-        "max",
-    ]
+    terms = await town.terms(org, BEGUN)
+    assert town.book.upgrades(terms, "llm_tokens", BEGUN) == ["max-yearly", "max"]
     with pytest.raises(PlanNotFound):
         await town.change(made, "gold", BEGUN)
 

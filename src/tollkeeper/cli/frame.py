@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "refund": ("credit", "Take refunded credit off a balance."),
     "purchase": ("purchase", "List what was bought, and give money back."),
     "invoice": ("invoice", "List, show and download invoices and credit notes."),
+    "plan": ("plan", "Publish and list plans; give an organization one."),
     "price": ("price", "Import, compare, publish and list prices; re-rate usage."),
     "reconcile": ("reconcile", "Compare the payment processor's books with ours."),
     "webhooks": ("webhooks", "List what processors told us, and have it handled again."),

@@ -31,14 +31,18 @@ from tollkeeper.plans.model import (
     Subscription,
     When,
 )
+from tollkeeper.plans.operator_routes import operator_plan_routes
 from tollkeeper.plans.plan_file import PlanIn, check_plan, read_plan_file, terms_in
 from tollkeeper.plans.publishing import bring_back_plan, publish_plan, retire_plan
+from tollkeeper.plans.routes import plan_routes
+from tollkeeper.plans.shapes import PlanVersionOut
 from tollkeeper.plans.store import read_plans, read_subscription, subscription_by_ref
 from tollkeeper.plans.subscribing import (
     cancel,
     change,
     current_subscription,
     set_cycle,
+    set_plan,
     set_status,
     subscribe,
 )
@@ -63,6 +67,7 @@ __all__ = [
     "PlanTerms",
     "PlanVersion",
     "PlanVersionConflict",
+    "PlanVersionOut",
     "Source",
     "Status",
     "Subscription",
@@ -80,13 +85,16 @@ __all__ = [
     "current_subscription",
     "cycle_at",
     "draws_of",
+    "operator_plan_routes",
     "overage_of",
+    "plan_routes",
     "publish_plan",
     "read_plan_file",
     "read_plans",
     "read_subscription",
     "retire_plan",
     "set_cycle",
+    "set_plan",
     "set_status",
     "subscribe",
     "subscription_by_ref",

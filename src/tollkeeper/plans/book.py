@@ -93,21 +93,19 @@ class PlanBook:
         """Give the version of a plan that is in force."""
         return next((one for one in self._by_code.get(code, ()) if one.effective_from <= at), None)
 
+    def default_version(self, at: datetime) -> PlanVersion | None:
+        """Give what organizations without a subscription have."""
+        return None if self._default is None else self.find(self._default, at)
+
     def sold(self, at: datetime) -> list[PlanVersion]:
         """List the plans that may be subscribed to, cheapest first."""
         found = [self.find(code, at) for code in self._by_code]
         return sorted((one for one in found if one is not None and not one.retired_at), key=_price)
 
     def upgrades(self, terms: Terms, code: str, at: datetime) -> list[str]:
-        """Name the plans that include more of a consumable, cheapest first."""
-        included = {one.code: one.included for one in terms.consumables}.get(code, 0)
-        return [
-            version.code
-            for version in self.sold(at)
-            if any(
-                one.code == code and one.included > included for one in version.terms.consumables
-            )
-        ]
+        """Name the plans that include more of a consumable in a year, cheapest first."""
+        now = yearly_units(self._versions[terms.version_id], code)
+        return [one.code for one in self.sold(at) if yearly_units(one, code) > now]
 
     def check_capacity(
         self, org_id: UUID, name: str, wanted: int, *, at: datetime, livemode: bool = True
@@ -143,7 +141,7 @@ class PlanBook:
             state = state_at(subscription, self._intervals, at)
             if state is not None:
                 return self._terms_of(who, subscription.subscription_id, state, subscription, at)
-        version = None if self._default is None else self.find(self._default, at)
+        version = self.default_version(at)
         if version is None:
             return None
         later = [one.effective_from for one in self._by_code[version.code]]
@@ -211,9 +209,17 @@ class PlanBook:
 
 def yearly_fee(version: PlanVersion) -> int:
     """Give what a plan costs in twelve months."""
-    terms = version.terms
-    times = _YEAR_IN_MONTHS if terms.interval is Interval.MONTH else 1
-    return terms.fee_minor * times
+    return version.terms.fee_minor * _cycles_of_year(version)
+
+
+def yearly_units(version: PlanVersion, code: str) -> int:
+    """Give what a plan includes of a consumable in twelve months."""
+    included = (one.included for one in version.terms.consumables if one.code == code)
+    return next(included, 0) * _cycles_of_year(version)
+
+
+def _cycles_of_year(version: PlanVersion) -> int:
+    return _YEAR_IN_MONTHS if version.terms.interval is Interval.MONTH else 1
 
 
 def _price(version: PlanVersion) -> tuple[int, str]:

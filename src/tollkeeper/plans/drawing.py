@@ -120,10 +120,11 @@ def allowance_exhausted(
     used: int | None = None,
     upgrades: Sequence[str] = (),
     top_up_url: str | None = None,
+    beside: Mapping[str, object] | None = None,
 ) -> AllowanceExhausted:
     """Say what is used up, when it begins anew, and what would help before.
 
-    `upgrades` are plans that include more (`PlanBook.upgrades`).
+    `upgrades` are plans that include more (`PlanBook.upgrades`), `beside` members about credit.
     """
     hints = [f"it begins anew at {_moment(terms.cycle_end)}"]
     if upgrades:
@@ -132,6 +133,7 @@ def allowance_exhausted(
         hints.append("credit pays for what goes beyond it")
     said = f"The {consumable.included} {consumable.name} of the plan {terms.plan_name} are used up"
     members: dict[str, object] = {
+        **(beside or {}),
         "allowance": consumable.code,
         "plan": terms.plan,
         "included": consumable.included,

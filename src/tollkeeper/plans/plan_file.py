@@ -19,7 +19,9 @@ from tollkeeper.plans.model import Consumable, Matcher, PlanTerms
 _MOST_UNITS: Final = 10**15
 _decode_json: Final = msgspec.json.Decoder(float_hook=NumberText).decode
 
-Code = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,47}$", examples=["pro"])]
+CODE: Final = r"^[a-z][a-z0-9_-]{0,47}$"
+
+Code = Annotated[str, Meta(pattern=CODE, examples=["pro"])]
 Name = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$", max_length=100)]
 Pattern = Annotated[str, Meta(min_length=1, max_length=200, description="`*` is anything.")]
 Unit = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,47}$")]

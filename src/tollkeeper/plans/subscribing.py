@@ -82,6 +82,32 @@ async def subscribe(
     return made
 
 
+async def set_plan(
+    tx: Connection,
+    who: tuple[UUID, bool],
+    plan: str,
+    *,
+    now: datetime,
+    by: By,
+    when: When | None = None,
+    anchor: datetime | None = None,
+    zone: str | None = None,
+) -> Subscription:
+    """Give (organization, live or test) this plan by hand: a subscription, or a change of one.
+
+    `anchor` and `zone` are for a new one.
+    """
+    known = await store.lock_current(tx, *who)
+    if known is not None and (known.cancel_at is None or known.cancel_at > now):
+        return await change(
+            tx, known.org_id, known.subscription_id, plan, now=now, when=when, by=by
+        )
+    new = NewSubscription(
+        org_id=who[0], livemode=who[1], plan=plan, anchor=anchor, zone=zone or "UTC"
+    )
+    return await subscribe(tx, new, now=now, by=by)
+
+
 async def change(
     tx: Connection,
     org_id: UUID,
