@@ -121,6 +121,16 @@ def test_credit_moved_by_hand(command: Command) -> None:
     ]
 
 
+def test_credit_in_another_currency_opens_its_balance(command: Command) -> None:
+    command("org", "create", "Acme")
+    diem = {"TOLLKEEPER_CURRENCIES__DIEM__USD_VALUE": "0.1"}
+    granted = command("grant", "5", "--currency", "DIEM", "--why", "a gift", "--json", **diem)
+    assert (granted.json["currency"], granted.json["balanceAfter"]) == ("DIEM", 5)
+    balances = command("org", "show", "--json").json["balances"]
+    live = {b["currency"]: b["posted"] for b in balances if b["mode"] == "live"}
+    assert live == {"DIEM": 5, "USD": 0}
+
+
 def test_credit_that_makes_no_sense_is_refused(command: Command) -> None:
     command("org", "create", "Acme")
     assert "is not a plain decimal" in command("grant", "1e3", "--why", "x", status=2).err

@@ -79,11 +79,12 @@ async def test_the_first_wallet_that_covers_is_charged(shop: Shop) -> None:
     assert said(second, "cost", "currency") == (0.010833334, "DIEM")
     third = await shop.post(CHARGES, key, TOKENS)
     assert said(third, "cost", "currency", "balance") == (0.00325, "BUNDLED_CREDITS", 0.00075)
-    fourth = await shop.post(CHARGES, key, TOKENS)
+    last_body = {**TOKENS, "requestId": "four"}
+    fourth = await shop.post(CHARGES, key, last_body)
     assert said(fourth, "cost", "currency") == (0.00325, "USD")
-    # The same request again finds its first charge, though that wallet could not pay it now.
-    again = await shop.post(CHARGES, key, body)
-    assert again.body == first.body
+    # The same request again finds its first charge, in whichever wallet that was.
+    assert (await shop.post(CHARGES, key, body)).body == first.body
+    assert (await shop.post(CHARGES, key, last_body)).body == fourth.body
     assert await posted(shop, diem, bundled, customer.purse) == [0, 750_000, 996_750_000]
     await all_is_well(shop)
 
@@ -108,6 +109,23 @@ async def test_a_call_nobody_covers_is_refused_in_dollars(shop: Shop) -> None:
         await ledger.freeze(tx, customer.org_id, bundled.wallet_id, "fraud")
     assert (await shop.post(CHARGES, customer.inference, TOKENS)).status == 402
     assert await posted(shop, diem, customer.purse) == [IN_DIEM - 1, 1_000_000]
+
+
+async def test_a_frozen_wallet_is_passed_over(shop: Shop) -> None:
+    customer = await shop.customer(DOLLAR)
+    diem = await opened(shop, customer, "DIEM", DOLLAR)
+    async with shop.database.transaction() as tx:
+        await ledger.freeze(tx, customer.org_id, diem.wallet_id, "under review")
+    charged = await shop.post(CHARGES, customer.inference, TOKENS)
+    assert said(charged, "currency") == ("USD",)
+    found = (await shop.get("/billing/balance", customer.admin)).json
+    assert (found["consumptionCurrency"], found["balances"]["diem"]) == ("USD", 1)
+    async with shop.database.transaction() as tx:
+        await ledger.freeze(tx, customer.org_id, customer.purse.wallet_id, "dispute")
+    refused = await shop.post(CHARGES, customer.inference, TOKENS)
+    assert (refused.status, refused.json["code"]) == (402, "wallet_frozen")
+    await shop.post(EVENTS, customer.inference, [{**TOKENS, "id": "past"}])
+    assert await posted(shop, diem, customer.purse) == [DOLLAR, DOLLAR - 2 * 3_250_000]
 
 
 async def test_a_hold_is_settled_where_it_was_placed(shop: Shop) -> None:
