@@ -109,6 +109,29 @@ def test_the_file_is_the_argument_or_the_variable_or_here(file: Path, tmp_path: 
     assert load_settings(tmp_path / "b.toml", config).server.port == 9003
 
 
+def test_currencies_are_spent_in_their_order_and_dollars_last(file: Path) -> None:
+    defined = """
+        [currencies.USD]
+        precision = 2
+        [currencies.VCU]
+        usd_value = 0.01
+        [currencies.DIEM]
+        usd_value = 0.000000001
+        """
+    file.write_text(defined)
+    assert load_settings(None, {}).spending == {"VCU": 10_000_000, "DIEM": 1, "USD": 10**9}
+    for order, expected in (
+        (["DIEM"], ["DIEM", "VCU", "USD"]),
+        (["USD", "DIEM"], ["USD", "DIEM", "VCU"]),
+    ):
+        file.write_text(f"billing.spending_order = {order}\n{defined}")
+        assert list(load_settings(None, {}).spending) == expected
+    for order in (["DIEM", "DIEM"], ["EUR"]):
+        file.write_text(f"billing.spending_order = {order}\n{defined}")
+        with pytest.raises(SettingsError, match="must name defined currencies, each once"):
+            load_settings(None, {})
+
+
 def test_every_fault_at_once_with_its_name_and_what_is_allowed(file: Path) -> None:
     file.write_text(
         """
