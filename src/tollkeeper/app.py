@@ -25,6 +25,7 @@ from tollkeeper import (
     invoices,
     jobs,
     ledger,
+    margins,
     metering,
     notifications,
     operator,
@@ -45,15 +46,15 @@ from tollkeeper.http.store import instance_secret
 from tollkeeper.invoices import Desk, Typesetter
 from tollkeeper.ledger import Wallet
 from tollkeeper.limits import Cycle, LimitBook, budget_routes, limit_chores, operator_budget_routes
-from tollkeeper.metering import AutoTopUp, Meter
+from tollkeeper.metering import AutoTopUp, Meter, Rules
 from tollkeeper.notifications import Courier, MailServer, SmtpMailer
 from tollkeeper.operator import Opening
 from tollkeeper.ops import Job, Jobs, Metrics, NotReady, Observed, health_routes
 from tollkeeper.orgs import KEYRING, KeyRing, Organization
 from tollkeeper.payments import Payments, Till
 from tollkeeper.plans import PlanBook
-from tollkeeper.subscriptions import FeeDesk
 from tollkeeper.pricing import BookKeeper
+from tollkeeper.subscriptions import FeeDesk
 
 # How much one statement of a job takes on; a job goes on while there is so much to do.
 _HOLDS: Final = 500
@@ -155,7 +156,10 @@ async def _open_rooms(
     budgets = await opened.enter_async_context(
         LimitBook.open(database, clock, _cycle_of(plan_book))
     )
-    opening = Meter.open(database, clock, grace_seconds=grace, spending=settings.spending)
+    rules = Rules(budgets, plan_book)
+    opening = Meter.open(
+        database, clock, grace_seconds=grace, spending=settings.spending, rules=rules
+    )
     meter = await opened.enter_async_context(opening)
     metrics = Metrics(version("tollkeeper"))
     idempotency = Idempotency(database, clock)
@@ -296,6 +300,7 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *invoices.operator_invoice_routes(rooms.invoices),
         *exports.export_routes(),
         *exports.operator_export_routes(),
+        *margins.margin_routes(settings),
     ]
 
 

@@ -15,7 +15,7 @@ from tollkeeper.gateway.dialects import CHAT, RESPONSES, Ask
 from tollkeeper.gateway.errors import UnboundedRequest
 from tollkeeper.gateway.models import Route, Sale
 from tollkeeper.gateway.providers import SandboxProvider
-from tollkeeper.gateway.quote import affordable_cap, lower, quote
+from tollkeeper.gateway.quote import Terms, affordable_cap, lower, quote
 from tollkeeper.gateway.settlement import within
 from tollkeeper.pricing import NO_MARKUP, Markup, ModelNotPriced, PriceVersion, Rate, rate
 
@@ -39,8 +39,8 @@ TIERED = priced(
 )
 
 
-def sale(version: PriceVersion = TIERED, markup: Markup = NO_MARKUP) -> Sale:
-    return Sale(route=ROUTE, version=version, markup=markup)
+def sale(version: PriceVersion = TIERED, markup: Markup = NO_MARKUP) -> Terms:
+    return Terms(Sale(route=ROUTE, version=version, markup=markup))
 
 
 def ask(**more: Any) -> Ask:

@@ -21,7 +21,7 @@ from tollkeeper.http.idempotency import Answer
 from tollkeeper.metering import Call as MeteredCall
 from tollkeeper.metering import Meter
 from tollkeeper.orgs import Caller
-from tollkeeper.pricing import BookKeeper
+from tollkeeper.pricing import BookKeeper, Overage
 
 CURRENCY: Final = "USD"
 JSON: Final = "application/json"
@@ -59,11 +59,15 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 class Call(Struct, kw_only=True):
-    """A request whose worst case is held for. `upstream_seconds` are the provider's own."""
+    """A request whose worst case is held for. `upstream_seconds` are the provider's own.
+
+    `overage` are prices of the customer's plan, as they were when it was held for.
+    """
 
     request: Request
     sale: Sale
     quote: Quote
+    overage: Overage | None
     metered: MeteredCall
     upstream_seconds: float = 0.0
 

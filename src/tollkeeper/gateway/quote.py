@@ -11,7 +11,7 @@ from tollkeeper import pricing
 from tollkeeper.gateway.dialects import Ask
 from tollkeeper.gateway.errors import UnboundedRequest
 from tollkeeper.gateway.models import Sale
-from tollkeeper.pricing import STANDARD_TIERS, PriceVersion
+from tollkeeper.pricing import STANDARD_TIERS, Overage, PriceVersion
 
 # Tiers that no provider serves a request on unless it asks for them.
 _ONLY_IF_ASKED: Final = ("batch", "fast", "inference_geo_")
@@ -33,28 +33,35 @@ class Quote(Struct, frozen=True, kw_only=True):
     cap: int | None
 
 
-def quote(ask: Ask, sale: Sale) -> Quote:
+class Terms(Struct, frozen=True):
+    """What is sold, at which prices: those of the customer's plan where it has its own."""
+
+    sale: Sale
+    overage: Overage | None = None
+
+
+def quote(ask: Ask, terms: Terms) -> Quote:
     """Rate the worst case. Raises ModelNotPriced, UnboundedRequest."""
-    version = sale.version
+    version = terms.sale.version
     pricing.check_priced(version, ask.units, service_tier=ask.service_tier)
     most_read, most_written = windows(version)
     bounds = ask.bounds(most_read, most_written)
     if bounds is None:
         raise _unbounded(ask, most_read)
-    return _quoted(ask, sale, {**bounds, **pricing.per_call(version)}, _cap(ask, version))
+    return _quoted(ask, terms, {**bounds, **pricing.per_call(version)}, _cap(ask, version))
 
 
-def lower(ask: Ask, sale: Sale, full: Quote, spendable_nanos: int, dialect: str) -> Quote | None:
+def lower(ask: Ask, terms: Terms, full: Quote, spendable_nanos: int, dialect: str) -> Quote | None:
     """Lower the output limit until the call is affordable. None: no limit makes it so."""
-    cap = _affordable(ask, sale, full.bounds, spendable_nanos)
+    cap = _affordable(ask, terms, full.bounds, spendable_nanos)
     if cap is None or cap < _LEAST_CAP.get(dialect, 1):
         return None
     written = cap * ask.choices + ask.extra_output_tokens
-    return _quoted(ask, sale, {**full.bounds, "output": written}, cap)
+    return _quoted(ask, terms, {**full.bounds, "output": written}, cap)
 
 
 def affordable_cap(
-    ask: Ask, sale: Sale, full: Quote, spendable_nanos: int, dialect: str
+    ask: Ask, terms: Terms, full: Quote, spendable_nanos: int, dialect: str
 ) -> int | None:
     """Say with which output limit the request could be sent again; 0: with none.
 
@@ -63,13 +70,27 @@ def affordable_cap(
     bounds = dict(full.bounds)
     if ask.max_output_tokens is None and "input" in bounds:
         bounds["input"] += _LIMIT_IN_BODY
-    cap = _affordable(ask, sale, bounds, spendable_nanos)
+    cap = _affordable(ask, terms, bounds, spendable_nanos)
     return 0 if cap is not None and cap < _LEAST_CAP.get(dialect, 1) else cap
 
 
+def by_bound(ask: Ask, terms: Terms, bounds: Mapping[str, int]) -> Mapping[str, int]:
+    """Say what each bound can cost for itself."""
+    sale = terms.sale
+    return pricing.worst_case_by_bound(
+        sale.version,
+        bounds,
+        markup=sale.markup,
+        service_tiers=_tiers(ask, sale.version),
+        modalities=ask.modalities,
+        overage=terms.overage,
+    )
+
+
 def _affordable(
-    ask: Ask, sale: Sale, bounds: Mapping[str, int], spendable_nanos: int
+    ask: Ask, terms: Terms, bounds: Mapping[str, int], spendable_nanos: int
 ) -> int | None:
+    sale = terms.sale
     written = bounds.get("output", 0)
     if not written or not ask.can_cap:
         return None
@@ -80,6 +101,7 @@ def _affordable(
         markup=sale.markup,
         service_tiers=_tiers(ask, sale.version),
         modalities=ask.modalities,
+        overage=terms.overage,
     )
     return (min(tokens, written) - ask.extra_output_tokens) // ask.choices
 
@@ -106,13 +128,15 @@ def _cap(ask: Ask, version: PriceVersion) -> int | None:
     return ask.output_cap(most)
 
 
-def _quoted(ask: Ask, sale: Sale, bounds: Mapping[str, int], cap: int | None) -> Quote:
+def _quoted(ask: Ask, terms: Terms, bounds: Mapping[str, int], cap: int | None) -> Quote:
+    sale = terms.sale
     amount = pricing.worst_case(
         sale.version,
         bounds,
         markup=sale.markup,
         service_tiers=_tiers(ask, sale.version),
         modalities=ask.modalities,
+        overage=terms.overage,
     )
     return Quote(amount_nanos=amount, bounds=bounds, cap=cap)
 

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from tollkeeper import pricing
 from tollkeeper.gateway.call import CURRENCY, Call, Parts
 from tollkeeper.gateway.dialects import Answer, Cost, Source
-from tollkeeper.ledger import ChargeResult
-from tollkeeper.metering import Purse, failed_call, new_charge
+from tollkeeper.ledger import ChargeResult, Draw
+from tollkeeper.metering import Purse, drawing, facts_of, failed_call, new_charge
 from tollkeeper.pricing import INPUT_TOKENS, OUTPUT_TOKENS, InvalidUsage, Rating
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -52,7 +52,7 @@ async def settle(
         error=error,
         notes="; ".join((*notes, *said)) or None,
     )
-    result = await parts.meter.settle(charge)
+    result = await parts.meter.settle(drawing(charge, _draws(parts, call, rating)))
     _note(parts, call, answer, rating, source)
     since = asyncio.get_running_loop().time() - call.request.started
     parts.metrics.note_added(call.dialect.name, since - call.upstream_seconds)
@@ -93,7 +93,21 @@ def rate(call: Call, answer: Answer) -> tuple[Rating, list[str]]:
 def _rate(call: Call, usage: Mapping[str, int], tier: str | None) -> Rating:
     version = call.sale.version
     made = {**usage, **pricing.per_call(version)}
-    return pricing.rate(version, made, markup=call.sale.markup, service_tier=tier)
+    return pricing.rate(
+        version, made, markup=call.sale.markup, service_tier=tier, overage=call.overage
+    )
+
+
+def _draws(parts: Parts, call: Call, rating: Rating) -> tuple[Draw, ...]:
+    paid = call.metered
+    return parts.meter.rules.draws_of(
+        facts_of(paid),
+        rating,
+        version=call.sale.version,
+        operation=paid.operation,
+        purse=Purse(paid.wallet_id, paid.currency, paid.usd_value),
+        at=paid.started_at,
+    )
 
 
 def within(usage: Mapping[str, int], bounds: Mapping[str, int]) -> dict[str, int]:
@@ -122,6 +136,10 @@ def _cost(call: Call, rating: Rating, result: ChargeResult) -> Cost:
         elif line.unit in OUTPUT_TOKENS:
             written += line.amount_nanos
     paid = call.metered
+    if paid.currency == CURRENCY and result.amount < rating.cost_nanos:
+        # What an allowance has paid is none of it.
+        read = read * result.amount // rating.cost_nanos
+        written = written * result.amount // rating.cost_nanos
     if paid.currency == CURRENCY:
         return Cost(nanos=result.amount, input_nanos=read, output_nanos=written)
     purse = Purse(paid.wallet_id, paid.currency, paid.usd_value)

@@ -16,6 +16,8 @@ from tollkeeper.metering.posting import Past, post_past
 from tollkeeper.metering.record import (
     Call,
     Previews,
+    drawing,
+    facts_of,
     failed_call,
     fingerprint_of,
     new_charge,
@@ -30,6 +32,7 @@ from tollkeeper.metering.refusal import (
     refuse_settlement,
 )
 from tollkeeper.metering.rerating import list_unpriced, rerate
+from tollkeeper.metering.rules import Refusal, Rules, Worst
 from tollkeeper.metering.store import LineTotal, Total, Unpriced
 from tollkeeper.metering.sums import line_totals, rebuild_all, totals
 from tollkeeper.metering.verify import verify_costs
@@ -47,10 +50,15 @@ __all__ = [
     "Purse",
     "Purses",
     "ReadTopUp",
+    "Refusal",
+    "Rules",
     "Total",
     "Unpriced",
+    "Worst",
     "analytics_routes",
     "billing_routes",
+    "drawing",
+    "facts_of",
     "failed_call",
     "fingerprint_of",
     "last_resort",

@@ -30,6 +30,7 @@ from tollkeeper.metering.lane import (
     Lane,
 )
 from tollkeeper.metering.paying import DOLLARS_ONLY, Purses
+from tollkeeper.metering.rules import FREE, Rules
 
 _GRACE_SECONDS: Final = 30.0
 NOTES_PER_SECOND: Final = 10
@@ -44,13 +45,19 @@ class Meter:
     """One per process: holds, charges, settlements and voids, each on a connection of its own.
 
     What is answered is durable. Holds and charges are refused with Unavailable when the database
-    is away for two seconds; settlements and voids wait for it. `purses` are what may pay.
+    is away for two seconds; settlements and voids wait for it. `purses` are what may pay, `rules`
+    what calls are subject to beside that.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, spending: Mapping[str, int] = DOLLARS_ONLY
+        self,
+        database: Database,
+        clock: Clock,
+        spending: Mapping[str, int] = DOLLARS_ONLY,
+        rules: Rules = FREE,
     ) -> None:
         self.purses = Purses(database, spending)
+        self.rules = rules
         self._clock = clock
         self._touched: set[tuple[UUID, UUID]] = set()
         self._moved: set[tuple[UUID, UUID]] = set()
@@ -88,12 +95,13 @@ class Meter:
         *,
         grace_seconds: float = _GRACE_SECONDS,
         spending: Mapping[str, int] = DOLLARS_ONLY,
+        rules: Rules = FREE,
     ) -> AsyncGenerator[Self]:
         """Run a meter. At the end of the block it drains, for at most `grace_seconds`.
 
         `spending`: what a unit of each currency is worth in nanos of USD, in the order of spending.
         """
-        meter = cls(database, clock, spending)
+        meter = cls(database, clock, spending, rules)
         try:
             yield meter
         finally:

@@ -140,6 +140,9 @@ async def pay_first(
     while untried := [purse for purse in known if purse.wallet_id not in tried]:
         for purse in untried:
             result = await attempt(purse)
+            if result.outcome == "limited":
+                # Whichever wallet pays: what is limited is the call.
+                return Paid(purse, result, purse.affords(result.spendable))
             if result.outcome not in _NOT_COVERED:
                 return Paid(purse, result)
             tried[purse.wallet_id] = Paid(purse, result)

@@ -18,7 +18,8 @@ from tollkeeper import pricing
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.base.ids import named_uuid, uuid7
 from tollkeeper.base.money import NANOS_PER_UNIT
-from tollkeeper.ledger import NewCharge
+from tollkeeper.ledger import Draw, NewCharge
+from tollkeeper.limits import Facts
 from tollkeeper.metering.paying import USD, Purse
 from tollkeeper.metering.worth import convert_rating
 from tollkeeper.pricing import Rating
@@ -59,6 +60,7 @@ class Call(Struct, frozen=True, kw_only=True):
     wallet_id: UUID
     usage_id: UUID
     started_at: datetime
+    livemode: bool = True
     currency: str = USD
     usd_value: int = NANOS_PER_UNIT
     operation: str | None = None
@@ -66,6 +68,7 @@ class Call(Struct, frozen=True, kw_only=True):
     fingerprint: int | None = None
     project_id: UUID | None = None
     key_id: UUID | None = None
+    member_id: UUID | None = None
     request_id: str | None = None
     provider: str | None = None
     model: str | None = None
@@ -92,6 +95,21 @@ class Detail(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="came
     response_id: str | None = None
     error: str | None = None
     notes: str | None = None
+
+
+def facts_of(call: Call) -> Facts:
+    """Give what limits ask of a call."""
+    return Facts(
+        org_id=call.org_id,
+        livemode=call.livemode,
+        project_id=call.project_id,
+        key_id=call.key_id,
+        member_id=call.member_id,
+        end_user=call.end_user,
+        provider=call.provider,
+        model=call.model,
+        tags=call.tags,
+    )
 
 
 def paid_from(call: Call, purse: Purse) -> Call:
@@ -164,6 +182,11 @@ def new_charge(
         thread_id=_short(call.thread_id),
         detail=_storable(detail),
     )
+
+
+def drawing(charge: NewCharge, draws: tuple[Draw, ...]) -> NewCharge:
+    """Give the charge with what it takes of limits and allowances."""
+    return replace(charge, draws=draws) if draws else charge
 
 
 def failed_call(

@@ -41,7 +41,7 @@ def refuse_hold(
     match result.outcome:
         case HoldOutcome.PLACED | HoldOutcome.EXISTS:
             return None
-        case HoldOutcome.INSUFFICIENT | HoldOutcome.LIMITED:
+        case HoldOutcome.INSUFFICIENT | HoldOutcome.LIMITED:  # `Rules.refuse` names limits.
             return insufficient(
                 required, result.spendable, currency, top_up_url, affordable_max_tokens
             )

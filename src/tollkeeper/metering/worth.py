@@ -24,6 +24,11 @@ def convert(usd_nanos: int, usd_value: int) -> int:
     return min(divide_up(usd_nanos * NANOS_PER_UNIT, usd_value), _BEYOND)
 
 
+def worth_in(usd_nanos: int, usd_value: int) -> int:
+    """The same, rounded down."""
+    return usd_nanos * NANOS_PER_UNIT // usd_value
+
+
 def worth_of(nanos: int, usd_value: int) -> int:
     """Give the most dollars, in nanos, that this amount of a currency pays for."""
     if usd_value == NANOS_PER_UNIT:

@@ -71,6 +71,8 @@ class NewHoldIn(Sold, frozen=True, kw_only=True):
     estimate: Units | None = None
     max_amount: NonNegativeMoneyIn | None = None
     ttl_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
+    end_user: Name | None = None
+    tags: Tags | None = None
 
 
 class Report(Protocol):

@@ -7,14 +7,15 @@ from uuid import UUID
 
 from tollkeeper.base.money import format_nanos
 from tollkeeper.http import JsonReader
-from tollkeeper.ledger import ChargeOutcome, ChargeResult
+from tollkeeper.ledger import ChargeOutcome, ChargeResult, Draw
 from tollkeeper.metering import store
 from tollkeeper.metering.intake.bodies import ChargeIn
-from tollkeeper.metering.intake.desk import Ask, Desk, Reply, call_of, id_of
+from tollkeeper.metering.intake.desk import Ask, Desk, Reply, call_of, facts_of, id_of
 from tollkeeper.metering.intake.tariff import check_used, find_sale, rate_usage
 from tollkeeper.metering.paying import Purse, pay_first
-from tollkeeper.metering.record import Call, fingerprint_of, new_charge, refused_call
+from tollkeeper.metering.record import Call, drawing, fingerprint_of, new_charge, refused_call
 from tollkeeper.metering.refusal import refuse_charge
+from tollkeeper.metering.rules import Refusal
 
 _read: Final = JsonReader(ChargeIn)
 
@@ -25,7 +26,10 @@ async def charge(desk: Desk, ask: Ask) -> Reply:
     spender = await desk.spenders.find(ask.caller, said)
     now = desk.clock.now()
     sale = find_sale(desk.books.book, said, now)
-    rating = rate_usage(sale, said.usage)
+    facts = facts_of(spender, sale, said.end_user, said.tags)
+    rules = desk.meter.rules
+    overage = rules.overage(facts, sale.version, sale.operation, now)
+    rating = rate_usage(sale, said.usage, overage=overage)
     usage_id = id_of(ask, spender, said.request_id)
     fingerprint = fingerprint_of((said, spender.project_id, spender.key_id))
 
@@ -42,6 +46,16 @@ async def charge(desk: Desk, ask: Ask) -> Reply:
             request_id=said.request_id,
         )
 
+    def draws(purse: Purse) -> tuple[Draw, ...]:
+        return rules.draws_of(
+            facts,
+            rating,
+            version=sale.version,
+            operation=sale.operation,
+            purse=purse,
+            at=now,
+        )
+
     async def attempt(purse: Purse) -> ChargeResult:
         record = new_charge(
             call_for(purse),
@@ -51,15 +65,21 @@ async def charge(desk: Desk, ask: Ask) -> Reply:
             duration_ms=said.duration_ms,
             error=said.error,
         )
-        return await desk.meter.charge(record)
+        return await desk.meter.charge(drawing(record, draws(purse)))
 
     paid = await pay_first(desk.meter.purses, spender.org_id, spender.livemode, attempt)
     purse, result = paid.purse, paid.result
-    refusal = refuse_charge(
-        result,
-        required=purse.price(rating.cost_nanos),
-        currency=purse.currency,
-        top_up_url=desk.limits.top_up_url,
+    required, top_up_url = purse.price(rating.cost_nanos), desk.limits.top_up_url
+    refused = Refusal(
+        facts=facts,
+        draws=draws(purse),
+        purse=purse,
+        at=now,
+        required=required,
+        top_up_url=top_up_url,
+    )
+    refusal = rules.refuse(result, refused) or refuse_charge(
+        result, required=required, currency=purse.currency, top_up_url=top_up_url
     )
     if refusal is not None:
         if result.outcome in _WORTH_NOTING:
@@ -81,7 +101,9 @@ async def _first_currency(desk: Desk, org_id: UUID, usage_id: UUID, asked: str) 
 
 
 # Written into the log as failed calls: they say to the customer why nothing happened.
-_WORTH_NOTING: Final = frozenset({ChargeOutcome.INSUFFICIENT, ChargeOutcome.FROZEN})
+_WORTH_NOTING: Final = frozenset(
+    {ChargeOutcome.INSUFFICIENT, ChargeOutcome.LIMITED, ChargeOutcome.FROZEN}
+)
 
 
 def charged(

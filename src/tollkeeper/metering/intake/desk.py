@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
@@ -24,6 +24,7 @@ from tollkeeper.http import (
     read_body,
     respond_json,
 )
+from tollkeeper.limits import Facts
 from tollkeeper.metering.intake.bodies import Report
 from tollkeeper.metering.intake.spenders import Spender, Spenders
 from tollkeeper.metering.intake.tariff import Sale
@@ -100,6 +101,23 @@ def handler(desk: Desk, act: Act) -> App:
     return handle
 
 
+def facts_of(
+    spender: Spender, sale: Sale, end_user: str | None, tags: Mapping[str, str] | None
+) -> Facts:
+    """Give what limits ask of a call."""
+    return Facts(
+        org_id=spender.org_id,
+        livemode=spender.livemode,
+        project_id=spender.project_id,
+        key_id=spender.key_id,
+        member_id=spender.member_id,
+        end_user=end_user,
+        provider=sale.version.provider,
+        model=sale.version.model,
+        tags=tags,
+    )
+
+
 def id_of(ask: Ask, spender: Spender, request_id: str | None) -> UUID:
     """Return the id of a call's record: named after its request, or its Idempotency-Key."""
     if request_id is None:
@@ -127,9 +145,11 @@ def call_of(
         usage_id=usage_id,
         fingerprint=fingerprint,
         started_at=started_at,
+        livemode=spender.livemode,
         operation=sale.operation,
         project_id=spender.project_id,
         key_id=spender.key_id,
+        member_id=spender.member_id,
         request_id=request_id,
         provider=sale.version.provider,
         model=sale.version.model,

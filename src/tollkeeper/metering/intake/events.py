@@ -13,14 +13,15 @@ from tollkeeper.base.ids import named_uuid
 from tollkeeper.http import encode_json, header, invalid
 from tollkeeper.ledger import ChargeOutcome, ChargeResult, NewCharge
 from tollkeeper.metering.intake.bodies import EventIn, EventResult, EventsOut
-from tollkeeper.metering.intake.desk import Ask, Desk, Reply, call_of
+from tollkeeper.metering.intake.desk import Ask, Desk, Reply, call_of, facts_of
 from tollkeeper.metering.intake.envelopes import read_events
 from tollkeeper.metering.intake.spenders import Spender
 from tollkeeper.metering.intake.tariff import check_used, find_sale, rate_usage
 from tollkeeper.metering.paying import USD, Purse
 from tollkeeper.metering.posting import Past, post_past
-from tollkeeper.metering.record import fingerprint_of, new_charge
+from tollkeeper.metering.record import drawing, fingerprint_of, new_charge
 from tollkeeper.metering.refusal import refuse_settlement
+from tollkeeper.metering.rules import only_counted
 
 # Rated in one go; between two of them others get their turn.
 _TURN: Final = 100
@@ -102,10 +103,22 @@ class _Batch:
         self, event: EventIn, spender: Spender, purses: Sequence[Purse], moment: datetime
     ) -> Past:
         sale = find_sale(self._desk.books.book, event, moment)
-        rating = rate_usage(sale, event.usage)
+        facts = facts_of(spender, sale, event.end_user, event.tags)
+        rules = self._desk.meter.rules
+        overage = rules.overage(facts, sale.version, sale.operation, self._now)
+        rating = rate_usage(sale, event.usage, overage=overage)
         fingerprint = fingerprint_of((event, spender.project_id, spender.key_id))
 
         def charge(purse: Purse) -> NewCharge:
+            # It counts in the period in which it is reported, whenever it was.
+            draws = rules.draws_of(
+                facts,
+                rating,
+                version=sale.version,
+                operation=sale.operation,
+                purse=purse,
+                at=self._now,
+            )
             call = call_of(
                 self._desk,
                 spender,
@@ -117,7 +130,7 @@ class _Batch:
                 fingerprint=fingerprint,
                 request_id=event.id,
             )
-            return new_charge(
+            record = new_charge(
                 call,
                 rating,
                 status=event.status,
@@ -125,6 +138,7 @@ class _Batch:
                 duration_ms=event.duration_ms,
                 error=event.error,
             )
+            return drawing(record, only_counted(draws))
 
         return Past(purses, charge)
 

@@ -12,34 +12,41 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from tollkeeper import ledger
-from tollkeeper.base.errors import IdempotencyKeyReused, NotFound, Unavailable
+from tollkeeper.base.errors import IdempotencyKeyReused, NotFound, TollkeeperError, Unavailable
 from tollkeeper.base.money import NANOS_PER_UNIT, Money
 from tollkeeper.http import JsonReader, encode_json, invalid
 from tollkeeper.ledger import (
     ChargeOutcome,
+    Draw,
     EndOutcome,
     HoldOutcome,
     HoldResult,
     NewHold,
     OpenHold,
 )
+from tollkeeper.limits import Facts
 from tollkeeper.metering import store
 from tollkeeper.metering.intake.bodies import HoldOut, NewHoldIn, SettleIn, VoidOut
 from tollkeeper.metering.intake.charges import charged
-from tollkeeper.metering.intake.desk import Ask, Desk, Reply, call_of, id_of
+from tollkeeper.metering.intake.desk import Ask, Desk, Reply, call_of, facts_of, id_of
 from tollkeeper.metering.intake.spenders import Spender
 from tollkeeper.metering.intake.tariff import Sale, find_sale, rate_usage
 from tollkeeper.metering.paying import USD, Purse, pay_first
 from tollkeeper.metering.record import (
     Call,
+    drawing,
     fingerprint_of,
     new_charge,
     paid_from,
     refused_call,
 )
+from tollkeeper.metering.record import (
+    facts_of as record_facts,
+)
 from tollkeeper.metering.refusal import AlreadyCharged, refuse_hold, refuse_settlement
+from tollkeeper.metering.rules import Refusal, Worst
 from tollkeeper.orgs import Caller, KeyKind, OperatorCaller
-from tollkeeper.pricing import NO_MARKUP, Markup, PriceVersion
+from tollkeeper.pricing import NO_MARKUP, Markup, Overage, PriceVersion, Rating
 
 _read_hold: Final = JsonReader(NewHoldIn)
 _read_settle: Final = JsonReader(SettleIn)
@@ -49,8 +56,8 @@ _HOLD_ID: Final = re.compile(r"hold_([0-9a-f]{32})([0-9a-f]{32})")
 
 
 class Context(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a hold remembers for its settlement: the prices of its moment, that of its currency
-    too, and what it is for."""
+    """What a hold remembers for its settlement: the prices of its moment, those of the customer's
+    plan and of the currency too, and what it is for."""
 
     version: UUID
     fingerprint: int
@@ -58,8 +65,12 @@ class Context(Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str = USD
     usd_value: int = NANOS_PER_UNIT
     markup: tuple[int, int] = (0, 0)
+    overage: dict[str, tuple[int, int]] | None = None
     operation: str | None = None
     request_id: str | None = None
+    member_id: UUID | None = None
+    end_user: str | None = None
+    tags: dict[str, str] | None = None
 
 
 _decode_context: Final = msgspec.json.Decoder(Context).decode
@@ -70,16 +81,13 @@ async def place(desk: Desk, ask: Ask) -> Reply:
     if (said.estimate is None) == (said.max_amount is None):
         raise invalid({"estimate": ["is required, or maxAmount; not both"]})
     spender = await desk.spenders.find(ask.caller, said)
-    sale = find_sale(desk.books.book, said, desk.clock.now())
-    amount = (
-        int(said.max_amount)
-        if said.max_amount is not None
-        else rate_usage(sale, said.estimate or {}, "estimate").cost_nanos
-    )
+    now = desk.clock.now()
+    sale = find_sale(desk.books.book, said, now)
+    wish = _wish(desk, said, spender, sale, now)
     hold_id = id_of(ask, spender, said.request_id)
 
     def new_hold(purse: Purse) -> NewHold:
-        return _new_hold(desk, said, spender, sale, _Reserve(hold_id, purse, amount))
+        return _new_hold(desk, said, spender, _Reserve(hold_id, purse, wish))
 
     async def attempt(purse: Purse) -> HoldResult:
         return await desk.meter.hold(new_hold(purse))
@@ -88,18 +96,13 @@ async def place(desk: Desk, ask: Ask) -> Reply:
     purse, result, new = paid.purse, paid.result, new_hold(paid.purse)
     if result.outcome in (HoldOutcome.EXISTS, HoldOutcome.EXISTS_WITH_OTHER_AMOUNT):
         return 201, await _the_same_hold(desk, new)
-    refusal = refuse_hold(
-        result,
-        required=new.amount,
-        currency=purse.currency,
-        top_up_url=desk.limits.top_up_url,
-    )
+    refusal = _refusal(desk, result, new, purse, wish)
     if refusal is not None:
-        if result.outcome in (HoldOutcome.INSUFFICIENT, HoldOutcome.FROZEN):
+        if result.outcome in _WORTH_NOTING:
             call = paid_from(_refused(new, sale, said, desk), purse)
             desk.meter.note(refused_call(call, refusal))
         raise refusal
-    return 201, _shown(new.org_id, hold_id, new.amount, purse.currency, new.expires_at)
+    return 201, _shown(new.org_id, hold_id, result.amount, purse.currency, new.expires_at)
 
 
 async def settle(desk: Desk, ask: Ask) -> Reply:
@@ -114,27 +117,42 @@ async def settle(desk: Desk, ask: Ask) -> Reply:
     # A call that came to nothing owes no fee either.
     markup = Markup(*context.markup) if said.usage else NO_MARKUP
     sale = Sale(version, markup, said.operation or context.operation)
-    rating = rate_usage(sale, said.usage)
+    rating = rate_usage(sale, said.usage, overage=context.overage)
+    purse = Purse(found.wallet_id, context.currency, context.usd_value)
     call = call_of(
         desk,
         _spender_of(found, context),
         sale,
         said,
         hold_id,
-        purse=Purse(found.wallet_id, context.currency, context.usd_value),
+        purse=purse,
         started_at=found.placed_at,
         fingerprint=fingerprint,
         request_id=context.request_id,
     )
+    call = replace(
+        call,
+        hold_id=hold_id,
+        end_user=said.end_user or context.end_user,
+        tags={**(context.tags or {}), **(said.tags or {})},
+    )
     record = new_charge(
-        replace(call, hold_id=hold_id),
+        call,
         rating,
         status=said.status,
         source="reported",
         duration_ms=said.duration_ms,
         error=said.error,
     )
-    result = await desk.meter.settle(record)
+    draws = desk.meter.rules.draws_of(
+        record_facts(call),
+        rating,
+        version=version,
+        operation=sale.operation,
+        purse=purse,
+        at=found.placed_at,
+    )
+    result = await desk.meter.settle(drawing(record, draws))
     if result.outcome is ChargeOutcome.EXISTS:
         # Somebody else settled it while we looked; whether that was late is in the record.
         first = await _find(desk, ask.caller, org_id, hold_id)
@@ -159,18 +177,77 @@ async def void(desk: Desk, ask: Ask) -> Reply:
     return 200, encode_json(VoidOut(id=_show(org_id, hold_id), state=outcome.value))
 
 
+_WORTH_NOTING: Final = frozenset(
+    {HoldOutcome.INSUFFICIENT, HoldOutcome.LIMITED, HoldOutcome.FROZEN}
+)
+
+
+class _Wish(Struct, frozen=True, kw_only=True):
+    """What is to be held in dollars; `rating` is there where it follows from an estimate."""
+
+    sale: Sale
+    facts: Facts
+    overage: Overage | None
+    amount: int
+    rating: Rating | None
+    at: datetime
+
+
 class _Reserve(Struct, frozen=True):
-    """What is to be held: an amount in dollars, from a wallet."""
+    """What is to be held, from which wallet, under which id."""
 
     hold_id: UUID
     purse: Purse
-    amount: int
+    wish: _Wish
 
 
-def _new_hold(
-    desk: Desk, said: NewHoldIn, spender: Spender, sale: Sale, reserve: _Reserve
-) -> NewHold:
-    purse = reserve.purse
+def _wish(desk: Desk, said: NewHoldIn, spender: Spender, sale: Sale, now: datetime) -> _Wish:
+    facts = facts_of(spender, sale, said.end_user, said.tags)
+    overage = desk.meter.rules.overage(facts, sale.version, sale.operation, now)
+    rating = None
+    if said.max_amount is None:
+        rating = rate_usage(sale, said.estimate or {}, "estimate", overage)
+    amount = int(said.max_amount or 0) if rating is None else rating.cost_nanos
+    return _Wish(sale=sale, facts=facts, overage=overage, amount=amount, rating=rating, at=now)
+
+
+def _draws(desk: Desk, wish: _Wish, purse: Purse) -> tuple[Draw, ...]:
+    """An amount alone says nothing of units: it is held of credit, and counts as no tokens."""
+    rules, version, operation = desk.meter.rules, wish.sale.version, wish.sale.operation
+    if wish.rating is not None:
+        return rules.draws_of(
+            wish.facts,
+            wish.rating,
+            version=version,
+            operation=operation,
+            purse=purse,
+            at=wish.at,
+        )
+    worst = Worst(
+        version=version, bounds={}, amount_nanos=wish.amount, amounts={}, operation=operation
+    )
+    return rules.draws_before(wish.facts, worst, purse=purse, at=wish.at)
+
+
+def _refusal(
+    desk: Desk, result: HoldResult, new: NewHold, purse: Purse, wish: _Wish
+) -> TollkeeperError | None:
+    top_up_url = desk.limits.top_up_url
+    refused = Refusal(
+        facts=wish.facts,
+        draws=new.draws,
+        purse=purse,
+        at=wish.at,
+        required=new.amount,
+        top_up_url=top_up_url,
+    )
+    return desk.meter.rules.refuse(result, refused) or refuse_hold(
+        result, required=new.amount, currency=purse.currency, top_up_url=top_up_url
+    )
+
+
+def _new_hold(desk: Desk, said: NewHoldIn, spender: Spender, reserve: _Reserve) -> NewHold:
+    purse, wish, sale = reserve.purse, reserve.wish, reserve.wish.sale
     ttl = desk.limits.hold_ttl
     if said.ttl_seconds is not None:
         ttl = timedelta(seconds=said.ttl_seconds)
@@ -181,18 +258,23 @@ def _new_hold(
         currency=purse.currency,
         usd_value=purse.usd_value,
         markup=(sale.markup.ppm, sale.markup.fixed_nanos),
+        overage=None if wish.overage is None else dict(wish.overage),
         operation=sale.operation,
         request_id=said.request_id,
+        member_id=spender.member_id,
+        end_user=said.end_user,
+        tags=said.tags,
     )
     return NewHold(
         org_id=spender.org_id,
         wallet_id=purse.wallet_id,
         hold_id=reserve.hold_id,
-        amount=purse.price(reserve.amount),
+        amount=purse.price(wish.amount),
         expires_at=desk.clock.now() + ttl,
         project_id=spender.project_id,
         key_id=spender.key_id,
         context=Raw(msgspec.json.encode(context)),
+        draws=_draws(desk, wish, purse),
     )
 
 
@@ -271,7 +353,7 @@ def _refused(new: NewHold, sale: Sale, said: NewHoldIn, desk: Desk) -> Call:
 
 def _spender_of(hold: OpenHold, context: Context) -> Spender:
     assert hold.project_id is not None  # noqa: S101 (every hold placed here has one)
-    return Spender(hold.org_id, hold.project_id, hold.key_id, context.livemode)
+    return Spender(hold.org_id, hold.project_id, hold.key_id, context.livemode, context.member_id)
 
 
 def _id_in(ask: Ask) -> tuple[UUID, UUID]:

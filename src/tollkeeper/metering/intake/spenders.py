@@ -28,6 +28,7 @@ class Spender:
     project_id: UUID
     key_id: UUID | None
     livemode: bool
+    member_id: UUID | None = None
 
 
 class Spenders:
@@ -78,7 +79,9 @@ class Spenders:
 
 
 def _of_key(caller: Caller) -> Spender:
-    return Spender(caller.org_id, caller.project_id, caller.key_id, caller.livemode)
+    return Spender(
+        caller.org_id, caller.project_id, caller.key_id, caller.livemode, caller.member_id
+    )
 
 
 def _check_names_itself(caller: Caller, named: Named) -> None:

@@ -16,6 +16,7 @@ from tollkeeper.pricing import (
     Book,
     InvalidUsage,
     Markup,
+    Overage,
     PriceVersion,
     Rating,
     Usage,
@@ -50,8 +51,11 @@ def find_sale(book: Book, sold: Sold, at: datetime) -> Sale:
     return Sale(version, book.markup(version.provider, version.model, None, at), operation)
 
 
-def rate_usage(sale: Sale, usage: Usage, where: str = "usage") -> Rating:
-    """Rate, or refuse what has no price. `where` is the member that the usage came in.
+def rate_usage(
+    sale: Sale, usage: Usage, where: str = "usage", overage: Overage | None = None
+) -> Rating:
+    """Rate, or refuse what has no price. `where` is the member that the usage came in, `overage`
+    the prices of the customer's plan.
 
     Raises ModelNotPriced and InvalidUsage.
     """
@@ -60,7 +64,7 @@ def rate_usage(sale: Sale, usage: Usage, where: str = "usage") -> Rating:
         # What a call of a model costs by being made; of an own SKU, every request is reported.
         usage = {**also, **usage}
     try:
-        rating = pricing.rate(sale.version, usage, markup=sale.markup)
+        rating = pricing.rate(sale.version, usage, markup=sale.markup, overage=overage)
     except InvalidUsage as fault:
         faults = {f"{where}.{unit}": said for unit, said in fault.faults.items()}
         raise InvalidUsage(fault.detail, faults or {where: [fault.detail]}) from None
