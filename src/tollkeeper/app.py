@@ -176,9 +176,8 @@ async def _open_rooms(
     )
     opened.push_async_callback(_drain, gateway, grace)
     courier = await opened.enter_async_context(_courier(settings))
-    till = await opened.enter_async_context(
-        payments.open_payments(settings, database, clock, secret, base_url)
-    )
+    opened_till = payments.open_payments(settings, database, clock, secret, base_url)
+    till = await opened.enter_async_context(opened_till)
     setter = opened.enter_context(Typesetter.open(settings.invoices.font_dirs))
     desk = invoices.desk_of(settings, setter)
     cursors = Cursors(secret)
