@@ -210,6 +210,11 @@ async def sums(connection: Connection, asked: Question, most_records: int) -> li
     ]
 
 
+async def see_one_moment(tx: Connection) -> None:
+    """Have all that this transaction reads be of one moment. It must be its first statement."""
+    await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
 async def wallets(
     connection: Connection, org_id: UUID, *, livemode: bool, currency: str | None = None
 ) -> list[tuple[UUID, str]]:
