@@ -23,9 +23,13 @@ COMMANDS: Final = {
     "project": ("project", "Create and list projects."),
     "member": ("member", "Add, list and remove members."),
     "key": ("key", "Create, list and revoke API keys and operator keys."),
+    "budget": ("budget", "Add, list, begin anew and remove budgets and rate limits."),
     "grant": ("credit", "Give an organization credit."),
     "adjust": ("credit", "Correct a balance by an entry."),
     "refund": ("credit", "Take refunded credit off a balance."),
+    "recurring": ("recurring", "Give credit again each period."),
+    "campaign": ("campaign", "Define codes that bring credit."),
+    "revenue": ("revenue", "Say what was deferred, earned and lapsed, month by month."),
     "purchase": ("purchase", "List what was bought, and give money back."),
     "invoice": ("invoice", "List, show and download invoices and credit notes."),
     "plan": ("plan", "Publish and list plans; give an organization one."),
@@ -34,6 +38,8 @@ COMMANDS: Final = {
     "webhooks": ("webhooks", "List what processors told us, and have it handled again."),
     "verify": ("verify", "Prove the books: replay every entry and every cost."),
     "export": ("export", "Write usage, entries, invoices or the audit log as CSV or NDJSON."),
+    "margin": ("margin", "Say what was earned: charged, less what providers charge."),
+    "provider-costs": ("provider_costs", "Import what providers charge, and compare it."),
     "backup": ("backup", "Write the whole database to a file."),
     "restore": ("backup", "Read a backup into an empty database."),
     "doctor": ("doctor", "Check this installation and say what to do."),
@@ -51,7 +57,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"tollkeeper.cli.{COMMANDS[cmd_name][0]}")
-        return getattr(module, f"{cmd_name}_command")
+        return getattr(module, f"{cmd_name.replace('-', '_')}_command")
 
     def format_commands(
         self,

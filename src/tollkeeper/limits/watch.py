@@ -39,6 +39,11 @@ class Watch:
         ]
         self._model = None if limit.model is None else model_pattern(limit.model)
         self._subject = None if limit.each is None else subject_of(limit.each)
+        # Asked of every call, so they are worked out once.
+        self._asks = bool(self._exact) or self._model is not None or limit.tag_name is not None
+        self._by_tokens = limit.measure is Measure.TOKENS
+        self._amount = 1 if limit.measure is Measure.REQUESTS else None
+        self._alike = self._subject is None and not self._by_tokens
         # What it took last, which is mostly what it takes next.
         self._spans: dict[bool, Span] = {}
         self._draws: dict[bool, Draw] = {}
@@ -57,27 +62,25 @@ class Watch:
         )
 
     def draw(self, facts: Facts, at: datetime, tokens: int) -> Draw | None:
-        if not self.concerns(facts):
+        if self._asks and not self.concerns(facts):
             return None
-        livemode = facts.livemode
-        start = self.span(at, livemode=livemode).start
-        if self._subject is None and self.limit.measure is not Measure.TOKENS:
-            known = self._draws.get(livemode)
+        start = self.span(at, livemode=facts.livemode).start
+        if self._alike:
+            known = self._draws.get(facts.livemode)
             if known is None or known.period_start != start:
-                known = self._draws[livemode] = self._take(facts, start, "", tokens)
+                known = self._draws[facts.livemode] = self._take(facts.livemode, start, "", tokens)
             return known
         subject = "" if self._subject is None else self._subject(facts)
-        return None if subject is None else self._take(facts, start, subject, tokens)
+        return None if subject is None else self._take(facts.livemode, start, subject, tokens)
 
-    def _take(self, facts: Facts, start: datetime, subject: str, tokens: int) -> Draw:
-        amount = {Measure.COST: None, Measure.TOKENS: tokens, Measure.REQUESTS: 1}
+    def _take(self, livemode: bool, start: datetime, subject: str, tokens: int) -> Draw:
         return Draw(
             limit_id=self.limit.limit_id,
-            livemode=facts.livemode,
+            livemode=livemode,
             period_start=start,
             ceiling=self._ceiling,
             subject=subject,
-            amount=amount[self.limit.measure],
+            amount=tokens if self._by_tokens else self._amount,
         )
 
     def span(self, at: datetime, *, livemode: bool) -> Span:
