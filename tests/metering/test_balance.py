@@ -162,6 +162,7 @@ async def test_lots(shop: Shop, customer: Customer) -> None:
         "priority": 10,
         "arrivedAt": "2026-11-20T12:00:00Z",
         "expiresAt": "2026-11-21T12:00:00Z",
+        "state": "active",
     }
     page = (await shop.get("/billing/lots?limit=1", customer.admin)).json
     rest = await shop.get(f"/billing/lots?limit=1&cursor={page['nextCursor']}", customer.admin)

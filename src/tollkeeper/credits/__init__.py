@@ -22,6 +22,9 @@ from tollkeeper.credits.granting import (
     recurring,
     recurring_from,
 )
+from tollkeeper.credits.granting.store import list_campaigns as newest_campaigns
+from tollkeeper.credits.granting.store import list_recurring as newest_recurring_grants
+from tollkeeper.credits.granting.store import list_redemptions as newest_redemptions
 from tollkeeper.credits.introducing import introduce_later, introduction_jobs
 from tollkeeper.credits.model import (
     Buyer,
@@ -106,7 +109,10 @@ __all__ = [
     "introduction_jobs",
     "list_purchases",
     "months_of",
+    "newest_campaigns",
     "newest_purchases",
+    "newest_recurring_grants",
+    "newest_redemptions",
     "open_shop",
     "open_top_ups",
     "purchase_routes",

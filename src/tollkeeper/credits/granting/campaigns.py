@@ -52,6 +52,14 @@ async def find(connection: Connection, campaign_id: UUID) -> Campaign:
     return found
 
 
+async def find_by_code(connection: Connection, code: str) -> Campaign:
+    """Raises CodeUnknown."""
+    found = await store.campaign_by_code(connection, spell(code))
+    if found is None:
+        raise CodeUnknown(f"There is no code {spell(code)}")
+    return found
+
+
 async def end(tx: Connection, campaign_id: UUID, *, who: str, why: str, now: datetime) -> Campaign:
     """Take the code out of use; what it brought stays. Raises NotFound."""
     ended = await store.end_campaign(tx, campaign_id, now)
