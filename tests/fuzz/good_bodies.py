@@ -82,6 +82,11 @@ GOOD: Final[dict[str, Any]] = {
         "ttlSeconds": 5,
     },
     "post /metering/events": [{**_REPORT, "id": "e", "source": "s", "time": None}],
+    "post /operator/provider-costs": {
+        "content": "date,model,cost\n2026-01-01,m,1.5\n",
+        "provider": "up",
+        "reason": "why",
+    },
     "post /operator/organizations": {"name": "o", "projectName": "p", "reason": "why"},
     "post /operator/organizations/{organization_id}/grants": {
         "amount": 1,

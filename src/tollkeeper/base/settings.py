@@ -143,6 +143,10 @@ class Provider(Section, frozen=True):
         Meta(description="Where it is; unset, the public address of that API."),
     ] = None
     api_key: Annotated[Secret | None, Meta(description="Your key with this provider.")] = None
+    admin_key: Annotated[
+        Secret | None,
+        Meta(description="A key that may read costs, for `provider-costs import --fetch`."),
+    ] = None
     models: Annotated[
         list[str], Meta(description="Models served from here, by name or pattern such as `gpt-*`.")
     ] = field(default_factory=lambda: ["*"])
