@@ -72,6 +72,8 @@ GOOD: Final[dict[str, Any]] = {
         "alertPercents": [50, 100],
     },
     "post /billing/quotes": {"amount": 10, "currency": "USD"},
+    "post /billing/subscription": {"plan": "pro"},
+    "patch /billing/subscription": {"plan": "pro"},
     "post /billing/purchases": {"amount": 10, "currency": "USD"},
     "post /metering/charges": {**_REPORT, "requestId": "r"},
     "post /metering/estimate": {k: _REPORT[k] for k in ("provider", "model", "usage")},

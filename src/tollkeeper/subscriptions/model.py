@@ -10,7 +10,7 @@ from uuid import UUID
 from tollkeeper import plans
 from tollkeeper.base.ids import named_uuid, show_id
 from tollkeeper.db import Connection
-from tollkeeper.payments import Price, Subscription, Till
+from tollkeeper.payments import Price, Subscription, Till, to_nanos
 from tollkeeper.plans import PlanVersion
 
 # Plans belong to no organization.
@@ -55,6 +55,8 @@ def ref_of(subscription: Subscription) -> str:
 
 
 def price_of(version: PlanVersion) -> Price:
+    """Raises AmountNotPayable for a plan in a currency in which no payment can be made."""
+    to_nanos(version.terms.fee_minor, version.terms.currency)
     return Price(
         product_id=product_of(version.code),
         product_name=version.name,

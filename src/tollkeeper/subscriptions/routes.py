@@ -14,6 +14,7 @@ from tollkeeper import orgs
 from tollkeeper.base.ids import read_id, uuid7
 from tollkeeper.http import run_id_of
 from tollkeeper.payments import (
+    AmountNotPayable,
     NoPaidSubscription,
     PaymentMethodNotFound,
     PaymentsNotConfigured,
@@ -35,6 +36,7 @@ _OF_PROCESSORS = (
     ProcessorUnavailable,
     ProcessorRefused,
     SubscriptionBusy,
+    AmountNotPayable,
 )
 _OF_PLANS = (AlreadySubscribed, PlanNotFound, PlanRetired, SubscriptionNotFound)
 

@@ -1,0 +1,72 @@
+"""`POST|PATCH|DELETE /billing/subscription`, from outside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from whole import Answer, Customer, Whole, whole_served
+
+PLANS = {"free-served": 0, "pro-served": 2000, "team-served": 5000}
+
+
+@pytest.fixture
+async def whole(database_url: str) -> AsyncIterator[Whole]:
+    async with whole_served(database_url) as served:
+        yield served
+
+
+async def publish(whole: Whole) -> None:
+    for code, fee in PLANS.items():
+        plan = {"code": code, "name": code.title(), "feeMinor": fee}
+        answer = await whole.operate("POST", "/plans", {"plan": plan, "reason": "test"})
+        assert answer.status in (200, 201), answer.text
+
+
+async def test_a_customer_subscribes_changes_and_cancels(whole: Whole) -> None:
+    await publish(whole)
+    customer = await whole.customer()
+    key = customer.keys["test ADMIN"]
+
+    async def ask(method: str, body: Any = None, query: str = "") -> Answer:
+        path = f"/billing/subscription{query}"
+        return await whole.ask(method, path, key, body)
+
+    missing = await ask("POST", {"plan": "pro-served"})
+    assert (missing.status, missing.json["code"]) == (404, "payment_method_not_found")
+    unknown = await ask("POST", {"plan": "nothing"})
+    assert (unknown.status, unknown.json["code"]) == (404, "plan_not_found")
+    card = await keep_card(whole, customer)
+    begun = (await ask("POST", {"plan": "pro-served", "paymentMethodId": card})).json
+    assert (begun["status"], begun["plan"], begun["fee"]) == ("active", "pro-served", 20)
+    assert (begun["currency"], begun["interval"]) == ("USD", "month")
+    await whole.app.rooms.plans.refresh()
+    shown = (await ask("GET")).json
+    assert shown["plan"]["code"] == "pro-served"
+    dearer = (await ask("PATCH", {"plan": "team-served"})).json
+    assert (dearer["plan"], dearer["nextPlan"], dearer["fee"]) == ("team-served", None, 50)
+    other = await ask("POST", {"plan": "pro-served"})
+    assert (other.status, other.json["code"]) == (409, "already_subscribed")
+    ending = (await ask("DELETE")).json
+    assert (ending["status"], ending["cancelsAtPeriodEnd"]) == ("active", True)
+    over = (await ask("DELETE", query="?now=true")).json
+    assert over["status"] == "cancelled"
+    assert (await ask("POST", {"plan": "free-served"})).json["status"] == "none"
+    assert (await ask("DELETE", query="?now=true")).json["status"] == "none"
+    assert (await ask("DELETE")).json["code"] == "subscription_not_found"
+
+
+async def test_only_an_admin_key_subscribes(whole: Whole) -> None:
+    customer = await whole.customer()
+    key = customer.keys["test INFERENCE"]
+    answer = await whole.ask("POST", "/billing/subscription", key, {"plan": "free-served"})
+    assert answer.status == 401
+
+
+async def keep_card(whole: Whole, customer: Customer) -> str:
+    body = {"token": "pm_card_visa"}
+    answer = await whole.ask("POST", "/billing/payment-methods", customer.keys["test ADMIN"], body)
+    ref: str = answer.json["paymentMethod"]["id"]
+    return ref
