@@ -31,7 +31,14 @@ from tollkeeper.http.encoding import (
 )
 from tollkeeper.http.idempotency import Answer, Idempotency, Run, answer_once, hash_request, key_of
 from tollkeeper.http.lists import list_answer
-from tollkeeper.http.openapi import OPERATOR_KEY, Endpoint, Operation, Problem
+from tollkeeper.http.openapi import (
+    OPERATOR_KEY,
+    Endpoint,
+    Operation,
+    Problem,
+    WebhookMessage,
+    refuses_with,
+)
 from tollkeeper.http.paging import Cursors, CursorText, Limit, Page, page_of
 from tollkeeper.http.problem import manner_headers, problem_body, problem_headers
 from tollkeeper.http.store import instance_secret
@@ -59,6 +66,7 @@ __all__ = [
     "Run",
     "Scope",
     "Send",
+    "WebhookMessage",
     "answer_once",
     "csv_stream",
     "encode_json",
@@ -80,6 +88,7 @@ __all__ = [
     "read_custom",
     "read_moment",
     "read_path_id",
+    "refuses_with",
     "request_id_of",
     "respond",
     "respond_json",

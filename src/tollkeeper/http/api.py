@@ -114,7 +114,8 @@ def make_api(
 
     `dependencies` are what routes ask for by name, as `database: NamedDependency[Database]`.
     Litestar routes say more in `opt`: `errors` (classes they raise), `security` (None is public),
-    `csv`, and `shown_once` (members of the answer that an idempotent replay leaves out).
+    `csv`, `shown_once` (members of the answer that an idempotent replay leaves out), and `messages`
+    (the webhooks that are sent to whoever registers there).
     """
 
     async def before_request(request: Request[Any, Any, Any]) -> Response[bytes] | None:

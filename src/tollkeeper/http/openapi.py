@@ -6,10 +6,10 @@ what the code does not do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
 from litestar import Litestar
@@ -38,6 +38,9 @@ from tollkeeper.http.problem import MEDIA_TYPE as PROBLEM_TYPE
 API_KEY: Final = "apiKey"
 OPERATOR_KEY: Final = "operatorKey"
 
+G = TypeVar("G", bound=Callable[..., Any])
+
+_REFUSALS: Final = "refusals"
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -51,6 +54,16 @@ class Problem(Struct, kw_only=True):
     code: str
     error: str
     details: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookMessage:
+    """A webhook: its `type`, when it is sent, and the type of its `data`."""
+
+    type: str
+    summary: str
+    description: str
+    data: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +87,8 @@ class Operation:
     # Other bodies of the successful answer, such as {"text/event-stream": str}.
     other_responses: Mapping[str, Any] = field(default_factory=dict[str, Any])
     description: str = ""
+    # The webhooks that are sent to whom this endpoint registers.
+    messages: Sequence[WebhookMessage] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,16 @@ class Endpoint:
     method: str
     path: str
     operation: Operation
+
+
+def refuses_with(*errors: type[TollkeeperError]) -> Callable[[G], G]:
+    """Decorate a guard: the document has these errors at every route behind it."""
+
+    def note(guard: G) -> G:
+        vars(guard)[_REFUSALS] = errors
+        return guard
+
+    return note
 
 
 def describe_routes(app: Litestar) -> Iterable[Endpoint]:
@@ -103,12 +128,18 @@ def _operation_of(handler: HTTPRouteHandler) -> Operation:
         request_required=inputs.body_required,
         response=_body_of(handler.parsed_fn_signature.return_type.annotation),
         status=handler.status_code,
-        errors=handler.opt.get("errors", ()),
+        errors=[*handler.opt.get("errors", ()), *_refusals_of(handler)],
         query=inputs.query,
         security=handler.opt.get("security", API_KEY),
         csv=handler.opt.get("csv", False),
         other_responses=handler.opt.get("other_responses", {}),
+        messages=handler.opt.get("messages", ()),
     )
+
+
+def _refusals_of(handler: Any) -> Iterable[type[TollkeeperError]]:
+    for guard in handler.resolve_guards():
+        yield from getattr(guard, _REFUSALS, ())
 
 
 def _body_of(returned: Any) -> Any:
@@ -136,6 +167,11 @@ def write_document(endpoints: Iterable[Endpoint], *, version: str, server: str) 
         },
         "servers": [{"url": server}],
         "paths": paths,
+        "webhooks": {
+            message.type: {"post": _webhook(message, endpoint.operation.tag, schemas)}
+            for endpoint in listed
+            for message in endpoint.operation.messages
+        },
         "components": {"schemas": schemas.components, "securitySchemes": _SECURITY},
     }
 
@@ -172,6 +208,7 @@ def _types_of(endpoints: Sequence[Endpoint]) -> Iterable[Any]:
         yield from (query_field.type for query_field in operation.query.values())
         yield from (operation.request, operation.response, operation.error_body)
         yield from operation.other_responses.values()
+        yield from (message.data for message in operation.messages)
 
 
 def _custom_schema(type_: type) -> dict[str, Any]:
@@ -206,6 +243,30 @@ def _entry(endpoint: Endpoint, schemas: _Schemas) -> dict[str, Any]:
             "content": {"application/json": {"schema": schemas.of(operation.request)}},
         }
     return entry
+
+
+def _webhook(message: WebhookMessage, tag: str, schemas: _Schemas) -> dict[str, Any]:
+    members = {
+        "type": {"const": message.type},
+        "timestamp": {"type": "string", "format": "date-time"},
+        "organizationId": {"type": "string"},
+        "livemode": {"type": "boolean"},
+        "data": schemas.of(message.data),
+    }
+    schema = {"type": "object", "properties": members, "required": [*members]}
+    return {
+        "operationId": f"webhook_{message.type}",
+        "summary": message.summary,
+        "description": message.description,
+        "tags": [tag],
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+            for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {"2XX": {"description": "Taken; anything else is sent again later"}},
+        "security": [],
+    }
 
 
 def operation_id(endpoint: Endpoint) -> str:
@@ -253,11 +314,22 @@ def _responses(endpoint: Endpoint, schemas: _Schemas) -> dict[str, Any]:
         known = by_status.setdefault(error.status, [])
         if error not in known:
             known.append(error)
-    content = {operation.error_type: {"schema": schemas.of(operation.error_body)}}
     for status, errors in sorted(by_status.items()):
         sentences = [f"`{error.code}`: {(error.__doc__ or '').strip()}" for error in errors]
+        schema = schemas.of(operation.error_body)
+        if operation.error_body is Problem:
+            schema = _problem(status, errors, schema)
+        content = {operation.error_type: {"schema": schema}}
         responses[str(status)] = {"description": ". ".join(sentences), "content": content}
     return responses
+
+
+def _problem(
+    status: int, errors: Iterable[type[TollkeeperError]], problem: dict[str, Any]
+) -> dict[str, Any]:
+    codes = list(dict.fromkeys(error.code for error in errors))
+    named = {"status": {"const": status}, "code": {"enum": codes}}
+    return {"allOf": [problem, {"properties": named}]}
 
 
 def _success(operation: Operation, schemas: _Schemas) -> dict[str, Any]:

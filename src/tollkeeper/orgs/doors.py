@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from tollkeeper.http import note_owner
+from tollkeeper.http import note_owner, refuses_with
 from tollkeeper.orgs.errors import AdminKeyRequired
 from tollkeeper.orgs.keyring import KeyRing
 from tollkeeper.orgs.model import Caller, KeyKind, OperatorCaller
@@ -40,6 +40,7 @@ async def any_key(connection: Connection, _: BaseRouteHandler) -> None:
     await _admit(connection)
 
 
+@refuses_with(AdminKeyRequired)
 async def admin_only(connection: Connection, _: BaseRouteHandler) -> None:
     """Guard: an ADMIN key of an organization."""
     caller = await _admit(connection)

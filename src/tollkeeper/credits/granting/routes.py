@@ -14,6 +14,7 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper import orgs
 from tollkeeper.base.clock import Clock
+from tollkeeper.base.errors import NotFound
 from tollkeeper.base.ids import show_id
 from tollkeeper.credits.granting import campaigns, recurring, store
 from tollkeeper.credits.granting.errors import (
@@ -136,7 +137,11 @@ def _define_route(currencies: Collection[str]) -> ControllerRouterHandler:
     return define_recurring_grant
 
 
-@get("/recurring-grants", summary="List recurring grants, newest first", opt={"csv": True})
+@get(
+    "/recurring-grants",
+    summary="List recurring grants, newest first",
+    opt={"csv": True, "errors": (NotFound,)},
+)
 async def list_recurring_grants(
     request: AnyRequest,
     database: NamedDependency[Database],

@@ -33,7 +33,7 @@ from tollkeeper.metering.intake.desk import Act, Desk, Limits, handler
 from tollkeeper.metering.intake.spenders import Spenders
 from tollkeeper.metering.meter import Meter
 from tollkeeper.metering.refusal import AlreadyCharged
-from tollkeeper.orgs import KeyRing
+from tollkeeper.orgs import KeyRing, ProjectNotFound
 from tollkeeper.pricing import BookKeeper, InvalidUsage, ModelNotPriced
 
 _TAG = "Metering"
@@ -50,7 +50,7 @@ _HOLD = Operation(
     request=documented(NewHoldIn),
     response=HoldOut,
     status=201,
-    errors=(*_NO_CREDIT, *_PRICED, *_REUSED, NotFound, AlreadyCharged),
+    errors=(*_NO_CREDIT, *_PRICED, *_REUSED, NotFound, ProjectNotFound, AlreadyCharged),
 )
 _SETTLE = Operation(
     summary="Charge a held call for what it used",
@@ -72,7 +72,7 @@ _CHARGE = Operation(
     tag=_TAG,
     request=documented(ChargeIn),
     response=ChargeOut,
-    errors=(*_NO_CREDIT, *_PRICED, *_REUSED, NotFound),
+    errors=(*_NO_CREDIT, *_PRICED, *_REUSED, NotFound, ProjectNotFound),
 )
 _EVENTS = Operation(
     summary="Report usage of the past",
@@ -92,7 +92,7 @@ _ESTIMATE = Operation(
     tag=_TAG,
     request=documented(EstimateIn),
     response=EstimateOut,
-    errors=(*_PRICED, *_REUSED, Forbidden, NotFound),
+    errors=(*_PRICED, *_REUSED, Forbidden, NotFound, ProjectNotFound),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from litestar import Request, Router, delete, get, patch, post
@@ -23,6 +23,7 @@ from tollkeeper.http import (
     CursorText,
     Limit,
     Page,
+    WebhookMessage,
     invalid,
     list_answer,
     page_of,
@@ -33,6 +34,7 @@ from tollkeeper.notifications import store as deliveries
 from tollkeeper.notifications.delivery import Courier
 from tollkeeper.notifications.endpoints import acts, store
 from tollkeeper.notifications.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
+from tollkeeper.notifications.events import CATALOGUE
 from tollkeeper.notifications.model import DeliveryState, Endpoint
 from tollkeeper.notifications.shapes import (
     CreateWebhook,
@@ -45,6 +47,15 @@ from tollkeeper.notifications.shapes import (
 from tollkeeper.orgs import admin_only, caller_of
 
 AnyRequest = Request[Any, Any, State]
+_MESSAGES: Final = [
+    WebhookMessage(
+        type=type_,
+        summary=event.title,
+        description=" ".join((event.__doc__ or "").split()),
+        data=event,
+    )
+    for type_, event in CATALOGUE.items()
+]
 
 
 def webhook_routes(courier: Courier) -> list[ControllerRouterHandler]:
@@ -73,7 +84,7 @@ def _creating(courier: Courier) -> ControllerRouterHandler:
     @post(
         "/",
         summary="Add a webhook; its secret is in this answer only",
-        opt={"errors": (TooManyWebhooks,), "shown_once": ("secret",)},
+        opt={"errors": (TooManyWebhooks,), "shown_once": ("secret",), "messages": _MESSAGES},
     )
     async def create_webhook(
         request: AnyRequest,
