@@ -17,7 +17,7 @@ from tollkeeper_client.answers import (
     UsageRecord,
     Voided,
 )
-from tollkeeper_client.asgi import Toll, TollMiddleware
+from tollkeeper_client.asgi import TollMiddleware
 from tollkeeper_client.asking import Event
 from tollkeeper_client.charging import Charge
 from tollkeeper_client.client_async import AsyncTollkeeper
@@ -42,7 +42,9 @@ from tollkeeper_client.errors import (
     Unprocessable,
     WalletFrozen,
 )
+from tollkeeper_client.tolling import Toll
 from tollkeeper_client.webhooks import WebhookNotVerified, verify_webhook
+from tollkeeper_client.wsgi import TollWsgiMiddleware
 
 __all__ = [
     "AlreadyCharged",
@@ -74,6 +76,7 @@ __all__ = [
     "Receipt",
     "Toll",
     "TollMiddleware",
+    "TollWsgiMiddleware",
     "Tollkeeper",
     "TollkeeperError",
     "Transaction",

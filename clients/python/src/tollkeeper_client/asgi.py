@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from tollkeeper_client.asking import SettledStory, Usage, What
 from tollkeeper_client.charging import Charge
 from tollkeeper_client.client_async import AsyncTollkeeper
 from tollkeeper_client.errors import PaymentRequired, TollkeeperError
-from tollkeeper_client.wire import write_json
+from tollkeeper_client.tolling import (
+    CHARGE,
+    FAILED,
+    NO_KEY,
+    Toll,
+    key_in,
+    refusal_of,
+    story_of,
+)
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -19,31 +25,13 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-CHARGE: Final = "tollkeeper.charge"
-_FAILED: Final = 400
-_UNAVAILABLE: Final = 503
-_ITS_OWN: Final = frozenset({401, 402, 403})
-_MANNERS: Final = {
-    401: [(b"www-authenticate", b"Bearer")],
-    402: [(b"x-should-retry", b"false")],
-    503: [(b"x-should-retry", b"true"), (b"retry-after", b"1")],
-}
 _log: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Toll:
-    """What a request costs at most. `scope["tollkeeper.charge"].used(…)` says what it did cost."""
-
-    estimate: Usage
-    what: What = field(default_factory=What)
 
 
 def bearer_of(scope: Scope) -> str | None:
     """Return the customer's key: of `Authorization: Bearer`, or of `x-api-key`."""
     headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    scheme, _, token = headers.get(b"authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else headers.get(b"x-api-key")
+    return key_in(headers.get(b"authorization", ""), headers.get(b"x-api-key"))
 
 
 class TollMiddleware:
@@ -73,7 +61,7 @@ class TollMiddleware:
             return
         key = self._customer_key(scope)
         if key is None:
-            await _refuse(send, _NO_KEY)
+            await _refuse(send, NO_KEY)
             return
         try:
             hold = await self._client.hold(estimate=toll.estimate, customer_key=key, **toll.what)
@@ -114,7 +102,7 @@ class _Gate:
         await self._end(charged=self._went_well() and self._charge.told)
 
     def _went_well(self) -> bool:
-        return self.status is not None and self.status < _FAILED
+        return self.status is not None and self.status < FAILED
 
     async def _end(self, *, charged: bool) -> None:
         if self._ended:
@@ -123,7 +111,7 @@ class _Gate:
         hold_id = self._charge.hold.id
         try:
             if charged:
-                story = SettledStory({"status": self.status or _FAILED, **self._charge.story})
+                story = story_of(self._charge, self.status)
                 usage = self._charge.known_usage()
                 self._charge.receipt = await self._client.settle(hold_id, usage, **story)
             else:
@@ -133,26 +121,9 @@ class _Gate:
             _log.exception("%s could not be ended", hold_id)
 
 
-_NO_KEY: Final = TollkeeperError(
-    401,
-    {
-        "type": "urn:tollkeeper:error:invalid_api_key",
-        "title": "The API key is missing",
-        "status": 401,
-        "detail": "Send Authorization: Bearer, with your API key",
-        "code": "invalid_api_key",
-    },
-)
-
-
 async def _refuse(send: Send, error: TollkeeperError) -> None:
-    """Say what the customer can mend as Tollkeeper said it; of all else, only that it failed."""
-    status, problem = error.status, error.problem
-    if status not in _ITS_OWN:
-        _log.error("no credit could be held: %s", error)
-        status = _UNAVAILABLE
-        detail = "Credit cannot be checked just now; try again"
-        problem = {"status": status, "code": "service_unavailable", "detail": detail}
-    headers = [(b"content-type", b"application/problem+json"), *_MANNERS.get(status, [])]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": write_json(problem).encode()})
+    refusal = refusal_of(error)
+    headers = [(name.encode(), value.encode()) for name, value in refusal.headers]
+    start = {"type": "http.response.start", "status": refusal.status, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": refusal.body})
