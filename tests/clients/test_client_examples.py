@@ -60,6 +60,14 @@ async def started(command: list[str], whole: Whole, log: Path) -> AsyncGenerator
 
 
 @pytest.mark.parametrize("framework", STARTS)
+def test_the_page_shows_the_example(framework: str) -> None:
+    page = (CLIENT.parents[1] / "docs/how-to/charge-per-request.md").read_text("utf-8")
+    example = (CLIENT / f"examples/{framework}_app.py").read_text("utf-8")
+    _, code = example.split("from __future__ import annotations\n\n")
+    assert f"```python\n{code}```" in page
+
+
+@pytest.mark.parametrize("framework", STARTS)
 async def test_the_example(
     framework: str, whole: Whole, customer: Customer, admin: AsyncTollkeeper, tmp_path: Path
 ) -> None:

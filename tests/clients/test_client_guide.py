@@ -39,5 +39,7 @@ async def test_the_python_of_the_guide(whole: Whole, customer: Customer) -> None
         poor = (await whole.customer(sandbox_credit=1)).keys["test INFERENCE"]
         refused = await asyncio.to_thread(names["generate_sql"], poor, "How many?")
         assert refused["missing"] == Decimal("1.02") - Decimal("1E-9")
+    spent = await asyncio.to_thread(names["spent"], customer.keys["test ADMIN"])
+    assert spent == {"generate_sql": Decimal("0.09")}
     with pytest.raises(WebhookNotVerified):
         names["receive"]("whsec_YQ==", {}, b"{}")
