@@ -151,4 +151,7 @@ async def test_every_job_is_told_to_the_metrics(whole: Whole) -> None:
         "give_up_auto_top_ups",
         "give_recurring_grants",
         "tell_of_budgets",
+        "refresh_plans",
+        "look_at_allowances",
+        "sweep_allowances",
     }

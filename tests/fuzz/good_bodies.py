@@ -137,6 +137,44 @@ GOOD: Final[dict[str, Any]] = {
         "livemode": True,
         "currency": "USD",
     },
+    "post /operator/plans": {
+        "plan": {
+            "code": "fuzz",
+            "name": "Fuzz",
+            "interval": "month",
+            "feeMinor": 4900,
+            "currency": "USD",
+            "consumables": [
+                {
+                    "code": "tokens",
+                    "name": "Tokens",
+                    "covers": [{"sku": "*", "units": ["tokens"], "provider": "acme"}],
+                    "included": 1000,
+                    "unitSize": 60,
+                    "overagePrice": 0.5,
+                    "overagePer": 1000,
+                    "overageAllowed": True,
+                }
+            ],
+            "capacities": {"seats": 3},
+            "effectiveFrom": "2100-01-01T00:00:00Z",
+        },
+        "reason": "why",
+    },
+    "put /operator/plans/{code}/retired": {"reason": "why", "retired": False},
+    "put /operator/organizations/{organization_id}/plan": {
+        "plan": "fuzz",
+        "reason": "why",
+        "livemode": False,
+        "when": "now",
+        "timezone": "Europe/Berlin",
+        "anchor": "2026-01-31T00:00:00Z",
+    },
+    "post /operator/organizations/{organization_id}/plan/cancel": {
+        "reason": "why",
+        "livemode": False,
+        "when": "cycle_end",
+    },
     "post /operator/prices": {
         "file": {
             "provider": "fuzz",
