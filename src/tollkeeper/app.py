@@ -46,7 +46,7 @@ from tollkeeper.http.store import instance_secret
 from tollkeeper.invoices import Desk, Typesetter
 from tollkeeper.ledger import Wallet
 from tollkeeper.limits import Cycle, LimitBook, budget_routes, limit_chores, operator_budget_routes
-from tollkeeper.metering import AutoTopUp, Meter, Rules
+from tollkeeper.metering import AutoTopUp, Meter, Rules, SpikeWatch
 from tollkeeper.notifications import Courier, MailServer, SmtpMailer
 from tollkeeper.operator import Opening
 from tollkeeper.ops import Job, Jobs, Metrics, NotReady, Observed, health_routes
@@ -117,7 +117,7 @@ async def open_app(
         server = settings.server
         base_url = server.public_url or address or f"http://{server.host}:{server.port}"
         rooms = await _open_rooms(opened, settings, url, clock or SystemClock(), base_url)
-        work = background_jobs(rooms) if with_jobs else []
+        work = background_jobs(settings, rooms) if with_jobs else []
         known = [_book_job(rooms), Job("refresh_plans", 1, rooms.plans.refresh)]
         repeated = Jobs([*known, _watch_job(rooms), *work], rooms.metrics.note_job)
         await opened.enter_async_context(repeated.running())
@@ -333,9 +333,10 @@ def opening_of(settings: Settings) -> Opening:
     )
 
 
-def background_jobs(rooms: Rooms) -> list[Job]:
+def background_jobs(settings: Settings, rooms: Rooms) -> list[Job]:
     """What repeats in every process that serves, and in `tollkeeper worker`."""
     database, clock = rooms.database, rooms.clock
+    spikes = SpikeWatch(database, clock, settings)
 
     async def expire_holds() -> int:
         async with database.connection() as connection:
@@ -369,7 +370,8 @@ def background_jobs(rooms: Rooms) -> list[Job]:
         Job("expire_lots", 30, expire_lots),
         Job("forget_ended_holds", 600, forget_holds),
         Job("forget_idempotent_answers", 60, forget_answers),
-        *(Job(*told) for told in metering.usage_jobs(database, rooms.meter)),
+        *(Job(*told) for told in metering.usage_jobs(database, rooms.meter, spikes.note)),
+        Job(*spikes.job),
         *(Job(*told) for told in jobs.job_upkeep(database)),
         *(Job(*chore) for chore in plans.allowance_chores(database, clock, rooms.plans)),
         *(Job(*chore) for chore in rooms.payments.chores),

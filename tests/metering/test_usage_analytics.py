@@ -34,7 +34,7 @@ async def test_everything_is_there_when_nothing_was_used(shop: Shop, customer: C
     assert said["byModelDaily"][0] == {"date": 1_794_614_400_000}
 
 
-async def test_spending_by_day_model_and_key(shop: Shop, customer: Customer) -> None:
+async def use(shop: Shop, customer: Customer) -> None:
     diem = await open_purse(
         shop.database,
         shop.clock,
@@ -58,6 +58,11 @@ async def test_spending_by_day_model_and_key(shop: Shop, customer: Customer) -> 
         ]
     )
     await shop.meter.settle(call(diem, 2, usage={"output": 1000}, key_id=first))
+
+
+async def test_spending_by_day_model_and_key(shop: Shop, customer: Customer) -> None:
+    await use(shop, customer)
+    first, second = customer.key_ids[customer.admin], customer.key_ids[customer.inference]
     said = await asked(shop, customer)
     assert said["byDate"][-1] == {"date": "2026-11-20", "USD": 0.45, "DIEM": 0}
     assert said["byDate"][-3] == {"date": "2026-11-18", "USD": 0.185, "DIEM": 0.01}

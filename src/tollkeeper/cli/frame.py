@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "reconcile": ("reconcile", "Compare the payment processor's books with ours."),
     "webhooks": ("webhooks", "List what processors told us, and have it handled again."),
     "verify": ("verify", "Prove the books: replay every entry and every cost."),
+    "rollups": ("rollups", "Make the sums behind costs and analytics again."),
     "export": ("export", "Write usage, entries, invoices or the audit log as CSV or NDJSON."),
     "margin": ("margin", "Say what was earned: charged, less what providers charge."),
     "provider-costs": ("provider_costs", "Import what providers charge, and compare it."),

@@ -1,6 +1,6 @@
 """Hold, meter, settle: what every call costs, recorded once. Read `README.md` for what holds."""
 
-from tollkeeper.metering.analytics import analytics_routes
+from tollkeeper.metering.analytics import SpikeWatch, analytics_routes
 from tollkeeper.metering.billing import (
     USAGE_COLUMNS,
     AutoTopUp,
@@ -52,6 +52,7 @@ __all__ = [
     "ReadTopUp",
     "Refusal",
     "Rules",
+    "SpikeWatch",
     "Total",
     "Unpriced",
     "Worst",

@@ -6,7 +6,7 @@ a process left behind when it died. `totals` adds the records that are not in th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -55,14 +55,18 @@ async def rebuild(database: Database, wallets: Wallets) -> None:
     for wallet in wallets:
         async with database.transaction() as tx:
             await store.forget_sums(tx, *wallet)
-    await add_up(database, wallets)
+        await add_up(database, [wallet])
 
 
-async def rebuild_all(database: Database) -> None:
+async def rebuild_all(database: Database, note: Callable[[int], None] = lambda _: None) -> int:
+    """Make all sums again, a wallet at a time, and say how many wallets; `note` hears so far."""
     async with database.connection() as connection:
         wallets = await store.summed_wallets(connection)
-    await rebuild(database, wallets)
+    for number, wallet in enumerate(wallets, 1):
+        await rebuild(database, [wallet])
+        note(number)
     await sweep(database)
+    return len(wallets)
 
 
 async def totals(

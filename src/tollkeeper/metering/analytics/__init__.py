@@ -1,5 +1,6 @@
 """Where the money went: costs by any dimension and time zone, from sums that follow the records."""
 
 from tollkeeper.metering.analytics.routes import analytics_routes
+from tollkeeper.metering.analytics.spikes import SpikeWatch
 
-__all__ = ["analytics_routes"]
+__all__ = ["SpikeWatch", "analytics_routes"]

@@ -23,6 +23,7 @@ from tollkeeper.http import OPERATOR_KEY, Cursors, CursorText, encode_rows, read
 from tollkeeper.http.csv import MEDIA_TYPE, csv_headers
 from tollkeeper.metering.analytics.asked import Ask, cost_reader, read_times, read_wanted
 from tollkeeper.metering.analytics.costs import Cost, CostQuery, Costs, Order, show_value
+from tollkeeper.metering.analytics.forecast import forecast_route
 from tollkeeper.metering.analytics.overview import overview_route
 from tollkeeper.metering.billing.asked import AnyRequest
 from tollkeeper.orgs import AdminKeyRequired, admin_only, caller_of, get_org, operator_only
@@ -64,7 +65,11 @@ def analytics_routes(settings: Settings) -> list[ControllerRouterHandler]:
     return [
         Router(
             "/billing",
-            route_handlers=[overview_route(settings), costs_route(settings)],
+            route_handlers=[
+                overview_route(settings),
+                costs_route(settings),
+                forecast_route(settings),
+            ],
             guards=[admin_only],
             tags=["Billing"],
             opt={"errors": (AdminKeyRequired,)},
