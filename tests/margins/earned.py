@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from tollkeeper import ledger, pricing
 from tollkeeper.base.clock import MovableClock
@@ -43,6 +45,15 @@ GPT = _priced("openai", "gpt-5", _GPT_RATES, aliases=("gpt-5-2025-08-07",))
 ODD = _priced("anthropic", "odd", {"input": Rate(1, 3), "output": Rate(10**9, 70_001)})
 OWN = _priced("own", "page", {"request": Rate(10_000_000, 1)})
 TOY = _priced("toy", "toy", {"input": Rate(10**9, 10**6)})
+WITH_IMAGES = seal(
+    PriceVersion(
+        provider="openai",
+        model="gpt-5",
+        effective_from=datetime(2026, 1, 2, tzinfo=UTC),
+        source="a test",
+        rates={**_GPT_RATES, "image": Rate(20_000_000, 1)},
+    )
+)
 ALL = (GPT, ODD, OWN, TOY)
 
 
@@ -70,12 +81,14 @@ async def call(
     usage: dict[str, int],
     *,
     began: datetime | None = None,
-    percent: int = 50,
+    usage_id: UUID | None = None,
+    overage: Mapping[str, tuple[int, int]] | None = None,
     livemode: bool = True,
 ) -> int:
-    """Charge a call, now. Returns what it was charged."""
+    """Charge a call, now: list price, half of it, and a thousandth of a dollar. Returns that."""
     named = await _call(whole, customer, version, began, livemode=livemode)
-    rating = rate(version, usage, markup=Markup(percent * 10_000, 1_000_000))
+    named = replace(named, usage_id=usage_id or named.usage_id)
+    rating = rate(version, usage, markup=Markup(500_000, 1_000_000), overage=overage)
     await whole.app.rooms.meter.settle(new_charge(named, rating))
     return rating.cost_nanos
 

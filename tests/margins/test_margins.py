@@ -9,11 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from earned import ALL, GPT, ODD, OWN, START, TOY, call, fail, publish, table
+from earned import ALL, GPT, ODD, OWN, START, TOY, WITH_IMAGES, call, fail, publish, table
 
-from tollkeeper.base.ids import show_id
+from tollkeeper import metering
+from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.money import parse_nanos
-from tollkeeper.pricing import PriceVersion
+from tollkeeper.pricing import Book, PriceVersion
 from whole import Answer, Customer, Whole
 
 
@@ -114,6 +115,31 @@ async def test_what_is_not_known_is_said_and_not_earned(whole: Whole, customer: 
         ("own", "0"),
         ("total", "0.501"),
     ]
+
+
+async def test_what_is_charged_later_belongs_to_its_call(whole: Whole, customer: Customer) -> None:
+    await publish(whole)
+    usage_id = uuid7()
+    charged = await call(whole, customer, GPT, {"image": 3}, usage_id=usage_id)
+    assert charged == 1_000_000  # the fixed part: pictures have no price
+    async with whole.database.transaction() as tx:
+        later = START + timedelta(days=3)
+        named = customer.org_id, usage_id
+        await metering.rerate(tx, *named, Book([GPT, WITH_IMAGES]), actor="us", now=later)
+    said = (await ask(whole, groupBy="day", to=(START + timedelta(hours=1)).isoformat())).json
+    [row] = said["data"]
+    assert row["key"] == START.date().isoformat()
+    assert (row["calls"], row["unknownCalls"], row["margin"]) == (1, 1, 0)
+    assert row["charged"] == row["unknownCharged"] == "0.091"
+
+
+async def test_the_cost_at_a_plans_price_is_not_known(whole: Whole, customer: Customer) -> None:
+    await publish(whole)
+    await call(whole, customer, GPT, {"input": 1000}, overage={"input": (5_000, 1)})
+    end = (START + timedelta(hours=1)).isoformat()
+    total = (await ask(whole, to=end)).json["total"]
+    assert (total["unknownCalls"], total["cost"]) == (1, 0)
+    assert total["unknownPercent"] == 100
 
 
 async def test_late_calls_belong_to_when_they_began(whole: Whole, customer: Customer) -> None:

@@ -58,8 +58,8 @@ ORDER BY s.org_id, s.wallet_id
 _CHARGED: Final[LiteralString] = """
 round({} * coalesce((u.detail ->> 'usdValue')::numeric, 1000000000) / 1000000000)
 """
-# A call that has nothing rated cost nothing; of usage without a price, or at a plan's own price, and
-# of an operator's own SKUs, the cost is not known (NULL).
+# A call that has nothing rated cost nothing. Of usage without a price or at a plan's price, and of
+# an operator's own SKUs, the cost is not known (NULL).
 PARTS: Final[LiteralString] = f"""
 WITH call AS MATERIALIZED (
     SELECT coalesce(u.provider, '') AS provider, coalesce(u.model, '') AS model,
