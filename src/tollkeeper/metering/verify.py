@@ -12,6 +12,7 @@ from tollkeeper import pricing
 from tollkeeper.db import Connection
 from tollkeeper.ledger import Finding
 from tollkeeper.metering import verify_store as store
+from tollkeeper.metering.covering import read_drawn, uncovered
 from tollkeeper.metering.verify_store import Cost
 from tollkeeper.metering.worth import convert_rating
 from tollkeeper.pricing import Book
@@ -78,7 +79,7 @@ class _Checker:
 
     def __init__(self, book: Book) -> None:
         self._book = book
-        self._known: dict[tuple[str, int, int, str], tuple[Fault, ...]] = {}
+        self._known: dict[tuple[str, int, int, str, str], tuple[Fault, ...]] = {}
 
     def __call__(self, cost: Cost) -> tuple[Fault, ...]:
         if cost.currency != cost.wallet_currency:
@@ -86,7 +87,7 @@ class _Checker:
             return (("detail.currency", cost.wallet_currency, cost.currency, because),)
         if cost.rating is None:
             return () if cost.amount == 0 else (_unrated(cost),)
-        key = (cost.rating, cost.amount, cost.lines, cost.usd_value)
+        key = (cost.rating, cost.amount, cost.lines, cost.usd_value, cost.allowances)
         faults = self._known.get(key)
         if faults is None:
             if len(self._known) >= _REMEMBERED:
@@ -110,19 +111,21 @@ class _Checker:
                 service_tier=said.service_tier,
                 overage=said.overage,
             )
-            again = convert_rating(dollars, int(cost.usd_value))
+            gross = convert_rating(dollars, int(cost.usd_value))
+            lines = uncovered(gross.lines, read_drawn(cost.allowances))
+            amount = sum(line.amount_nanos for line in lines)
         except Exception as fault:  # noqa: BLE001 (somebody's hand can have written anything)
             yield "detail.rating", "a rating", repr(fault), "as every cost has its reason"
             return
         because = "as its usage and prices make it"
-        if again.cost_nanos != cost.amount:
-            yield "amount", str(again.cost_nanos), str(cost.amount), because
-        if again.cost_nanos != said.cost_nanos:
-            yield "detail.rating.cost", str(again.cost_nanos), str(said.cost_nanos), because
-        if again.lines != said.lines:
-            yield "detail.rating.lines", str(again.lines), str(said.lines), because
-        if len(again.lines) != cost.lines:
-            yield "lines", str(len(again.lines)), str(cost.lines), because
+        if amount != cost.amount:
+            yield "amount", str(amount), str(cost.amount), because
+        if amount != said.cost_nanos:
+            yield "detail.rating.cost", str(amount), str(said.cost_nanos), because
+        if lines != said.lines:
+            yield "detail.rating.lines", str(lines), str(said.lines), because
+        if len(lines) != cost.lines:
+            yield "lines", str(len(lines)), str(cost.lines), because
 
 
 def _unrated(cost: Cost) -> Fault:

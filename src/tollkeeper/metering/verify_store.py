@@ -19,7 +19,8 @@ LIMIT %(limit)s
 COSTS: Final[LiteralString] = """
 SELECT u.seq, u.amount, u.lines, (u.detail -> 'rating')::text AS rating,
        coalesce(u.detail ->> 'currency', 'USD') AS currency, w.currency AS wallet_currency,
-       coalesce(u.detail ->> 'usdValue', '1000000000') AS usd_value
+       coalesce(u.detail ->> 'usdValue', '1000000000') AS usd_value,
+       coalesce((u.detail -> 'allowances')::text, '[]') AS allowances
 FROM usage_record u JOIN wallet w ON w.org_id = u.org_id AND w.wallet_id = u.wallet_id
 WHERE u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s AND u.seq > %(above)s
 ORDER BY u.seq
@@ -29,8 +30,8 @@ LIMIT %(limit)s
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a record charged, and the rating that it says is the reason; `usd_value` as it is
-    written there."""
+    """What a record charged, and the rating that it says is the reason; `usd_value` and
+    `allowances` as they are written there."""
 
     seq: int
     amount: int
@@ -39,6 +40,7 @@ class Cost:
     currency: str
     wallet_currency: str
     usd_value: str
+    allowances: str
 
 
 async def wallets_with_usage(
