@@ -233,6 +233,7 @@ def open_shop(
     # The last to hear of anything: it locks the row that all invoices are numbered by.
     shop.succeeded.append(issue)
     invoices.hear_of_money_back(till.handlers, desk)
+    invoices.hear_of_fees(till.handlers, desk, shop.taxes)
     return top_ups
 
 

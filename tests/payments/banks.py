@@ -176,6 +176,10 @@ class Bank(Account):
     async def move_dispute(self, ref: str, status: DisputeStatus) -> None: ...
 
     @abstractmethod
+    async def methods_charged(self) -> list[str]:
+        """With what each payment was made, whatever it was for."""
+
+    @abstractmethod
     async def bill(self) -> None:
         """Let the processor do what its time has come for."""
 
@@ -222,6 +226,14 @@ class SandboxBank(Bank):
 
     async def move_dispute(self, ref: str, status: DisputeStatus) -> None:
         await self._play(status.value, ref)
+
+    async def methods_charged(self) -> list[str]:
+        async with self.database.connection() as connection:
+            found = await connection.execute(
+                "SELECT body->>'method' FROM sandbox_object"
+                " WHERE kind = 'payment' AND body->>'status' = 'succeeded'"
+            )
+            return [row[0] for row in await found.fetchall()]
 
     async def bill(self) -> None:
         await self.sandbox.subscriptions.renew_due()
@@ -276,6 +288,9 @@ class FakeBank(Bank):
         else:
             words = {DisputeStatus.CLOSED: "warning_closed"}
             self.fake.close_dispute(dispute, words.get(status, status.value))
+
+    async def methods_charged(self) -> list[str]:
+        return [charge["payment_method"] for charge in self.fake.charges()]
 
     async def bill(self) -> None:
         self.fake.tick()

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from selling import open_seller
 from shops import Shop
 
 from tollkeeper import payments, plans, subscriptions
@@ -171,6 +172,19 @@ async def test_purchases_and_plans_are_charged_to_one_method(customer: Customer)
         await keeping.remove(customer.shop.till, customer.shop.owner, chosen.method_id)
     await customer.wait(days=31)
     assert await customer.fees() == [2000, 2000]
+
+
+async def test_a_purchase_and_a_fee_are_charged_to_the_same_card(customer: Customer) -> None:
+    """S2, as the processor has it; and its books hold nothing that ours do not explain."""
+    seller = await open_seller(customer.shop)
+    method = await customer.shop.on_file("pm_card_mastercard")
+    await payments.make_default(customer.shop.till, customer.shop.owner, method.method_id)
+    bought, _ = await seller.buy(method_id=method.method_id)
+    await customer.subscribe()
+    assert await customer.shop.bank.methods_charged() == [method.ref, method.ref]
+    assert (await seller.balance(), await customer.fees()) == (25, [2000])
+    assert await seller.reconciled() == []
+    assert bought.status.credited
 
 
 async def test_past_due_keeps_the_plan_for_a_week_and_a_new_card_saves_it(

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tollkeeper.invoices.fees import contained
+from tollkeeper.profiles import Tax
 from whole import Answer, Customer, Whole, whole_served
 
 PLANS = {"free-served": 0, "pro-served": 2000, "team-served": 5000}
@@ -56,6 +58,34 @@ async def test_a_customer_subscribes_changes_and_cancels(whole: Whole) -> None:
     assert (await ask("POST", {"plan": "free-served"})).json["status"] == "none"
     assert (await ask("DELETE", query="?now=true")).json["status"] == "none"
     assert (await ask("DELETE")).json["code"] == "subscription_not_found"
+
+
+async def test_each_fee_has_an_invoice_and_no_entry(whole: Whole) -> None:
+    customer = await whole.customer()
+    await publish(whole)
+    key = customer.keys["test ADMIN"]
+    before = (await whole.ask("GET", "/billing/entries", key)).json["data"]
+    card = await keep_card(whole, customer)
+    body = {"plan": "pro-served", "paymentMethodId": card}
+    await whole.ask("POST", "/billing/subscription", key, body)
+    invoices = (await whole.ask("GET", "/billing/invoices", key)).json["data"]
+    assert [(one["total"], one["currency"]) for one in invoices] == [(20, "USD")]
+    pdf = await whole.ask("GET", f"/billing/invoices/{invoices[0]['id']}", key)
+    assert "Pro-Served" in pdf.text
+    assert (await whole.ask("GET", "/billing/entries", key)).json["data"] == before
+
+
+def test_taxes_are_contained_in_a_fee_to_the_cent() -> None:
+    vat = Tax(label="VAT", rate_ppm=190_000)
+    local = Tax(label="Local", rate_ppm=25_000)
+    assert contained(2000, []) == (2000, ())
+    for total in range(1, 3000):
+        net, lines = contained(total, [vat, local])
+        assert net + sum(line.tax_minor for line in lines) == total
+    net, (line,) = contained(11_900, [vat])
+    assert (net, line.tax_minor, line.base_minor) == (10_000, 1_900, 10_000)
+    owed = Tax(label="VAT", rate_ppm=190_000, reverse_charge=True)
+    assert contained(11_900, [owed])[0] == 11_900
 
 
 async def test_only_an_admin_key_subscribes(whole: Whole) -> None:

@@ -1,5 +1,6 @@
 """Money becomes credit."""
 
+from tollkeeper.credits.buyers import buyer_of
 from tollkeeper.credits.errors import (
     AmountOutOfRange,
     AutoTopUpNeedsMethod,
@@ -98,6 +99,7 @@ __all__ = [
     "begin_purchase",
     "begin_refund",
     "buy",
+    "buyer_of",
     "campaign_from",
     "campaigns",
     "find_purchase",

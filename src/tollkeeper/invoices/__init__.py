@@ -3,6 +3,7 @@
 from tollkeeper.invoices.composing import Sale
 from tollkeeper.invoices.desk import Desk, desk_of
 from tollkeeper.invoices.errors import CauseReused, StatementWrong
+from tollkeeper.invoices.fees import hear_of_fees
 from tollkeeper.invoices.issuing import hear_of_money_back, issue_for_purchase, issue_sale
 from tollkeeper.invoices.model import (
     Content,
@@ -52,6 +53,7 @@ __all__ = [
     "desk_of",
     "find_by_number",
     "get_invoice",
+    "hear_of_fees",
     "hear_of_money_back",
     "invoice_routes",
     "invoices_between",

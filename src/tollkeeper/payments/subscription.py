@@ -234,7 +234,7 @@ class SubscriptionChanged:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionFeePaid:
-    """Told once for each fee, before the change that it brings."""
+    """Told once for each fee, after the change that it brings."""
 
     subscription: Subscription
     fee: FeePaid

@@ -15,6 +15,7 @@ from tollkeeper.payments.model import Absent, Failure, Unknown
 from tollkeeper.payments.paying import Stale
 from tollkeeper.payments.subscribing import store
 from tollkeeper.payments.subscription import (
+    FeePaid,
     Subscription,
     SubscriptionAct,
     SubscriptionAnswer,
@@ -54,20 +55,30 @@ async def record(
         raise Stale
     now = till.clock.now()
     after = _after(locked, answer, now, told=told)
-    if isinstance(answer, SubscriptionFact):
-        for fee in sorted(answer.fees, key=lambda paid: paid.paid_at):
-            if await store.insert_fee(tx, locked, fee):
-                await till.handlers.tell(tx, SubscriptionFeePaid(after, fee))
-    if after == locked:
-        if not isinstance(answer, Unknown) and locked.act is None:
-            await store.check_later(tx, locked, _next_check(locked, now))
-        return locked
-    await store.write(tx, after, _next_check(after, now))
-    written = await store.read(tx, seen.org_id, seen.subscription_id) or after
+    paid = [fee for fee in _fees(answer) if await store.insert_fee(tx, locked, fee)]
+    if after != locked:
+        after = await _write(tx, till, locked, after)
+    elif locked.act is None and not isinstance(answer, Unknown):
+        await store.check_later(tx, locked, _next_check(locked, now))
+    for fee in paid:
+        await till.handlers.tell(tx, SubscriptionFeePaid(after, fee))
+    return after
+
+
+def _fees(answer: SubscriptionAnswer) -> list[FeePaid]:
+    fees = answer.fees if isinstance(answer, SubscriptionFact) else ()
+    return sorted(fees, key=lambda fee: (fee.paid_at, fee.period_start))
+
+
+async def _write(
+    tx: Connection, till: Till, locked: Subscription, after: Subscription
+) -> Subscription:
+    await store.write(tx, after, _next_check(after, till.clock.now()))
+    written = await store.read(tx, locked.org_id, locked.subscription_id) or after
     if written.status is not locked.status:
         _log.info(
             "subscription_changed",
-            subscription=show_id("sub", seen.subscription_id),
+            subscription=show_id("sub", locked.subscription_id),
             was=locked.status.value,
             status=written.status.value,
         )
