@@ -32,6 +32,7 @@ class Tree(Struct, forbid_unknown_fields=True, rename="camel"):
     named: dict[str, Leaf | None] = {}
     kind: Kind | None = None
     name: Annotated[str, Meta(min_length=2)] | UnsetType = UNSET
+    sizes: Annotated[list[int], Meta(max_length=2)] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.kind is Kind.USER and len(self.leaves) > 1:
@@ -51,6 +52,12 @@ def faults(value: object, type_: Any = Tree, *, strict: bool = True) -> dict[str
     [
         ({"firstLeaf": {"count": 1}}, {}),
         (7, {"": ["must be an object"]}),
+        ({"firstLeaf": {"count": 1}, "sizes": [1, "x"]}, {
+            "sizes.1": ["must be a whole number"],
+        }),
+        ({"firstLeaf": {"count": 1}, "sizes": [1, 2, 3]}, {
+            "sizes": ["must be a list of at most 2, each a whole number"],
+        }),
         ({}, {"firstLeaf": ["is required: an object"]}),
         ({"first_leaf": {"count": 1}}, {
             "first_leaf": ["is not known; did you mean firstLeaf?"],

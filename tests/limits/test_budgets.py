@@ -115,6 +115,11 @@ async def test_all_that_is_wrong_is_said_at_once(whole: Whole, customer: Custome
         memberId=show_id("mem", uuid7()),
     )
     assert sorted(nowhere) == ["apiKeyId", "memberId", "projectId", "timeZone"]
+    made = await add(whole, customer)
+    wrong = {"alertPercents": [1, "AAA"], "period": "day"}
+    changed = await whole.ask("PATCH", f"/budgets/{made['id']}", customer.keys["live ADMIN"], wrong)
+    assert changed.status == 400
+    assert sorted(changed.json["details"]) == ["_errors", "alertPercents", "period"]
 
 
 async def test_counters_are_shown_and_begun_anew_in_each_mode_apart(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Final, cast, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Final, Union, cast, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
@@ -234,15 +235,18 @@ def _example_of(shape: inspect.Type) -> object:
     return None
 
 
+_ABSENT: Final = (type(None), msgspec.UnsetType)
+_UNIONS: Final = (Union, UnionType)
+
+
 def only_member(type_: Any) -> Any:
-    """Strip Annotated, and `| None` where one other member remains."""
+    """Strip Annotated, and `| None` or `| UnsetType` where one other member remains."""
     while True:
         if get_origin(type_) is Annotated:
             type_ = get_args(type_)[0]
             continue
-        members = [member for member in get_args(type_) if member is not type(None)]
-        shape = bare(inspect.type_info(type_))
-        if isinstance(shape, inspect.UnionType) and len(members) == 1:
+        members = [member for member in get_args(type_) if member not in _ABSENT]
+        if get_origin(type_) in _UNIONS and len(members) == 1:
             type_ = members[0]
             continue
         return type_
