@@ -19,6 +19,7 @@ from tollkeeper.plans.errors import (
     PlanVersionConflict,
     SubscriptionNotFound,
 )
+from tollkeeper.plans.levels import emit_due, report_level
 from tollkeeper.plans.model import (
     By,
     Consumable,
@@ -85,6 +86,7 @@ __all__ = [
     "current_subscription",
     "cycle_at",
     "draws_of",
+    "emit_due",
     "operator_plan_routes",
     "overage_of",
     "plan_routes",
@@ -92,6 +94,7 @@ __all__ = [
     "read_plan_file",
     "read_plans",
     "read_subscription",
+    "report_level",
     "retire_plan",
     "set_cycle",
     "set_plan",
