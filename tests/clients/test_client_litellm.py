@@ -27,6 +27,9 @@ from whole import Customer, Whole
 ROOT = Path(__file__).parents[2]
 LITELLM = "litellm[proxy]==1.106.2"
 SCRIPT = Path(__file__).with_name("litellm_calls.py")
+CHAT = "chat/completions"
+OPERATIONS = {"embedding": "embeddings"}
+ENDED = {"whole": ["ada"]}
 UNSENT = ("embedding", "refused", "unpriced", "nobody")
 
 
@@ -90,6 +93,9 @@ async def test_what_litellm_used_is_paid(
     for name, known in customers.items():
         async with AsyncTollkeeper(known.keys["test ADMIN"], whole.url) as admin:
             balance = await admin.balance()
+            records = [record async for record in admin.usage_records()]
+        assert {record.operation for record in records} <= {OPERATIONS.get(name, CHAT)}
+        assert [record.end_user for record in records if record.end_user] == ENDED.get(name, [])
         assert balance.held == 0, name
         spent[name] = 10 - balance.posted
     assert spent == {name: Decimal(cost) for name, (_, cost) in CALLS.items()}

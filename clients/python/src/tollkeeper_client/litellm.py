@@ -23,8 +23,14 @@ from tollkeeper_client.litellm_usage import as_text_alone, price_book_name, unit
 
 KEY: Final = "tollkeeper_key"
 _HEADER: Final = "x-tollkeeper-key"
-_CALLS: Final = frozenset({"acompletion", "atext_completion", "aembedding", "aresponses"})
-_SYNC_CALLS: Final = frozenset({"completion", "text_completion", "embedding", "responses"})
+# What is charged, and how the customer reads it in the log.
+_SYNC_CALLS: Final = {
+    "completion": "chat/completions",
+    "text_completion": "completions",
+    "embedding": "embeddings",
+    "responses": "responses",
+}
+_CALLS: Final = {f"a{name}": operation for name, operation in _SYNC_CALLS.items()}
 _MODEL_UNKNOWN_TOKENS: Final = 4096
 _log: Final = logging.getLogger(__name__)
 _litellm: Final[Any] = litellm
@@ -96,7 +102,8 @@ class TollkeeperCallback(cast("type[Any]", CustomLogger)):
         if _name_of(call_type) != "aembedding":
             estimate["output"] = self._most_output(model, kwargs) * int(kwargs.get("n") or 1)
         provider, model = self._named(model, kwargs)
-        sold = Sale({"provider": provider, "model": model, **sale})
+        operation = _CALLS[_name_of(call_type)]
+        sold = Sale({"operation": operation, "provider": provider, "model": model, **sale})
         try:
             hold = await self.client.hold(estimate=estimate, **sold)
         except TollkeeperError as error:
@@ -146,6 +153,7 @@ class TollkeeperCallback(cast("type[Any]", CustomLogger)):
             "id": str(kwargs["litellm_call_id"]),
             "source": "litellm",
             "usage": units_of(response_obj.usage),
+            "operation": _SYNC_CALLS[_name_of(kwargs["call_type"])],
             "provider": provider,
             "model": model,
             **sale,
