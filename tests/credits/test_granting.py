@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollkeeper import ledger
+from tollkeeper import ledger, operator
 from tollkeeper.base.clock import MovableClock
+from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.money import NonNegativeMoneyIn
 from tollkeeper.base.settings import Currency, Grants, Settings
 from tollkeeper.credits.granting.model import Every, period_of
 from tollkeeper.credits.granting.recurring import give_due
 from tollkeeper.ledger import Wallet
+from tollkeeper.operator import Act, Opening
 from whole import DOLLAR, Answer, Customer, Whole, whole_served
 
 # After any machine's time: organizations made by the tests' own means are made at that.
@@ -202,6 +204,23 @@ async def test_organizations_made_while_a_grant_is_given_get_it_once(whole: Whol
         assert isinstance(one, dict)
         (lot,) = await lots(whole, one["secret"], "DIEM")
         assert lot["granted"] == 10
+
+
+async def test_a_grant_for_all_waits_for_who_is_just_being_made(whole: Whole) -> None:
+    """It would not see them, nor they it."""
+    org_id = uuid7()
+    async with whole.database.transaction() as tx:
+        act = Act(who="test", why="test", at=NOW)
+        opening = Opening(overdraft=0, sandbox_credit=0)
+        await operator.create_organization(tx, act, org_id=org_id, name="new", opening=opening)
+        defined = asyncio.create_task(define(whole))
+        assert (await asyncio.wait({defined}, timeout=0.5))[0] == set()
+    assert (await defined).status == 201
+    await give(whole)
+    (lot,) = (await whole.operate("GET", f"/organizations/{show_id('org', org_id)}/lots")).json[
+        "data"
+    ]
+    assert lot["left"] == 10
 
 
 async def test_a_grant_that_was_left_half_given_is_taken_up(
