@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from uuid import UUID
 
-from _report import middle, show
+from _report import Row, middle, show
 from _stand import Customer, populate, postgres
 from tollkeeper.base.clock import SystemClock
 from tollkeeper.base.ids import named_uuid, uuid7
@@ -40,7 +40,9 @@ def main() -> None:
         customers = populate(server.url, _WALLETS)
         rounds = asyncio.run(_rounds(server.url, customers, options.rounds, options.seconds))
     names = list(rounds[0])
-    rows = [{"what": name, "holds/s": middle([r[name] for r in rounds])} for name in names]
+    rows: list[Row] = [
+        {"what": name, "holds/s": middle([r[name] for r in rounds])} for name in names
+    ]
     show(
         "limits",
         rows,

@@ -162,10 +162,11 @@ async def use_without_a_price(url: str) -> None:
         customer = await whole.customer()
         rooms = whole.app.rooms
         now = rooms.clock.now()
+        (purse,) = await rooms.meter.purses.of(customer.org_id, livemode=False)
         version = rooms.books.book.find("sandbox", "sandbox-small", now)
         call = Call(
             org_id=customer.org_id,
-            wallet_id=await rooms.meter.wallet(customer.org_id, livemode=False),
+            wallet_id=purse.wallet_id,
             usage_id=uuid7(),
             started_at=now,
             provider="sandbox",
