@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from fnmatch import translate
 from typing import Final, NamedTuple
 
@@ -37,6 +38,7 @@ class Coverage:
         ]
         self._consumables = consumables
         self._known: dict[Said, int] = {}
+        self._within: dict[tuple[object, ...], frozenset[int]] = {}
         self._overages: dict[tuple[PriceVersion, str | None], Overage | None] = {}
         self.priced = any(one.overage_nanos is not None for one in consumables)
 
@@ -49,6 +51,25 @@ class Coverage:
             found = (place for place, rule in self._rules if rule.holds(said))
             place = self._known[said] = next(found, NOT_COVERED)
         return place
+
+    def places_within(
+        self,
+        version: PriceVersion,
+        bound: str,
+        operation: str | None,
+        modalities: Collection[str] | None,
+    ) -> frozenset[int]:
+        """Give the places of all that what is bounded as `bound` can turn out to be."""
+        key = (version, bound, operation, None if modalities is None else tuple(modalities))
+        places = self._within.get(key)
+        if places is None:
+            if len(self._within) >= _REMEMBERED:
+                self._within.clear()
+            places = self._within[key] = frozenset(
+                self.place_of(said_of(version, unit, operation))
+                for unit in pricing.reach_of(bound, modalities)
+            )
+        return places
 
     def overage(self, version: PriceVersion, operation: str | None) -> Overage | None:
         """Give the plan's own prices for what this version sells, by unit."""

@@ -7,10 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from tollkeeper import pricing
 from tollkeeper.base.money import divide_up
 from tollkeeper.ledger import Draw
-from tollkeeper.plans.covering import NOT_COVERED, Said, said_of
+from tollkeeper.plans.covering import NOT_COVERED, Said
 from tollkeeper.plans.errors import AllowanceExhausted
 from tollkeeper.plans.model import Consumable
 from tollkeeper.plans.terms import Terms
@@ -81,11 +80,7 @@ def bound_draws(
     for bound, quantity in bounds.items():
         if not quantity:
             continue
-        places = {
-            terms.coverage.place_of(said_of(version, unit, operation))
-            for unit in pricing.reach_of(bound, modalities)
-        }
-        for place in places:
+        for place in terms.coverage.places_within(version, bound, operation, modalities):
             total += amounts[bound]
             if place == NOT_COVERED:
                 uncovered += amounts[bound]
