@@ -21,6 +21,9 @@ from tollkeeper.payments import (
 )
 from tollkeeper.payments.inbox.store import insert as keep_event
 from tollkeeper.payments.model import FailureCode
+from tollkeeper.payments.paying import Stale
+from tollkeeper.payments.subscribing.acting import ask
+from tollkeeper.payments.subscribing.recording import record
 
 REFUSES_LATER = "pm_card_chargeCustomerFail"
 ASKS_ALWAYS = "pm_card_authenticationRequired"
@@ -269,6 +272,17 @@ async def test_many_who_pursue_at_once_charge_once(subscriber: Subscriber) -> No
     assert minor(subscriber) == [2000]
 
 
+async def test_an_answer_from_before_a_change_is_thrown_away(subscriber: Subscriber) -> None:
+    await subscriber.shop.on_file()
+    seen = await subscriber.start()
+    old = await ask(subscriber.shop.till, seen)
+    now = await subscriber.change(TEAM)
+    with pytest.raises(Stale):
+        async with subscriber.shop.database.transaction() as tx:
+            await record(tx, subscriber.shop.till, seen, old)
+    assert await subscriber.read() == now
+
+
 @pytest.mark.parametrize("how", [how for how in How if how is not How.WELL])
 @pytest.mark.parametrize("path", ["/v1/subscriptions", "/v1/payment_intents/[^/]+/confirm"])
 async def test_whatever_stripe_does_it_is_started_and_charged_once(
@@ -278,6 +292,7 @@ async def test_whatever_stripe_does_it_is_started_and_charged_once(
     fake_bank.fake.fail(path, how, times=-1)
     await fake_subscriber.start()
     fake_bank.fake.heal()
+    fake_bank.fake.forget_keys()
     for _ in range(3):
         await fake_subscriber.shop.wait(minutes=4)
         await payments.settle_unfinished(fake_subscriber.shop.till)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from tollkeeper.payments import (
     PaymentMethodNotFound,
     Subscription,
     SubscriptionBusy,
+    SubscriptionChanged,
     SubscriptionFixed,
     SubscriptionStatus,
 )
@@ -24,6 +26,7 @@ from tollkeeper.payments.inbox.handling import catch_up
 from tollkeeper.payments.methods import keeping
 from tollkeeper.plans import AlreadySubscribed, By, PlanTerms, Source
 from tollkeeper.subscriptions import FeeDesk, Wish
+from tollkeeper.subscriptions.following import follow
 from tollkeeper.subscriptions.model import Subscriber
 
 BY = By(who="test", why="test")
@@ -141,6 +144,17 @@ async def test_a_plan_holds_from_when_it_is_paid_in_the_processors_cycles(
     assert await customer.plan() == "pro"
     assert (await customer.terms()).cycle_start == billed.period_end
     assert await customer.fees() == [2000, 2000]
+
+
+async def test_where_the_processors_period_moves_the_cycle_moves(customer: Customer) -> None:
+    await customer.shop.on_file()
+    billed = await customer.subscribe()
+    assert billed is not None
+    moved = customer.shop.clock.now() - timedelta(days=3)
+    change = SubscriptionChanged(replace(billed, period_start=moved), billed)
+    async with customer.shop.database.transaction() as tx:
+        await follow(tx, change, customer.shop.clock.now())
+    assert (await customer.terms()).cycle_start == moved
 
 
 async def test_a_plan_that_the_bank_has_not_agreed_to_does_not_hold(customer: Customer) -> None:
