@@ -6,6 +6,8 @@ from tollkeeper_client.errors import (
     Conflict,
     InvalidRequest,
     NotFound,
+    PaymentRequired,
+    RateLimited,
     TollkeeperError,
     Unavailable,
     Unprocessable,
@@ -30,6 +32,72 @@ class WebhookSignatureInvalid(InvalidRequest):
     codes = ("webhook_signature_invalid",)
 
 
+class AllowanceExhausted(PaymentRequired):
+    """What the plan includes is used up."""
+
+    codes = ("allowance_exhausted",)
+
+
+class ApiKeySpendLimitExceeded(PaymentRequired):
+    """This API key's spending limit is reached."""
+
+    codes = ("api_key_spend_limit_exceeded",)
+
+
+class CapacityExceeded(PaymentRequired):
+    """The plan has no room for more."""
+
+    codes = ("capacity_exceeded",)
+
+
+class EndUserBudgetExceeded(PaymentRequired):
+    """This end user's budget is reached."""
+
+    codes = ("end_user_budget_exceeded",)
+
+
+class MemberBudgetExceeded(PaymentRequired):
+    """This member's budget is reached."""
+
+    codes = ("member_budget_exceeded",)
+
+
+class ModelBudgetExceeded(PaymentRequired):
+    """The budget for this model is reached."""
+
+    codes = ("model_budget_exceeded",)
+
+
+class OrganizationBudgetExceeded(PaymentRequired):
+    """The organization's budget is reached."""
+
+    codes = ("organization_budget_exceeded",)
+
+
+class ProjectBudgetExceeded(PaymentRequired):
+    """This project's budget is reached."""
+
+    codes = ("project_budget_exceeded",)
+
+
+class ProviderBudgetExceeded(PaymentRequired):
+    """The budget for this provider is reached."""
+
+    codes = ("provider_budget_exceeded",)
+
+
+class TagBudgetExceeded(PaymentRequired):
+    """The budget for this tag is reached."""
+
+    codes = ("tag_budget_exceeded",)
+
+
+class BudgetNotFound(NotFound):
+    """There is no such budget."""
+
+    codes = ("budget_not_found",)
+
+
 class CodeUnknown(NotFound):
     """There is no such code."""
 
@@ -42,10 +110,22 @@ class ModelNotFound(NotFound):
     codes = ("model_not_found",)
 
 
+class NoPaidSubscription(NotFound):
+    """There is no subscription that is paid for."""
+
+    codes = ("no_paid_subscription",)
+
+
 class NotOffered(NotFound):
     """This endpoint, or this model through it, is not offered here."""
 
     codes = ("not_offered",)
+
+
+class PlanNotFound(NotFound):
+    """There is no such plan."""
+
+    codes = ("plan_not_found",)
 
 
 class SubscriptionNotFound(NotFound):
@@ -64,6 +144,12 @@ class MethodNotAllowed(InvalidRequest):
     """This path does not take that method."""
 
     codes = ("method_not_allowed",)
+
+
+class AlreadySubscribed(Conflict):
+    """This organization has a plan already."""
+
+    codes = ("already_subscribed",)
 
 
 class AutoTopUpNeedsMethod(Conflict):
@@ -162,6 +248,12 @@ class SubscriptionExists(Conflict):
     codes = ("subscription_exists",)
 
 
+class TooManyBudgets(Conflict):
+    """There are as many budgets as an organization may have."""
+
+    codes = ("too_many_budgets",)
+
+
 class TooManyWebhooks(Conflict):
     """There are as many webhooks as an organization may have."""
 
@@ -216,6 +308,18 @@ class PaymentsNotConfigured(Unprocessable):
     codes = ("payments_not_configured",)
 
 
+class PlanRetired(Unprocessable):
+    """This plan is not sold any more."""
+
+    codes = ("plan_retired",)
+
+
+class PlanVersionConflict(Unprocessable):
+    """This plan has another version from that moment on, or a later one."""
+
+    codes = ("plan_version_conflict",)
+
+
 class PriceVersionConflict(Unprocessable):
     """Another price is already published for this model and moment."""
 
@@ -232,6 +336,12 @@ class SubscriptionFixed(Unprocessable):
     """A subscription cannot be changed like that."""
 
     codes = ("subscription_fixed",)
+
+
+class RequestExceedsRateLimit(RateLimited):
+    """One request asks for more than a minute allows."""
+
+    codes = ("request_exceeds_rate_limit",)
 
 
 class ClientLeft(TollkeeperError):
