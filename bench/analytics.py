@@ -1,0 +1,205 @@
+"""Costs and usage analytics over 90 days of 10⁷ records, and how far the sums lag behind.
+
+    ./dev bench analytics [--records N] [--asks N] [--seconds N]
+
+One call is charged over HTTP; its record is then repeated inside the database with other models,
+keys, projects, end users and tags, spread over 90 days, and added up. Answers are asked for over
+HTTP, one at a time. Then 10,000 records a second arrive, while the sums are kept up as a server
+keeps them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+import aiohttp
+import psycopg
+import uvloop
+
+from _report import Row, show
+from _stand import Customer, populate, postgres, serving
+from tollkeeper.db import Database
+from tollkeeper.metering import sums
+
+_DAYS = 90
+_RATE = 10_000
+_TICK_SECONDS = 0.1
+_ADD_UP_SECONDS = 1.0  # as metering.jobs has it
+_LEAST_ASKS = 5
+_CHARGE = {
+    "provider": "openai",
+    "model": "gpt-4.1-mini",
+    "usage": {"input": 1200, "output": 300},
+    "requestId": "the-first",
+}
+_AGE_FIRST = """
+UPDATE usage_record SET recorded_at = now() - %(span)s::interval,
+                        started_at = now() - %(span)s::interval - interval '1 second'
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND request_id = 'the-first'
+"""
+_REPEAT = """
+INSERT INTO usage_record (
+    org_id, wallet_id, seq, usage_id, entry_seq, amount, balance_after, held, late, lines,
+    line_seq, recorded_at, started_at, duration_ms, project_id, key_id, request_id, fingerprint,
+    status, source, provider, model, operation, thread_id, detail
+)
+SELECT org_id, wallet_id, n, gen_random_uuid(), entry_seq, amount, balance_after, held, late,
+       lines, n * lines, v.at, v.at - interval '1 second', duration_ms,
+       md5((k %% 5)::text)::uuid, md5('key' || k)::uuid, NULL, NULL, status, source, provider,
+       'model-' || n * 7 %% 8, CASE WHEN n %% 10 = 0 THEN 'embeddings' ELSE 'chat.completions' END,
+       thread_id,
+       detail || jsonb_build_object('endUser', 'user-' || n * 31 %% 500,
+                                    'tags', jsonb_build_object('team', 'team-' || n * 17 %% 10))
+FROM usage_record
+CROSS JOIN generate_series(%(first)s::bigint, %(last)s::bigint) AS n
+CROSS JOIN LATERAL (SELECT n * 13 %% 20 AS k) AS key
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN %(step)s::interval IS NULL THEN clock_timestamp()
+                ELSE now() - %(span)s::interval + n * %(step)s::interval END AS at
+) AS v
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND seq = 1
+"""
+_MOVE = """
+UPDATE wallet SET usage_seq = %(last)s, line_seq = %(last)s * 2
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+"""
+_ASKS = {
+    "V3, 90 days": "usage-analytics?lookback=90d",
+    "total": "costs?{span}",
+    "day, UTC, by model": "costs?{span}&granularity=day&groupBy=model&limit=1000",
+    "day, New York, by model": "costs?{span}&granularity=day&groupBy=model&limit=1000"
+    "&timezone=America/New_York",
+    "day, India, by key": "costs?{span}&granularity=day&groupBy=apiKey&limit=2000"
+    "&timezone=Asia/Kolkata",
+    "hour, Berlin, by model": "costs?{span}&granularity=hour&groupBy=model&timezone=Europe/Berlin",
+    "week, by SKU": "costs?{span}&granularity=week&groupBy=sku&limit=1000",
+    "day, by team": "costs?{span}&granularity=day&groupBy=tag:team&limit=1000",
+    "month, by end user": "costs?{span}&granularity=month&groupBy=endUser&limit=2000",
+    "week, by project, key, model": "costs?{span}&granularity=week&limit=2500"
+    "&groupBy=project,apiKey,model",
+    "forecast": "forecast",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=10_000_000)
+    parser.add_argument("--asks", type=int, default=40)
+    parser.add_argument("--seconds", type=int, default=20)
+    options = parser.parse_args()
+    with postgres() as server:
+        (customer,) = populate(server.url, 1)
+        with serving(server.url) as base:
+            uvloop.run(_charge(base, customer))
+        _fill(server.url, customer, options.records)
+        per_second = uvloop.run(_add_up(server.url)) or 1.0
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+        with serving(server.url) as base:
+            figures = uvloop.run(_ask(base, customer, max(options.asks, _LEAST_ASKS)))
+        lags = uvloop.run(_arrive(server.url, customer, options.records, options.seconds))
+    rows: list[Row] = [{"answer": name, "p95 ms": round(ms, 1)} for name, ms in figures.items()]
+    show(
+        "analytics",
+        rows,
+        [
+            ("slowest p95, ms", max(figures.values()), "≤ 50 at 10,000,000 records"),
+            ("records added up per second", per_second, "≥ 10,000"),
+            ("lag of the sums at 10,000 records/s, p99 s", _quantile(lags, 0.99), "≤ 2"),
+        ],
+    )
+
+
+async def _charge(base: str, customer: Customer) -> None:
+    headers = {"authorization": f"Bearer {customer.key}"}
+    async with (
+        aiohttp.ClientSession(base) as session,
+        session.post("/api/v1/metering/charges", json=_CHARGE, headers=headers) as answer,
+    ):
+        if answer.status >= 300:
+            raise SystemExit(f"{answer.status} {await answer.text()}")
+
+
+def _fill(url: str, customer: Customer, records: int) -> None:
+    print(f"writing {records:,} records", flush=True)
+    values = {
+        "org_id": customer.org_id,
+        "wallet_id": customer.wallet_id,
+        "first": 2,
+        "last": records,
+        "span": timedelta(days=_DAYS),
+        "step": timedelta(days=_DAYS) / (records + 1),
+    }
+    with psycopg.connect(url) as connection:
+        for statement in (_AGE_FIRST, _REPEAT, _MOVE):
+            connection.execute(statement, values)
+
+
+async def _add_up(url: str) -> float:
+    async with Database.open(url) as database:
+        began = time.perf_counter()
+        return await sums.sweep(database) / (time.perf_counter() - began)
+
+
+async def _ask(base: str, customer: Customer, times: int) -> dict[str, float]:
+    span = f"start={time.strftime('%Y-%m-%d', time.gmtime(time.time() - _DAYS * 86_400))}"
+    headers = {"authorization": f"Bearer {customer.key}"}
+    figures: dict[str, float] = {}
+    async with aiohttp.ClientSession(base, headers=headers) as session:
+        for name, path in _ASKS.items():
+            seconds: list[float] = []
+            for _ in range(times):
+                began = time.perf_counter()
+                async with session.get("/api/v1/billing/" + path.format(span=span)) as answer:
+                    body = await answer.read()
+                if answer.status != 200:
+                    raise SystemExit(f"{name}: {answer.status} {body[:500]!r}")
+                seconds.append(time.perf_counter() - began)
+            figures[name] = _quantile(seconds, 0.95) * 1000
+    return figures
+
+
+async def _arrive(url: str, customer: Customer, records: int, seconds: int) -> list[float]:
+    """Have records arrive, and note for each tick of them how long the sums took to have it."""
+    wallet = (customer.org_id, customer.wallet_id)
+    waiting: list[tuple[int, float]] = []
+    lags: list[float] = []
+    ended = asyncio.Event()
+
+    async def arrive(database: Database) -> None:
+        last, began = records, time.perf_counter()
+        while (elapsed := time.perf_counter() - began) < seconds:
+            due = records + int(elapsed * _RATE)
+            values = {"org_id": wallet[0], "wallet_id": wallet[1], "first": last + 1, "last": due}
+            async with database.transaction() as tx:
+                await tx.execute(_REPEAT.encode(), {**values, "span": None, "step": None})
+                await tx.execute(_MOVE.encode(), values)
+            last = due
+            waiting.append((due, time.perf_counter()))
+            await asyncio.sleep(_TICK_SECONDS)
+        ended.set()
+
+    async def add_up(database: Database) -> None:
+        while not (ended.is_set() and not waiting):
+            await asyncio.sleep(_ADD_UP_SECONDS)
+            upto = waiting[-1][0] if waiting else 0
+            await sums.add_up(database, [wallet])
+            now = time.perf_counter()
+            while waiting and waiting[0][0] <= upto:
+                lags.append(now - waiting.pop(0)[1])
+
+    async with Database.open(url) as database:
+        await asyncio.gather(arrive(database), add_up(database))
+    return lags
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    return sorted(values)[min(int(share * len(values)), len(values) - 1)]
+
+
+if __name__ == "__main__":
+    main()
