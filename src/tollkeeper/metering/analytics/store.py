@@ -58,20 +58,27 @@ SELECT count(*) FROM (
 _MARK: Final[LiteralString] = """
     (SELECT coalesce(max(m.usage_seq), 0) FROM usage_summed m
      WHERE m.org_id = %(org_id)s AND m.wallet_id = %(wallet_id)s)"""
+# OFFSET 0: each time is a range of the index; joined freely, every sum would meet every time.
 _ROLLED: Final[LiteralString] = """
     FROM unnest(%(grains)s::text[], %(sinces)s::timestamptz[], %(untils)s::timestamptz[])
         AS s (grain, since, until)
-    JOIN usage_rollup r
-        ON r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s AND r.grain = s.grain
-       AND r.slot >= s.since AND r.slot < s.until"""
+    CROSS JOIN LATERAL (
+        SELECT r.* FROM usage_rollup r
+        WHERE r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s AND {cut}
+          AND r.grain = s.grain AND r.slot >= s.since AND r.slot < s.until
+        OFFSET 0
+    ) AS r"""
 # The same with the quarters of hours, for the cuts that have their own.
 _ROLLED_OWN: Final[LiteralString] = """
     FROM unnest(%(own_grains)s::text[], %(own_sinces)s::timestamptz[],
                 %(own_untils)s::timestamptz[])
         AS s (grain, since, until)
-    JOIN usage_rollup r
-        ON r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s AND r.grain = s.grain
-       AND r.slot >= s.since AND r.slot < s.until"""
+    CROSS JOIN LATERAL (
+        SELECT r.* FROM usage_rollup r
+        WHERE r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s AND {cut}
+          AND r.grain = s.grain AND r.slot >= s.since AND r.slot < s.until
+        OFFSET 0
+    ) AS r"""
 _COUNTED: Final[LiteralString] = "r.calls, r.failed, r.quantity, r.amount"
 _CUT_IS: Final[dict[str, LiteralString]] = {
     "model": "r.cut = 'model'",
@@ -86,9 +93,12 @@ _CUT_IS: Final[dict[str, LiteralString]] = {
 _QUARTERS: Final[LiteralString] = """
     FROM unnest(%(quarter_sinces)s::timestamptz[], %(quarter_untils)s::timestamptz[])
         AS s (since, until)
-    JOIN {table} r
-        ON r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s
-       AND r.slot >= s.since AND r.slot < s.until"""
+    CROSS JOIN LATERAL (
+        SELECT r.* FROM {table} r
+        WHERE r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s
+          AND r.slot >= s.since AND r.slot < s.until
+        OFFSET 0
+    ) AS r"""
 _QUARTER_CALLS: Final[LiteralString] = _QUARTERS.replace("{table}", "usage_sum")
 _QUARTER_LINES: Final[LiteralString] = _QUARTERS.replace("{table}", "usage_line_sum")
 # Not in the sums yet.
@@ -339,7 +349,7 @@ def _cut_parts(
     }
     rolled = _ROLLED_OWN if cut.own_quarters else _ROLLED
     parts: list[LiteralString] = [
-        _part(asked, "r.slot", of_rollup, _COUNTED, rolled, _CUT_IS[cut.name])
+        _part(asked, "r.slot", of_rollup, _COUNTED, rolled.replace("{cut}", _CUT_IS[cut.name]))
     ]
     if not cut.own_quarters and any(s.grain is Grain.QUARTER for s in segments):
         if cut.lines:
@@ -354,14 +364,15 @@ def _cut_parts(
 def _tag_parts(asked: Question, segments: Sequence[Segment]) -> list[LiteralString]:
     """Calls with the tag; and where it is grouped by, all calls less those, which are without."""
     (tag,) = asked.needed
-    named = _CUT_IS["tag"] + " AND r.dims[1] = %(tag1)s"
+    named = _ROLLED_OWN.replace("{cut}", _CUT_IS["tag"] + " AND r.dims[1] = %(tag1)s")
     of_tag: dict[str, LiteralString] = {tag: "r.dims[2]"}
-    parts: list[LiteralString] = [_part(asked, "r.slot", of_tag, _COUNTED, _ROLLED_OWN, named)]
+    parts: list[LiteralString] = [_part(asked, "r.slot", of_tag, _COUNTED, named)]
     if asked.groups and not asked.filters:
         without: dict[str, LiteralString] = {tag: "NULL"}
         less = "-r.calls, -r.failed, -r.quantity, -r.amount"
-        parts.append(_part(asked, "r.slot", without, less, _ROLLED_OWN, named))
-        parts.append(_part(asked, "r.slot", without, _COUNTED, _ROLLED, _CUT_IS[ALL_CUT.name]))
+        everything = _ROLLED.replace("{cut}", _CUT_IS[ALL_CUT.name])
+        parts.append(_part(asked, "r.slot", without, less, named))
+        parts.append(_part(asked, "r.slot", without, _COUNTED, everything))
         if any(s.grain is Grain.QUARTER for s in segments):
             counted = "r.calls, r.failed, 0::numeric, r.amount"
             parts.append(_part(asked, "r.slot", without, counted, _QUARTER_CALLS))
