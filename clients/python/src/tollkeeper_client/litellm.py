@@ -107,7 +107,7 @@ class TollkeeperCallback(cast("type[Any]", CustomLogger)):
         try:
             hold = await self.client.hold(estimate=estimate, **sold)
         except TollkeeperError as error:
-            # Else LiteLLM's router rests the deployment, for every customer.
+            # What LiteLLM's router takes for how long to rest the deployment, for every customer.
             error.headers = {"retry-after": "0", "x-should-retry": "false"}
             raise
         self._held[call_id] = _Held(hold, estimate, _story_of(kwargs))
