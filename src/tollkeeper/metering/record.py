@@ -20,6 +20,7 @@ from tollkeeper.base.ids import named_uuid, uuid7
 from tollkeeper.base.money import NANOS_PER_UNIT
 from tollkeeper.ledger import Draw, NewCharge
 from tollkeeper.limits import Facts
+from tollkeeper.metering.covering import Drawn
 from tollkeeper.metering.paying import USD, Purse
 from tollkeeper.metering.worth import convert_rating
 from tollkeeper.pricing import Rating
@@ -83,11 +84,13 @@ class Detail(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="came
 
     Where the wallet is not one of dollars, `currency` is there, and what one unit of it was worth
     in nanos of USD; the amounts of the rating are then of that currency, its prices of dollars.
+    `allowances` is written by the statement that charges: what they paid is not in the rating.
     """
 
     rating: dict[str, Any] | None = None
     currency: str = USD
     usd_value: int = NANOS_PER_UNIT
+    allowances: tuple[Drawn, ...] = ()
     input: str | None = None
     end_user: str | None = None
     tags: Mapping[str, str] | None = None

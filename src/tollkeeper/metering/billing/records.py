@@ -34,6 +34,7 @@ from tollkeeper.metering.billing.asked import (
 )
 from tollkeeper.metering.billing.spans import Span
 from tollkeeper.metering.billing.store import Head, RecordRow
+from tollkeeper.metering.covering import Drawn
 from tollkeeper.metering.paying import USD
 from tollkeeper.metering.record import Detail
 from tollkeeper.orgs import Caller, caller_of
@@ -103,6 +104,14 @@ class RatedLine(Struct, frozen=True, kw_only=True, rename="camel"):
     amount: Money
 
 
+class Included(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Of the call's `units` so many were `drawn` from an allowance, which paid `covered`."""
+
+    units: int
+    drawn: int
+    covered: Money
+
+
 class PriceVersionOut(Struct, frozen=True, kw_only=True, rename="camel"):
     id: str
     provider: str
@@ -112,10 +121,12 @@ class PriceVersionOut(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class UsageRecordInFull(UsageRecord, frozen=True, kw_only=True, rename="camel"):
-    """`formula` works the cost out again from `lines`, at the prices of `priceVersion`."""
+    """`formula` works the cost out again from `lines`, at the prices of `priceVersion`. Amounts of
+    lines are without what allowances paid, which is `included`."""
 
     held: Money | None
     lines: list[RatedLine]
+    included: list[Included]
     formula: str | None
     price_version: PriceVersionOut | None
     service_tier: str | None
@@ -349,6 +360,7 @@ def _in_full(head: Head, row: RecordRow, keeper: BookKeeper) -> UsageRecordInFul
         **_members(head, row, detail),
         held=None if row.held is None else Money(row.held),
         lines=[] if rating is None else [_line(line) for line in rating.lines],
+        included=[_included(drawn) for drawn in detail.allowances],
         formula=None if rating is None else _formula(rating, detail),
         price_version=None if rating is None else _version(rating, keeper),
         service_tier=None if rating is None else rating.service_tier,
@@ -362,9 +374,16 @@ def _in_full(head: Head, row: RecordRow, keeper: BookKeeper) -> UsageRecordInFul
 
 def _formula(rating: Rating, detail: Detail) -> str:
     said = pricing.explain(rating)
+    for drawn in map(_included, detail.allowances):
+        said += f"\n{drawn.drawn} of {drawn.units} units are included, and paid {drawn.covered}"
     if detail.currency == USD:
         return said
     return f"{said} {detail.currency}, each worth {format_nanos(detail.usd_value)} USD"
+
+
+def _included(allowance: Drawn) -> Included:
+    _, units, drawn, covers, _ = allowance
+    return Included(units=units, drawn=drawn, covered=Money(covers * drawn // units))
 
 
 def _line(line: pricing.Line) -> RatedLine:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from msgspec import Struct
+
+from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.base.money import format_nanos
 from tollkeeper.http import JsonReader
 from tollkeeper.ledger import ChargeOutcome, ChargeResult, Draw
+from tollkeeper.limits import Facts
 from tollkeeper.metering import store
 from tollkeeper.metering.intake.bodies import ChargeIn
 from tollkeeper.metering.intake.desk import Ask, Desk, Reply, call_of, facts_of, id_of
@@ -16,6 +22,7 @@ from tollkeeper.metering.paying import Purse, pay_first
 from tollkeeper.metering.record import Call, drawing, fingerprint_of, new_charge, refused_call
 from tollkeeper.metering.refusal import refuse_charge
 from tollkeeper.metering.rules import Refusal
+from tollkeeper.pricing import Rating
 
 _read: Final = JsonReader(ChargeIn)
 
@@ -23,6 +30,45 @@ _read: Final = JsonReader(ChargeIn)
 async def charge(desk: Desk, ask: Ask) -> Reply:
     said = _read(ask.body)
     check_used(said)
+    made = await _make(desk, ask, said)
+
+    async def attempt(purse: Purse) -> ChargeResult:
+        record = new_charge(
+            made.call(purse),
+            made.rating,
+            status=said.status,
+            source="reported",
+            duration_ms=said.duration_ms,
+            error=said.error,
+        )
+        return await desk.meter.charge(drawing(record, made.draws(purse)))
+
+    org_id = made.facts.org_id
+    paid = await pay_first(desk.meter.purses, org_id, made.facts.livemode, attempt)
+    purse, result = paid.purse, paid.result
+    refusal = _refusal(desk, made, purse, result)
+    if refusal is not None:
+        if result.outcome in _WORTH_NOTING:
+            desk.meter.note(refused_call(made.call(purse), refusal))
+        raise refusal
+    usage_id = made.call(purse).usage_id
+    currency = purse.currency
+    if result.outcome is ChargeOutcome.EXISTS:
+        currency = await _first_currency(desk, org_id, usage_id, currency)
+    return 200, charged(usage_id, result.amount, result.balance_after, currency)
+
+
+class _Made(Struct, frozen=True, kw_only=True):
+    """What is to be charged: its cost in dollars, and, for the wallet that pays, the rest."""
+
+    facts: Facts
+    rating: Rating
+    at: datetime
+    call: Callable[[Purse], Call]
+    draws: Callable[[Purse], tuple[Draw, ...]]
+
+
+async def _make(desk: Desk, ask: Ask, said: ChargeIn) -> _Made:
     spender = await desk.spenders.find(ask.caller, said)
     now = desk.clock.now()
     sale = find_sale(desk.books.book, said, now)
@@ -33,7 +79,7 @@ async def charge(desk: Desk, ask: Ask) -> Reply:
     usage_id = id_of(ask, spender, said.request_id)
     fingerprint = fingerprint_of((said, spender.project_id, spender.key_id))
 
-    def call_for(purse: Purse) -> Call:
+    def call(purse: Purse) -> Call:
         return call_of(
             desk,
             spender,
@@ -48,47 +94,25 @@ async def charge(desk: Desk, ask: Ask) -> Reply:
 
     def draws(purse: Purse) -> tuple[Draw, ...]:
         return rules.draws_of(
-            facts,
-            rating,
-            version=sale.version,
-            operation=sale.operation,
-            purse=purse,
-            at=now,
+            facts, rating, version=sale.version, operation=sale.operation, purse=purse, at=now
         )
 
-    async def attempt(purse: Purse) -> ChargeResult:
-        record = new_charge(
-            call_for(purse),
-            rating,
-            status=said.status,
-            source="reported",
-            duration_ms=said.duration_ms,
-            error=said.error,
-        )
-        return await desk.meter.charge(drawing(record, draws(purse)))
+    return _Made(facts=facts, rating=rating, at=now, call=call, draws=draws)
 
-    paid = await pay_first(desk.meter.purses, spender.org_id, spender.livemode, attempt)
-    purse, result = paid.purse, paid.result
-    required, top_up_url = purse.price(rating.cost_nanos), desk.limits.top_up_url
+
+def _refusal(desk: Desk, made: _Made, purse: Purse, result: ChargeResult) -> TollkeeperError | None:
+    required, top_up_url = purse.price(made.rating.cost_nanos), desk.limits.top_up_url
     refused = Refusal(
-        facts=facts,
-        draws=draws(purse),
+        facts=made.facts,
+        draws=made.draws(purse),
         purse=purse,
-        at=now,
+        at=made.at,
         required=required,
         top_up_url=top_up_url,
     )
-    refusal = rules.refuse(result, refused) or refuse_charge(
+    return desk.meter.rules.refuse(result, refused) or refuse_charge(
         result, required=required, currency=purse.currency, top_up_url=top_up_url
     )
-    if refusal is not None:
-        if result.outcome in _WORTH_NOTING:
-            desk.meter.note(refused_call(call_for(purse), refusal))
-        raise refusal
-    currency = purse.currency
-    if result.outcome is ChargeOutcome.EXISTS:
-        currency = await _first_currency(desk, spender.org_id, usage_id, currency)
-    return 200, charged(usage_id, result.amount, result.balance_after, currency)
 
 
 async def _first_currency(desk: Desk, org_id: UUID, usage_id: UUID, asked: str) -> str:

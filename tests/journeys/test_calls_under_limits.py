@@ -179,6 +179,9 @@ async def test_the_plans_own_price_is_charged_beyond_it(whole: Whole, customer: 
     assert charged.status == 200, charged.text
     # 100 tokens at 0.002, of which 10 are included.
     assert Decimal(charged.json["cost"]) == Decimal("0.18")
+    record = await whole.ask("GET", f"/billing/usage-records/{charged.json['usageId']}", key)
+    assert record.json["included"] == [{"units": 100, "drawn": 10, "covered": "0.02"}]
+    assert record.json["formula"].endswith("10 of 100 units are included, and paid 0.02")
     history = await whole.ask("GET", "/billing/usage", key)
     amounts = [Decimal(row["amount"]) for row in history.json["data"]]
     assert sum(amounts) == Decimal("-0.18")
