@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from tollkeeper.base.errors import IdempotencyKeyReused, RateLimited, RequestInProgress
+from tollkeeper.base.errors import IdempotencyKeyReused, RequestInProgress
 from tollkeeper.base.money import Money
 from tollkeeper.gateway.dialects import DIALECTS, MESSAGES, Dialect
 from tollkeeper.gateway.errors import (
@@ -22,19 +22,22 @@ from tollkeeper.gateway.shelf import Shelf
 from tollkeeper.http.api import HotRoute
 from tollkeeper.http.openapi import Operation
 from tollkeeper.ledger import InsufficientCredits
+from tollkeeper.limits import REFUSALS
+from tollkeeper.plans import AllowanceExhausted
 from tollkeeper.pricing import ModelNotPriced
 
 TAG: Final = "Models"
 _EVENTS: Final = "text/event-stream"
 _ERRORS: Final = (
     InsufficientCredits,
+    AllowanceExhausted,
+    *REFUSALS,
     ModelNotFound,
     RequestInProgress,
     UnsupportedMediaType,
     ModelNotPriced,
     IdempotencyKeyReused,
     AnswerNotKept,
-    RateLimited,
     UpstreamFailed,
     CallTimeout,
 )

@@ -1,6 +1,7 @@
 """How much may be used, of what, in which time: budgets and rates."""
 
 from tollkeeper.limits.book import LimitBook
+from tollkeeper.limits.errors import REFUSALS
 from tollkeeper.limits.model import Counter, Enforcement, Facts, Kind, Limit, Measure
 from tollkeeper.limits.operator_routes import operator_budget_routes
 from tollkeeper.limits.periods import Period, Span, span_at, zone_of
@@ -9,6 +10,7 @@ from tollkeeper.limits.telling import limit_chores
 from tollkeeper.limits.watch import Cycle
 
 __all__ = [
+    "REFUSALS",
     "Counter",
     "Cycle",
     "Enforcement",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tollkeeper.base.errors import NotFound, TollkeeperError
+from tollkeeper.base.errors import NotFound, RateLimited, TollkeeperError
 from tollkeeper.limits.model import Kind
 
 
@@ -95,3 +95,6 @@ EXCEEDED: Final[dict[Kind, type[TollkeeperError]]] = {
     Kind.TAG: TagBudgetExceeded,
     Kind.ORGANIZATION: OrganizationBudgetExceeded,
 }
+
+# What a call may hear.
+REFUSALS: Final = (*EXCEEDED.values(), RequestExceedsRateLimit, RateLimited)

@@ -15,6 +15,7 @@ from tollkeeper.base.settings import Settings
 from tollkeeper.db import Database
 from tollkeeper.http import HotRoute, Idempotency, Operation
 from tollkeeper.ledger import BalanceTooLarge, InsufficientCredits, WalletFrozen
+from tollkeeper.limits import REFUSALS
 from tollkeeper.metering.intake import charges, estimates, events, holds
 from tollkeeper.metering.intake.bodies import (
     ChargeIn,
@@ -34,10 +35,11 @@ from tollkeeper.metering.intake.spenders import Spenders
 from tollkeeper.metering.meter import Meter
 from tollkeeper.metering.refusal import AlreadyCharged
 from tollkeeper.orgs import KeyRing, ProjectNotFound
+from tollkeeper.plans import AllowanceExhausted
 from tollkeeper.pricing import BookKeeper, InvalidUsage, ModelNotPriced
 
 _TAG = "Metering"
-_NO_CREDIT = (InsufficientCredits, WalletFrozen)
+_NO_CREDIT = (InsufficientCredits, WalletFrozen, AllowanceExhausted, *REFUSALS)
 _REUSED = (IdempotencyKeyReused, RequestInProgress)
 _PRICED = (InvalidUsage, ModelNotPriced)
 
