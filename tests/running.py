@@ -18,6 +18,7 @@ import psycopg
 
 from tollkeeper.db import EmbeddedServer
 
+EXAMPLES: Final = Path(__file__).parents[1] / "examples"
 _DROPPED: Final = ("TOLLKEEPER_", "DATABASE_URL", "PYTEST_")
 PATIENCE: Final = 60.0
 
@@ -118,10 +119,13 @@ class Site:
         return json.loads(done.stdout)
 
     def start(self, *arguments: str) -> Process:
-        log = self.directory / f"{arguments[0]}-{len(self._processes)}.log"
-        with log.open("w") as errors:
+        return self._run("-m", "tollkeeper", *arguments, log=arguments[0])
+
+    def _run(self, *arguments: str, log: str) -> Process:
+        file = self.directory / f"{log}-{len(self._processes)}.log"
+        with file.open("w") as errors:
             popen = subprocess.Popen(
-                [sys.executable, "-m", "tollkeeper", *arguments],
+                [sys.executable, *arguments],
                 cwd=self.directory,
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
@@ -129,13 +133,20 @@ class Site:
                 stderr=errors,
                 text=True,
             )
-        process = Process(popen, log)
+        process = Process(popen, file)
         self._processes.append(process)
         return process
 
     def up(self, *options: str) -> tuple[Process, dict[str, str]]:
         """Start everything as a newcomer does; return it with what it printed."""
         process = self.start("up", "--json", "--port", "0", *options)
+        return process, json.loads(process.first_line())
+
+    def example(self, name: str) -> tuple[Process, dict[str, str]]:
+        """Start an example, as `./dev example` does; commands that follow run with its settings."""
+        options = ("--json", "--port", "0", "--data-dir", str(self.data_dir))
+        process = self._run(str(EXAMPLES / "start.py"), name, *options, log=name)
+        self.settings["CONFIG"] = str(EXAMPLES / name / "tollkeeper.toml")
         return process, json.loads(process.first_line())
 
     def first_start(self) -> dict[str, str]:
