@@ -63,8 +63,8 @@ counter_key AS MATERIALIZED (
 _COUNTED: Final[LiteralString] = """
 counted AS MATERIALIZED (
     SELECT x.org_id, x.limit_id, x.livemode, x.subject, x.n, x.ceiling,
-           greatest(k.period_start, x.asked_start) AS period_start, v.held,
-           x.ceiling - v.used - v.held AS room
+           v.period_start, v.held, x.ceiling - v.used - v.held AS room,
+           jsonb_build_array(x.limit_id, x.livemode, x.subject, v.period_start) AS said
     FROM counter_key x
     CROSS JOIN LATERAL (
         SELECT k.period_start, k.used, k.held FROM counter k
@@ -73,7 +73,8 @@ counted AS MATERIALIZED (
         FOR UPDATE
     ) k
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN k.period_start < x.asked_start THEN 0 ELSE k.used END AS used,
+        SELECT greatest(k.period_start, x.asked_start) AS period_start,
+               CASE WHEN k.period_start < x.asked_start THEN 0 ELSE k.used END AS used,
                CASE WHEN k.period_start < x.asked_start THEN 0 ELSE k.held END AS held
     ) v
 )"""
@@ -185,8 +186,7 @@ allotted AS MATERIALIZED (
     FROM summed s
     WINDOW w AS (PARTITION BY s.org_id, s.counts AND s.refused IS NULL ORDER BY s.ord)
 ), reserved AS MATERIALIZED (
-    SELECT d.ord, d.n, d.units,
-           jsonb_build_array(c.limit_id, c.livemode, c.subject, c.period_start, d.units) AS said
+    SELECT d.ord, d.n, d.units, c.said || to_jsonb(d.units) AS said
     FROM (
         SELECT ord, n, units FROM asked UNION ALL SELECT ord, n, drawn FROM allotted
     ) d JOIN counted c USING (n)
