@@ -22,7 +22,7 @@ from _stand import Customer, populate, postgres, postgres_program, serving
 
 _WALLETS = 1000
 _PEER_CLIENTS = 32
-_CHARGE = """
+CHARGE = """
 local keys = {%s}
 local run = "%s"
 local n = 0
@@ -62,7 +62,7 @@ def _round(
 ) -> dict[str, Load]:
     def charge(name: str, who: Sequence[Customer], connections: int) -> Load:
         keys = ",".join(f'"{customer.key}"' for customer in who)
-        script = _CHARGE % (keys, f"{os.getpid()}-{number}-{name}-")
+        script = CHARGE % (keys, f"{os.getpid()}-{number}-{name}-")
         return wrk(base, connections=connections, seconds=seconds, script=script)
 
     return {
