@@ -54,6 +54,10 @@ class _Walk:
         if isinstance(value, str) and "\0" in value:
             self._note(path, _NUL)
             return
+        if _is_too_long(value, type_):
+            # A million items are not looked at one by one.
+            self._note(path, f"must be {describe(type_)}")
+            return
         before = len(self.found)
         self._descend(value, only_member(type_), path)
         if len(self.found) > before:
@@ -100,6 +104,16 @@ class _Walk:
                 self.check(value[name], field.type, _join(path, name))
             elif field.required:
                 self._note(_join(path, name), f"is required: {describe(field.type)}")
+
+
+def _is_too_long(value: object, type_: Any) -> bool:
+    if not isinstance(value, list):
+        return False
+    items = cast("list[object]", value)
+    shape = bare(inspect.type_info(type_))
+    members = shape.types if isinstance(shape, inspect.UnionType) else (shape,)
+    lists = [one for one in map(bare, members) if isinstance(one, inspect.ListType)]
+    return any(one.max_length is not None and len(items) > one.max_length for one in lists)
 
 
 def _fault_of_name(name: str, type_: Any) -> str:
