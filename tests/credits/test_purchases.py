@@ -182,3 +182,21 @@ async def test_the_limits_are_settings(wren: Whole) -> None:
     customer = await wren.customer()
     assert (await buy(wren, customer, 14.99)).json["code"] == "amount_out_of_range"
     assert (await buy(wren, customer, 15)).status == 201
+
+
+@pytest.fixture
+async def strict(database_url: str) -> AsyncIterator[Whole]:
+    async with whole_served(database_url, Settings(credits=Credits(address_required=True))) as one:
+        yield one
+
+
+async def test_who_buys_may_have_to_say_who_they_are(strict: Whole) -> None:
+    customer = await strict.customer()
+    refused = await buy(strict, customer, 15)
+    assert (refused.status, list(refused.json["details"])) == (400, ["_errors", "billingAddress"])
+    address = {"country": "IE", "line1": "1 Main Street", "city": "Dublin"}
+    body = {"amount": 15, "billingAddress": address}
+    key = customer.keys["test ADMIN"]
+    assert (await strict.ask("POST", "/billing/purchases", key, body)).status == 201
+    # From then on it is known.
+    assert (await buy(strict, customer, 15)).status == 201

@@ -39,6 +39,10 @@ class Credits(Section, frozen=True):
     fee_min_nanos: Annotated[
         NonNegativeMoneyIn, Meta(description="The least that the fee is, in whole cents.")
     ] = field(default=NonNegativeMoneyIn(0), name="fee_min")
+    address_required: Annotated[
+        bool,
+        Meta(description="Whether a name and an address must be known of who buys by hand."),
+    ] = False
 
     def __post_init__(self) -> None:
         if self.purchase_min_nanos > self.purchase_max_nanos:

@@ -76,6 +76,7 @@ class PurchaseRules:
     fee_ppm: int = 0
     fee_fixed_minor: int = 0
     fee_least_minor: int = 0
+    address_required: bool = False
 
     def check(self, amount: int) -> None:
         """Raises AmountOutOfRange."""

@@ -57,4 +57,5 @@ def rules_of(said: Credits) -> PurchaseRules:
         fee_ppm=said.fee_percent,
         fee_fixed_minor=said.fee_fixed_nanos // _CENT,
         fee_least_minor=said.fee_min_nanos // _CENT,
+        address_required=said.address_required,
     )

@@ -151,6 +151,8 @@ def _buy(shop: Shop) -> ControllerRouterHandler:
 async def _keep_buyer(shop: Shop, caller: Caller, data: NewPurchase) -> None:
     """Who buys is part of the order, and kept before it."""
     if data.billing_address is None and data.tax_id is None:
+        if shop.rules.address_required:
+            await _check_known(shop, caller)
         return
     address = data.billing_address and data.billing_address.read()
     tax_id = data.tax_id and data.tax_id.read()
@@ -162,6 +164,13 @@ async def _keep_buyer(shop: Shop, caller: Caller, data: NewPurchase) -> None:
         faults = {_as_ordered(name): said for name, said in error.faults.items()}
         name, said = next(iter(faults.items()))
         raise InvalidRequest(f"{name}: {said[0]}", faults) from None
+
+
+async def _check_known(shop: Shop, caller: Caller) -> None:
+    async with shop.till.database.connection() as connection:
+        if await profiles.read_profile(connection, caller.org_id) is None:
+            said = "is required, while there is no billing profile"
+            raise InvalidRequest(f"billingAddress: {said}", {"billingAddress": [said]})
 
 
 def _as_ordered(name: str) -> str:
