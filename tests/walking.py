@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -11,11 +13,12 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
-from running import Site
+from running import EXAMPLES, Site
 
 T = TypeVar("T")
 
 PATIENCE: Final = 30.0
+_BLOCK: Final = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 @contextmanager
@@ -86,3 +89,32 @@ def until(question: Callable[[], T | None], seconds: float = PATIENCE) -> T:
         assert time.monotonic() < end, f"still {found!r} after {seconds:.0f} s"
         time.sleep(0.05)
     return found
+
+
+def stays(question: Callable[[], bool], seconds: float = 1.0) -> None:
+    """Ask for as long as whatever might still happen would take to."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert question(), "it did not stay so"
+        time.sleep(0.05)
+
+
+def paste(place: Site, name: str, base_url: str) -> list[str]:
+    """Paste the blocks of an example's README into a shell, the first line of all left out.
+
+    Returns what each block printed.
+    """
+    start, *blocks = _BLOCK.findall((EXAMPLES / name / "README.md").read_text("utf-8"))
+    assert start == f"./dev example {name}\n"
+    script = "set -eu\n" + "echo '--8<--'\n".join(blocks)
+    (place.directory / ".tollkeeper").symlink_to(place.data_dir)
+    done = subprocess.run(
+        ["/bin/bash", "-c", script.replace("http://127.0.0.1:8080/api/v1", base_url)],
+        cwd=place.directory,
+        env=place.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.split("--8<--\n")
