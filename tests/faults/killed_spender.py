@@ -118,11 +118,17 @@ async def ask(
     for verb in VERBS:
         wishes = [wish for wish in batch if wish.verb == verb]
         if verb == "call":
-            holds = [purses[wish.purse].hold(wish.amount + 1, wish.name) for wish in wishes]
+            holds = [
+                purses[wish.purse].hold(wish.amount + 1, wish.name, draws=counted(purses, wish))
+                for wish in wishes
+            ]
             await ledger.hold(connection, holds, NOW)
         charges = [
             purses[wish.purse].charge(
-                wish.amount, wish.name, hold_id=wish.name if verb == "call" else None
+                wish.amount,
+                wish.name,
+                hold_id=wish.name if verb == "call" else None,
+                draws=counted(purses, wish),
             )
             for wish in wishes
         ]
@@ -130,6 +136,13 @@ async def ask(
         results = await act(connection, charges, NOW)
         answers |= {wish.name: result for wish, result in zip(wishes, results, strict=True)}
     return [answers[wish.name] for wish in batch]
+
+
+def counted(purses: list[Purse], wish: Wish) -> tuple[ledger.Draw, ...]:
+    """Every second purse counts what it pays, under its own id."""
+    limit_id = purses[wish.purse].wallet_id
+    counter = ledger.Draw(limit_id=limit_id, livemode=True, period_start=NOW, ceiling=None)
+    return (counter,) if wish.purse % 2 else ()
 
 
 if __name__ == "__main__":

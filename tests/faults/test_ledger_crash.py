@@ -100,6 +100,7 @@ async def test_nothing_is_lost_and_nothing_is_charged_twice(
                     make_trouble(nth, spenders, server)
                 spenders.wait_for_answers(100)
             async with await database.dedicated() as connection:
+                let_statements_end(server)
                 await assert_all_is_there_once(connection, purses, spenders)
                 await assert_holds_come_back(connection, purses)
 
@@ -136,6 +137,16 @@ def kill_backend(server: EmbeddedServer) -> None:
         os.kill(found[0], signal.SIGKILL)
 
 
+def let_statements_end(server: EmbeddedServer) -> None:
+    """What a killed process had sent, its server process still brings to an end."""
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        while connection.execute(
+            "SELECT FROM pg_stat_activity"
+            " WHERE application_name = 'tollkeeper' AND state = 'active'"
+        ).fetchall():
+            time.sleep(0.05)
+
+
 async def assert_all_is_there_once(
     connection: Connection, purses: list[Purse], spenders: Spenders
 ) -> None:
@@ -154,8 +165,18 @@ async def assert_all_is_there_once(
     spent = sum(amount for amount, _ in records.values())
     left = sum([(await purse.balance(connection))[0] for purse in purses])
     assert left == len(purses) * CREDIT - spent
+    await assert_counters_agree(connection, purses)
     later = NOW + timedelta(days=1)
     assert await findings(connection, later, slack=timedelta(days=2)) == []
+
+
+async def assert_counters_agree(connection: Connection, purses: list[Purse]) -> None:
+    """What was counted is what was paid. (That what is held is held, `verify` says.)"""
+    cursor = await connection.execute("SELECT limit_id, used FROM counter")
+    counted = dict(await cursor.fetchall())
+    assert counted == {
+        purse.wallet_id: CREDIT - (await purse.balance(connection))[0] for purse in purses[1::2]
+    }
 
 
 def read_diaries(diaries: list[Path]) -> tuple[dict[UUID, int], dict[UUID, Answered]]:
