@@ -33,12 +33,17 @@ def walk(place: Site, name: str) -> Generator[Walker]:
 
 
 class Walker:
-    """Asks with the ADMIN key unless another is named; numbers come back as Decimal."""
+    """Asks with the ADMIN key unless another is named; numbers come back as Decimal.
+
+    `keys` are those that `up` prints: inference, admin, operator, liveInference, liveAdmin.
+    """
 
     def __init__(self, client: httpx.Client, shown: dict[str, str]) -> None:
         self.base_url = shown["baseUrl"]
         self.organization_id, self.project_id = shown["organizationId"], shown["projectId"]
-        self.keys = {name: shown[f"{name}Key"] for name in ("inference", "admin", "operator")}
+        self.keys = {
+            name.removesuffix("Key"): secret for name, secret in shown.items() if "Key" in name
+        }
         self._client = client
 
     def ask(
@@ -63,8 +68,8 @@ class Walker:
     def balance(self, by: str = "admin") -> Decimal:
         return exact(self.get("/billing/balance", by=by)["available"])
 
-    def lists(self, path: str, **params: str) -> list[Any]:
-        return self.get(path, **params)["data"]
+    def lists(self, path: str, *, by: str = "admin", **params: str) -> list[Any]:
+        return self.get(path, by=by, **params)["data"]
 
     def add_card(self) -> str:
         """Put a card on file that always pays, and return its id."""
