@@ -137,6 +137,7 @@ async def test_every_job_is_told_to_the_metrics(whole: Whole) -> None:
         "forget_idempotent_answers",
         "add_up_usage",
         "sweep_usage_sums",
+        "meter_levels",
         "watch_spikes",
         "rescue_jobs",
         "forget_failed_jobs",

@@ -84,6 +84,13 @@ GOOD: Final[dict[str, Any]] = {
         "ttlSeconds": 5,
     },
     "post /metering/events": [{**_REPORT, "id": "e", "source": "s", "time": None}],
+    "put /metering/levels": {
+        "organizationId": f"org_{7:032x}",
+        "livemode": False,
+        "name": "storage-gb-hours",
+        "level": 12.5,
+        "since": None,
+    },
     "post /operator/provider-costs": {
         "content": "date,model,cost\n2026-01-01,m,1.5\n",
         "provider": "up",

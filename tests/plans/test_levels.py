@@ -15,7 +15,8 @@ from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import uuid7
 from tollkeeper.db import Database
-from tollkeeper.plans.levels import Level, emit_due, report_level, units_of_hour
+from tollkeeper.plans.levels import Level, LevelHour, emit_due, report_level, units_of_hour
+from tollkeeper.plans.levels.metering import UNIT_HOUR
 
 NOON = datetime(2027, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -29,7 +30,7 @@ def test_an_hour_is_added_up_by_its_seconds() -> None:
     changes = [Level(NOON - HOUR, 12_500), Level(NOON + HOUR / 2, 20_000)]
     units, carry = units_of_hour(changes, NOON, 0)
     assert units == 17  # 16.25, and three quarters charged ahead
-    assert carry == -(3 * 1000 * 3_600) // 4
+    assert carry == -(3 * UNIT_HOUR) // 4
     assert units_of_hour([Level(NOON, 12_500)], NOON, carry)[0] == 12
 
 
@@ -49,10 +50,10 @@ def test_the_sum_is_exact_to_less_than_one_unit(said: Sequence[tuple[int, int]])
         total += units
     ends = [one.since for one in levels[1:]] + [end]
     exact = sum(
-        one.milli * int((until - one.since).total_seconds())
+        one.milli * ((until - one.since) // timedelta(microseconds=1))
         for one, until in zip(levels, ends, strict=True)
     )
-    assert exact <= total * 3_600_000 < exact + 3_600_000
+    assert exact <= total * UNIT_HOUR < exact + UNIT_HOUR
 
 
 async def test_each_hour_is_emitted_once_whatever_is_killed(database: Database) -> None:
@@ -60,12 +61,13 @@ async def test_each_hour_is_emitted_once_whatever_is_killed(database: Database) 
     emitted: dict[UUID, tuple[str, int, datetime]] = {}
     falls = True
 
-    async def emit(
-        _org: UUID, _live: bool, name: str, units: int, hour: datetime, event_id: UUID
-    ) -> None:
-        assert emitted.setdefault(event_id, (name, units, hour)) == (name, units, hour)
+    async def emit(hours: Sequence[LevelHour]) -> list[bool]:
+        for hour in hours:
+            said = (hour.name, hour.units, hour.began_at)
+            assert emitted.setdefault(hour.event_id, said) == said
         if falls:
             raise RuntimeError("killed")
+        return [True] * len(hours)
 
     async with database.transaction() as tx:
         org = (await orgs.create_org(tx, org_id=uuid7(), name="o", now=NOON)).org_id

@@ -1207,7 +1207,7 @@ CREATE TABLE level_meter (
     livemode    boolean     NOT NULL,
     name        text        NOT NULL,
     emitted_to  timestamptz NOT NULL,
-    -- In thousandths of a unit times seconds: an hour of one unit is 3,600,000.
+    -- In thousandths of a unit times microseconds: an hour of one unit is 3,600,000,000,000.
     carry       bigint      NOT NULL DEFAULT 0,
     CONSTRAINT level_meter_pkey PRIMARY KEY (org_id, livemode, name)
 );

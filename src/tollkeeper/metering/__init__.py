@@ -8,7 +8,7 @@ from tollkeeper.metering.billing import (
     billing_routes,
     usage_pages,
 )
-from tollkeeper.metering.intake import metering_routes
+from tollkeeper.metering.intake import level_jobs, level_routes, metering_routes
 from tollkeeper.metering.jobs import usage_jobs
 from tollkeeper.metering.meter import Meter
 from tollkeeper.metering.paying import Paid, Purse, Purses, last_resort, pay_first
@@ -63,6 +63,8 @@ __all__ = [
     "failed_call",
     "fingerprint_of",
     "last_resort",
+    "level_jobs",
+    "level_routes",
     "line_totals",
     "list_unpriced",
     "metering_routes",

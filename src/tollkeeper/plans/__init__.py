@@ -19,7 +19,7 @@ from tollkeeper.plans.errors import (
     PlanVersionConflict,
     SubscriptionNotFound,
 )
-from tollkeeper.plans.levels import emit_due, report_level
+from tollkeeper.plans.levels import LevelHour, Reported, emit_due, list_levels, report_level
 from tollkeeper.plans.model import (
     By,
     Consumable,
@@ -59,6 +59,7 @@ __all__ = [
     "Coverage",
     "Cycle",
     "Interval",
+    "LevelHour",
     "Matcher",
     "NewSubscription",
     "PlanBook",
@@ -69,6 +70,7 @@ __all__ = [
     "PlanVersion",
     "PlanVersionConflict",
     "PlanVersionOut",
+    "Reported",
     "Source",
     "Status",
     "Subscription",
@@ -87,6 +89,7 @@ __all__ = [
     "cycle_at",
     "draws_of",
     "emit_due",
+    "list_levels",
     "operator_plan_routes",
     "overage_of",
     "plan_routes",
