@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tollkeeper import ledger, metering
-from tollkeeper.base.settings import Settings
+from tollkeeper.base.money import PositiveMoneyIn
+from tollkeeper.base.settings import Currency, Settings
 from whole import DOLLAR, Answer, Customer, Whole, whole_served
 
 PLAN: dict[str, Any] = {
@@ -188,38 +189,65 @@ async def test_the_plans_own_price_is_charged_beyond_it(whole: Whole, customer: 
     assert await proven(whole) == []
 
 
-async def test_any_calls_draw_and_pay_what_they_cost(whole: Whole, customer: Customer) -> None:
-    """For random calls side by side: what allowances drew and credit paid is the rated cost."""
-    own = {"code": "small", "covers": [{"model": "sandbox-small"}], "included": 30_000}
-    plan = {**PLAN, "consumables": [own, {**PLAN["consumables"][0], "included": 50_000}]}
-    await subscribe(whole, customer, plan)
-    await limit(whole, customer, amount=5_000_000, measure="tokens", period="month")
-    await limit(whole, customer, amount=1, each="endUser")
-    chance, key = Random(5), customer.keys["test ADMIN"]  # noqa: S311 (nothing is kept secret)
-    began = await balance(whole, customer)
+@pytest.mark.parametrize("seed", range(3))
+async def test_any_calls_draw_and_pay_what_they_cost(database_url: str, seed: int) -> None:
+    """For random plans, grants, wallets, limits and calls, side by side: what allowances drew and
+    credit paid is the rated cost (`proven` works each out), and no budget is exceeded."""
+    chance = Random(seed)  # noqa: S311 (nothing is kept secret by it)
+    worth = PositiveMoneyIn(chance.choice([300_000_000, DOLLAR, 7_000_000_001]))
+    settings = Settings(currencies={"USD": Currency(), "DIEM": Currency(usd_value=worth)})
+    async with whole_served(database_url, settings) as whole:
+        customer = await whole.customer(sandbox_credit=chance.randint(1, 3) * DOLLAR // 10)
+        grant = {"amount": chance.randint(1, 30) / 100, "currency": "DIEM", "reason": "a test"}
+        given = {**grant, "livemode": False, "expiresAt": "2999-01-01T00:00:00Z"}
+        made = await whole.operate("POST", f"/organizations/{customer.id}/grants", given)
+        assert made.status == 201, made.text
+        await subscribe(whole, customer, _random_plan(chance))
+        budgets = [
+            await limit(whole, customer, amount=1_000_000, measure="tokens", period="month"),
+            await limit(whole, customer, amount=chance.randint(5, 30) / 100),
+            await limit(whole, customer, amount=60, measure="requests", model="sandbox-small"),
+        ]
+        await limit(whole, customer, amount=0.1, each="endUser")
+        answers = await asyncio.gather(*(_call(whole, customer, chance) for _ in range(80)))
+        assert answers.count(200) > 10
+        assert set(answers) <= {200, 402}
+        key = customer.keys["test ADMIN"]
+        shown = await whole.ask("GET", "/allowances", key)
+        assert {one["held"] for one in shown.json["data"]} == {0}
+        used = {one["allowance"]: one["used"] for one in shown.json["data"] if one["used"]}
+        assert used == await drawn(whole, customer)
+        assert all(one["used"] <= one["included"] for one in shown.json["data"])
+        for budget in budgets:
+            found = (await whole.ask("GET", f"/budgets/{budget}", key)).json
+            assert Decimal(found["used"]) <= Decimal(found["amount"])
+            assert Decimal(found["held"]) == 0
+        assert await proven(whole) == []
 
-    async def call() -> tuple[Decimal, str, int]:
-        model = chance.choice(["sandbox-small", "sandbox-large"])
-        usage = {"input": chance.randint(0, 3_000), "output": chance.randint(1, 900)}
-        body = {"provider": "sandbox", "model": model}
-        if chance.random() < 0.5:
-            asked = {**body, "usage": usage, "endUser": chance.choice(["ann", "ben"])}
-            done = await whole.ask("POST", "/metering/charges", key, asked)
-        else:
-            estimate = {unit: 2 * count for unit, count in usage.items()}
-            held = await whole.ask("POST", "/metering/holds", key, {**body, "estimate": estimate})
-            assert held.status == 201, held.text
-            path = f"/metering/holds/{held.json['id']}/settle"
-            done = await whole.ask("POST", path, key, {"usage": usage})
-        assert done.status == 200, done.text
-        return Decimal(done.json["cost"]), model, sum(usage.values())
 
-    done = await asyncio.gather(*(call() for _ in range(60)))
-    assert await balance(whole, customer) == began - sum(cost for cost, _, _ in done)
-    shown = await whole.ask("GET", "/allowances", key)
-    used = {one["allowance"]: one["used"] for one in shown.json["data"]}
-    # What running calls reserve is not there for others, so that some credit may be paid before.
-    for code, model in (("small", "sandbox-small"), ("llm_tokens", "sandbox-large")):
-        assert 0 < used[code] <= sum(tokens for _, name, tokens in done if name == model)
-    assert used == await drawn(whole, customer)
-    assert await proven(whole) == []
+def _random_plan(chance: Random) -> dict[str, Any]:
+    tokens = {**PLAN["consumables"][0], "included": chance.randint(0, 60_000)}
+    if chance.random() < 0.5:
+        tokens |= {"overagePrice": chance.randint(1, 9) / 1_000, "overagePer": 1_000}
+    small = {"covers": [{"model": "sandbox-small"}], "included": chance.randint(0, 30_000)}
+    own = {"code": "small", **small, "overageAllowed": chance.random() < 0.5}
+    return {**PLAN, "consumables": [own, tokens]}
+
+
+async def _call(whole: Whole, customer: Customer, chance: Random) -> int:
+    """Charge at once, or hold and settle for less, or give the hold back. The last status."""
+    key = customer.keys["test ADMIN"]
+    usage = {"input": chance.randint(0, 3_000), "output": chance.randint(1, 900)}
+    model = chance.choice(["sandbox-small", "sandbox-large"])
+    body = {"provider": "sandbox", "model": model}
+    if chance.random() < 0.5:
+        asked = {**body, "usage": usage, "endUser": chance.choice(["ann", "ben"])}
+        return (await whole.ask("POST", "/metering/charges", key, asked)).status
+    estimate = {unit: 2 * count for unit, count in usage.items()}
+    held = await whole.ask("POST", "/metering/holds", key, {**body, "estimate": estimate})
+    if held.status != 201:
+        return held.status
+    path = f"/metering/holds/{held.json['id']}"
+    if chance.random() < 0.2:
+        return (await whole.ask("DELETE", path, key)).status
+    return (await whole.ask("POST", f"{path}/settle", key, {"usage": usage})).status

@@ -166,7 +166,7 @@ class KeyRing:
                 finally:
                     await connection.close()
             except Exception as error:  # noqa: BLE001 (whatever it was, the next try may succeed)
-                _log.warning("key_poll_failed", reason=str(error))
+                _log.warning("key_poll_failed", reason=str(error) or type(error).__name__)
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _poll_until_lost(self, connection: Connection) -> None:
