@@ -284,7 +284,7 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *operator.credit_routes(settings.currencies, rooms.shop),
         *plans.plan_routes(rooms.plans),
         *plans.operator_plan_routes(rooms.plans),
-        *metering.billing_routes(settings, _read_top_up),
+        *metering.billing_routes(settings, _read_top_up, credits.given_each_period),
         *metering.analytics_routes(settings),
         *metering.level_routes(rooms.books),
         *notifications.notice_routes(),

@@ -23,6 +23,7 @@ from tollkeeper.credits.granting import (
     recurring,
     recurring_from,
 )
+from tollkeeper.credits.granting.store import each_period as given_each_period
 from tollkeeper.credits.granting.store import list_campaigns as newest_campaigns
 from tollkeeper.credits.granting.store import list_recurring as newest_recurring_grants
 from tollkeeper.credits.granting.store import list_redemptions as newest_redemptions
@@ -105,6 +106,7 @@ __all__ = [
     "find_purchase",
     "foretelling_schedules",
     "give_to_newcomer",
+    "given_each_period",
     "granting_chores",
     "granting_routes",
     "introduce_later",

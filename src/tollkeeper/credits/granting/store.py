@@ -43,6 +43,13 @@ FOR_ALL: Final[LiteralString] = f"""
 SELECT {_RECURRING} FROM recurring_grant
 WHERE org_id IS NULL AND ended_at IS NULL AND (period_start IS NOT NULL OR next_at <= %(now)s)
 """
+# Of those that have begun: what comes each period.
+EACH_PERIOD: Final[LiteralString] = """
+SELECT currency, sum(amount_nanos)::bigint FROM recurring_grant
+WHERE ended_at IS NULL AND period_start IS NOT NULL AND livemode = %(livemode)s
+  AND (org_id IS NULL OR org_id = %(org_id)s)
+GROUP BY currency
+"""
 CLAIM: Final[LiteralString] = f"""
 UPDATE recurring_grant SET leased_until = %(until)s
 WHERE grant_id = (
@@ -161,6 +168,12 @@ async def end_recurring(tx: Connection, grant_id: UUID, now: datetime) -> Recurr
 async def for_all(tx: Connection, now: datetime) -> list[RecurringGrant]:
     """Those that all organizations get, and that have begun."""
     return await _recurring(tx, FOR_ALL, {"now": now})
+
+
+async def each_period(connection: Connection, org_id: UUID, livemode: bool) -> dict[str, int]:
+    """How much an organization is given each period, by currency."""
+    cursor = await connection.execute(EACH_PERIOD, {"org_id": org_id, "livemode": livemode})
+    return dict(await cursor.fetchall())
 
 
 async def claim(tx: Connection, now: datetime, until: datetime) -> RecurringGrant | None:

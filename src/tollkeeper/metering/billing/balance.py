@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, cast
+from uuid import UUID
 
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
-from msgspec import Struct
+from msgspec import Struct, defstruct, structs
 
 from tollkeeper import ledger
 from tollkeeper.base.money import Money
@@ -31,6 +32,8 @@ class AutoTopUp(Struct, frozen=True, kw_only=True, rename="camel"):
 
 # Who knows whether a wallet buys by itself, and below what.
 ReadTopUp = Callable[[Connection, Wallet], Awaitable[AutoTopUp]]
+# Who knows how much an organization is given each period, by currency; `bool` is live or test.
+ReadAllocations = Callable[[Connection, UUID, bool], Awaitable[Mapping[str, int]]]
 
 
 class Balance(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -50,20 +53,52 @@ class Balance(Struct, frozen=True, kw_only=True, rename="camel"):
     auto_top_up: AutoTopUp
 
 
-def balance_route(settings: Settings, read_top_up: ReadTopUp | None) -> HTTPRouteHandler:
-    @get("/balance", summary="Get the balance")
+def balance_route(
+    settings: Settings,
+    read_top_up: ReadTopUp | None,
+    read_allocations: ReadAllocations | None = None,
+) -> HTTPRouteHandler:
+    epochs = {
+        code: f"{code.lower()}_epoch_allocation" for code in settings.spending if code != _USD
+    }
+    shape = _with_epochs(epochs.values())
+
     async def get_balance(request: AnyRequest, database: NamedDependency[Database]) -> Balance:
         caller = caller_of(request)
+        given: Mapping[str, int] = {}
         async with database.connection() as connection:
             wallets = await ledger.wallets_of(connection, caller.org_id)
             own = {w.currency: w for w in wallets if w.livemode == caller.livemode}
             usd, top_up = own.get(_USD), AutoTopUp()
             if usd is not None and read_top_up is not None:
                 top_up = await read_top_up(connection, usd)
+            if epochs and read_allocations is not None:
+                given = await read_allocations(connection, caller.org_id, caller.livemode)
         low = settings.billing.low_balance_nanos
-        return show_balance(own, settings.spending, low, top_up)
+        shown = show_balance(own, settings.spending, low, top_up)
+        allocations = {name: Money(given[code]) for code, name in epochs.items() if code in given}
+        members: dict[str, Any] = {**structs.asdict(shown), **allocations}
+        return shape(**members)
 
-    return get_balance
+    get_balance.__annotations__["return"] = shape
+    return get("/balance", summary="Get the balance")(get_balance)
+
+
+def _with_epochs(names: Iterable[str]) -> type[Balance]:
+    """Give the balance a member for each currency that may come again each period, as Venice's
+    `diemEpochAllocation`; null where none does."""
+    if not (members := [(name, Money | None, None) for name in names]):
+        return Balance
+    made = defstruct(
+        "Balance",
+        members,
+        bases=(Balance,),
+        frozen=True,
+        kw_only=True,
+        rename="camel",
+        namespace={"__doc__": Balance.__doc__},
+    )
+    return cast("type[Balance]", made)
 
 
 def show_balance(
