@@ -50,9 +50,9 @@ from tollkeeper.metering import AutoTopUp, Meter, Rules, SpikeWatch
 from tollkeeper.notifications import Courier, MailServer, SmtpMailer
 from tollkeeper.operator import Opening
 from tollkeeper.ops import Job, Jobs, Metrics, NotReady, Observed, health_routes
-from tollkeeper.orgs import KEYRING, KeyRing, Organization
+from tollkeeper.orgs import KEYRING, Caller, Capacities, Capacity, KeyRing, Organization
 from tollkeeper.payments import Payments, Till
-from tollkeeper.plans import PlanBook
+from tollkeeper.plans import CapacityExceeded, PlanBook
 from tollkeeper.pricing import BookKeeper
 from tollkeeper.subscriptions import FeeDesk
 
@@ -277,7 +277,9 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         await operator.open_balances(tx, made.org_id, opening, made.created_at)
 
     return [
-        *orgs.organization_routes(clamp_new_keys=settings.gateway.clamp),
+        *orgs.organization_routes(
+            clamp_new_keys=settings.gateway.clamp, capacities=_capacities(rooms)
+        ),
         *orgs.operator_routes(opened),
         *budget_routes(rooms.limits),
         *operator_budget_routes(rooms.limits),
@@ -303,6 +305,19 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *exports.operator_export_routes(),
         *margins.margin_routes(settings),
     ]
+
+
+def _capacities(rooms: Rooms) -> Capacities:
+    # Where plans are paid for with money, a test key makes no more room than was paid for.
+    money = any(processor.livemode for processor in rooms.payments.till.processors.all)
+
+    def check(caller: Caller, capacity: Capacity, wanted: int) -> None:
+        livemode = money or caller.livemode
+        rooms.plans.check_capacity(
+            caller.org_id, capacity, wanted, at=rooms.clock.now(), livemode=livemode
+        )
+
+    return Capacities(check, (CapacityExceeded,))
 
 
 async def _read_top_up(connection: Connection, wallet: Wallet) -> AutoTopUp:

@@ -13,6 +13,7 @@ from tollkeeper.orgs.api_keys import (
     update_key,
 )
 from tollkeeper.orgs.audit import audit, list_audit
+from tollkeeper.orgs.capacities import Capacities, Capacity
 from tollkeeper.orgs.doors import (
     KEYRING,
     admin_only,
@@ -69,6 +70,8 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "Caller",
+    "Capacities",
+    "Capacity",
     "DuplicateMember",
     "DuplicateOrganization",
     "DuplicateProject",

@@ -32,6 +32,11 @@ async def get_org(tx: Connection, org_id: UUID) -> Organization:
     return found
 
 
+async def lock_org(tx: Connection, org_id: UUID) -> None:
+    """Let changes of an organization that must see each other wait for each other."""
+    await store.lock_organization(tx, org_id)
+
+
 async def list_orgs(tx: Connection, after: UUID | None, limit: int) -> list[Organization]:
     """Newest first; `after` is the last one of the page before."""
     return await store.list_organizations(tx, after, limit)

@@ -30,6 +30,7 @@ from tollkeeper.http import (
 )
 from tollkeeper.orgs import api_keys, members, organizations
 from tollkeeper.orgs.api_keys import KeyChange, NewKey
+from tollkeeper.orgs.capacities import UNLIMITED, Capacities, Capacity
 from tollkeeper.orgs.doors import admin_only, caller_of
 from tollkeeper.orgs.errors import DuplicateMember, DuplicateProject, LastOwner, ProjectNotFound
 from tollkeeper.orgs.model import Caller, Member
@@ -48,12 +49,15 @@ from tollkeeper.orgs.shapes import (
 AnyRequest = Request[Any, Any, State]
 
 
-def organization_routes(*, clamp_new_keys: bool) -> list[ControllerRouterHandler]:
+def organization_routes(
+    *, clamp_new_keys: bool, capacities: Capacities = UNLIMITED
+) -> list[ControllerRouterHandler]:
     """`clamp_new_keys` is what a new key does whose maker does not say."""
-    make_key = _make_key_route(clamp_new_keys=clamp_new_keys)
+    make_key = _make_key_route(clamp_new_keys=clamp_new_keys, capacities=capacities)
+    make_project, add_member = _make_project_route(capacities), _add_member_route(capacities)
     keys = [list_keys, make_key, get_key, update_key, revoke_key]
-    projects = [list_projects, create_project, get_project, rename_project, archive_project]
-    people = [list_members, create_member, get_member, update_member, delete_member]
+    projects = [list_projects, make_project, get_project, rename_project, archive_project]
+    people = [list_members, add_member, get_member, update_member, delete_member]
     return [
         Router("/", route_handlers=keys, guards=[admin_only], tags=["API keys"]),
         Router("/", route_handlers=projects, guards=[admin_only], tags=["Projects"]),
@@ -78,11 +82,14 @@ async def list_keys(
     return list_answer(request, page, ApiKeyOut, "api_keys.csv")
 
 
-def _make_key_route(*, clamp_new_keys: bool) -> ControllerRouterHandler:
+def _make_key_route(*, clamp_new_keys: bool, capacities: Capacities) -> ControllerRouterHandler:
     @post(
         "/api-keys",
         summary="Make an API key; its secret is in this answer only",
-        opt={"errors": (ProjectNotFound, NotFound), "shown_once": ("secret",)},
+        opt={
+            "errors": (ProjectNotFound, NotFound, *capacities.refusals),
+            "shown_once": ("secret",),
+        },
     )
     async def create_key(
         request: AnyRequest,
@@ -103,9 +110,11 @@ def _make_key_route(*, clamp_new_keys: bool) -> ControllerRouterHandler:
             member_id=None if data.member_id is None else read_id("mem", data.member_id),
         )
         async with database.transaction() as tx:
+            await organizations.lock_org(tx, caller.org_id)
             key, secret = await api_keys.create_key(
                 tx, new, chance=secrets.token_bytes(32), now=clock.now()
             )
+            await capacities.check_made(tx, caller, Capacity.API_KEYS)
         return NewApiKeyOut.with_secret(key, secret)
 
     return create_key
@@ -177,22 +186,32 @@ async def list_projects(
     return list_answer(request, page, ProjectOut, "projects.csv")
 
 
-@post("/projects", summary="Make a project", opt={"errors": (DuplicateProject,)})
-async def create_project(
-    request: AnyRequest,
-    data: JSONBody[NamedIn],
-    database: NamedDependency[Database],
-    clock: NamedDependency[Clock],
-) -> ProjectOut:
-    async with database.transaction() as tx:
-        made = await organizations.create_project(
-            tx,
-            org_id=caller_of(request).org_id,
-            project_id=run_id_of(request) or uuid7(),
-            name=data.name,
-            now=clock.now(),
-        )
-    return ProjectOut.of(made)
+def _make_project_route(capacities: Capacities) -> ControllerRouterHandler:
+    @post(
+        "/projects",
+        summary="Make a project",
+        opt={"errors": (DuplicateProject, *capacities.refusals)},
+    )
+    async def create_project(
+        request: AnyRequest,
+        data: JSONBody[NamedIn],
+        database: NamedDependency[Database],
+        clock: NamedDependency[Clock],
+    ) -> ProjectOut:
+        caller = caller_of(request)
+        async with database.transaction() as tx:
+            await organizations.lock_org(tx, caller.org_id)
+            made = await organizations.create_project(
+                tx,
+                org_id=caller.org_id,
+                project_id=run_id_of(request) or uuid7(),
+                name=data.name,
+                now=clock.now(),
+            )
+            await capacities.check_made(tx, caller, Capacity.PROJECTS)
+        return ProjectOut.of(made)
+
+    return create_project
 
 
 @get("/projects/{project_id:str}", summary="Get a project", opt={"errors": (ProjectNotFound,)})
@@ -253,23 +272,34 @@ async def list_members(
     return list_answer(request, page, MemberOut, "members.csv")
 
 
-@post("/members", summary="Add a member", opt={"errors": (DuplicateMember,)})
-async def create_member(
-    request: AnyRequest,
-    data: JSONBody[CreateMember],
-    database: NamedDependency[Database],
-    clock: NamedDependency[Clock],
-) -> MemberOut:
-    member = Member(
-        org_id=caller_of(request).org_id,
-        member_id=run_id_of(request) or uuid7(),
-        name=data.name,
-        email=data.email,
-        role=data.role,
-        created_at=clock.now(),
+def _add_member_route(capacities: Capacities) -> ControllerRouterHandler:
+    @post(
+        "/members",
+        summary="Add a member",
+        opt={"errors": (DuplicateMember, *capacities.refusals)},
     )
-    async with database.transaction() as tx:
-        return MemberOut.of(await members.create_member(tx, member))
+    async def create_member(
+        request: AnyRequest,
+        data: JSONBody[CreateMember],
+        database: NamedDependency[Database],
+        clock: NamedDependency[Clock],
+    ) -> MemberOut:
+        caller = caller_of(request)
+        member = Member(
+            org_id=caller.org_id,
+            member_id=run_id_of(request) or uuid7(),
+            name=data.name,
+            email=data.email,
+            role=data.role,
+            created_at=clock.now(),
+        )
+        async with database.transaction() as tx:
+            await organizations.lock_org(tx, caller.org_id)
+            made = await members.create_member(tx, member)
+            await capacities.check_made(tx, caller, Capacity.SEATS)
+        return MemberOut.of(made)
+
+    return create_member
 
 
 @get("/members/{member_id:str}", summary="Get a member")

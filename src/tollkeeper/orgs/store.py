@@ -187,6 +187,33 @@ async def lock_organization(tx: Connection, org_id: UUID) -> None:
     await tx.execute(_LOCK_ORGANIZATION, {"org_id": org_id})
 
 
+# Capacities
+
+
+_COUNT_PROJECTS: Final = """
+SELECT count(*) FROM project WHERE org_id = %(org_id)s AND archived_at IS NULL
+"""
+_COUNT_MEMBERS: Final = """
+SELECT count(*) FROM member WHERE org_id = %(org_id)s
+"""
+# Those that expired, too: they can be given more time.
+_COUNT_KEYS: Final = """
+SELECT count(*) FROM api_key WHERE org_id = %(org_id)s AND revoked_at IS NULL
+"""
+
+
+async def count_projects(tx: Connection, org_id: UUID) -> int:
+    return await _count(tx, _COUNT_PROJECTS, org_id)
+
+
+async def count_members(tx: Connection, org_id: UUID) -> int:
+    return await _count(tx, _COUNT_MEMBERS, org_id)
+
+
+async def count_keys(tx: Connection, org_id: UUID) -> int:
+    return await _count(tx, _COUNT_KEYS, org_id)
+
+
 # Projects
 
 
@@ -314,9 +341,7 @@ async def delete_member(tx: Connection, org_id: UUID, member_id: UUID) -> None:
 
 
 async def count_owners(tx: Connection, org_id: UUID) -> int:
-    counted = await tx.execute(_COUNT_OWNERS, {"org_id": org_id})
-    row = await counted.fetchone()
-    return row[0] if row else 0
+    return await _count(tx, _COUNT_OWNERS, org_id)
 
 
 # Keys
@@ -469,6 +494,11 @@ async def _read(
     async with tx.cursor(row_factory=kwargs_row(make)) as cursor:
         await cursor.execute(query, values)
         return await cursor.fetchall()
+
+
+async def _count(tx: Connection, statement: LiteralString, org_id: UUID) -> int:
+    row = await (await tx.execute(statement, {"org_id": org_id})).fetchone()
+    return row[0] if row else 0
 
 
 def _key(kind: str, **columns: Any) -> ApiKey:
