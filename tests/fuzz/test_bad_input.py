@@ -29,7 +29,10 @@ from psycopg import sql
 from running import Site, site
 
 # Written now and then by work that no request causes.
-BACKGROUND = ("idempotency", "inbox_cursor", "usage_sum", "usage_line_sum", "usage_summed")
+BACKGROUND = (
+    *("idempotency", "inbox_cursor", "usage_sum", "usage_line_sum", "usage_summed"),
+    *("balance_told", "notice"),
+)
 LIMIT = 4 * 2**20
 JSON = "application/json"
 WRITES = ("post", "put", "patch")
