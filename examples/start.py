@@ -34,6 +34,9 @@ def main(arguments: list[str]) -> int:
     folder = EXAMPLES / asked.name
     data_dir = (asked.data_dir or folder / ".tollkeeper").absolute()
     os.chdir(folder)
+    # It is what its files say, with a database of its own, whatever else runs on this machine.
+    for name in [name for name in os.environ if name.startswith(("TOLLKEEPER_", "DATABASE_URL"))]:
+        del os.environ[name]
     os.environ["TOLLKEEPER_CONFIG"] = str(folder / "tollkeeper.toml")
     os.environ["TOLLKEEPER_DATABASE__DATA_DIR"] = str(data_dir)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -42,6 +45,7 @@ def main(arguments: list[str]) -> int:
     except subprocess.CalledProcessError as error:
         say(f"`{shlex.join(error.cmd[2:])}` failed, see above")
         return error.returncode
+    say(f"what to try is in examples/{asked.name}/README.md")
     return become([*TOLLKEEPER, "up", *options])
 
 
