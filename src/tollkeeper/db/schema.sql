@@ -1401,7 +1401,7 @@ CREATE TABLE usage_rollup (
     quantity  numeric     NOT NULL,
     amount    bigint      NOT NULL,
     CONSTRAINT usage_rollup_pkey PRIMARY KEY (org_id, wallet_id, cut, grain, slot, dims),
-    CONSTRAINT usage_rollup_grain_known CHECK (grain IN ('quarter', 'hour', 'day'))
+    CONSTRAINT usage_rollup_grain_known CHECK (grain IN ('quarter', 'hour', 'day', 'month'))
 ) WITH (fillfactor = 70);
 
 -- The records that were not recorded within the hour after their call began: reported late, or by a

@@ -35,9 +35,9 @@ _KEY_OF_RECORD: Final[LiteralString] = """
            coalesce(u.provider, '') AS provider, coalesce(u.model, '') AS model,
            coalesce(u.operation, '') AS operation"""
 
-_DAY: Final[LiteralString] = "{day}"
-_HOUR_DAY: Final[LiteralString] = "{hour,day}"
-_ALL_GRAINS: Final[LiteralString] = "{quarter,hour,day}"
+_COARSE: Final[LiteralString] = "{day,month}"
+_FINE: Final[LiteralString] = "{hour,day,month}"
+_ALL_GRAINS: Final[LiteralString] = "{quarter,hour,day,month}"
 # In a cut '' stands for what a record does not say, whatever its type.
 _KEY_ID: Final[LiteralString] = """
          coalesce(nullif(g.key_id, '00000000-0000-0000-0000-000000000000')::text, '')"""
@@ -99,16 +99,16 @@ WITH marked AS MATERIALIZED (
     SELECT g.org_id, g.wallet_id, g.slot, c.cut, c.grains, c.dims, g.calls, g.failed,
            0::numeric AS quantity, g.amount
     FROM called g CROSS JOIN LATERAL (VALUES
-        ('model', '{_HOUR_DAY}'::text[], ARRAY[g.provider, g.model, g.operation]),
-        ('key', '{_HOUR_DAY}', ARRAY[{_NAMED}]),
-        ('call', '{_HOUR_DAY}', ARRAY[{_NAMED}, g.provider, g.model, g.operation])
+        ('model', '{_FINE}'::text[], ARRAY[g.provider, g.model, g.operation]),
+        ('key', '{_FINE}', ARRAY[{_NAMED}]),
+        ('call', '{_FINE}', ARRAY[{_NAMED}, g.provider, g.model, g.operation])
     ) AS c (cut, grains, dims)
     UNION ALL
     SELECT g.org_id, g.wallet_id, g.slot, c.cut, c.grains, c.dims, g.lines, 0, g.quantity, g.amount
     FROM lined g CROSS JOIN LATERAL (VALUES
-        ('sku', '{_HOUR_DAY}'::text[], ARRAY[g.model, g.sku, g.unit]),
-        ('keyUnit', '{_DAY}', ARRAY[{_KEY_ID}, g.unit]),
-        ('line', '{_DAY}',
+        ('sku', '{_FINE}'::text[], ARRAY[g.model, g.sku, g.unit]),
+        ('keyUnit', '{_COARSE}', ARRAY[{_KEY_ID}, g.unit]),
+        ('line', '{_COARSE}',
          ARRAY[{_NAMED}, g.provider, g.model, g.operation, g.sku, g.unit])
     ) AS c (cut, grains, dims)
     UNION ALL
@@ -123,10 +123,12 @@ WITH marked AS MATERIALIZED (
     INSERT INTO usage_rollup AS s (org_id, wallet_id, cut, grain, slot, dims,
                                    calls, failed, quantity, amount)
     SELECT c.org_id, c.wallet_id, c.cut, t.grain,
-           date_bin(t.width, c.slot, timestamptz '2000-01-01 00:00:00+00'), c.dims,
+           coalesce(date_bin(t.width, c.slot, timestamptz '2000-01-01 00:00:00+00'),
+                    date_trunc('month', c.slot, 'UTC')), c.dims,
            sum(c.calls), sum(c.failed), sum(c.quantity), sum(c.amount)
     FROM cuts c
-    JOIN (VALUES ('quarter', interval '15 minutes'), ('hour', '1 hour'), ('day', '1 day'))
+    JOIN (VALUES ('quarter', interval '15 minutes'), ('hour', '1 hour'), ('day', '1 day'),
+                 ('month', NULL))
         AS t (grain, width) ON t.grain = ANY(c.grains)
     GROUP BY 1, 2, 3, 4, 5, 6
     ON CONFLICT ON CONSTRAINT usage_rollup_pkey DO UPDATE

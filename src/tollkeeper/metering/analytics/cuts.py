@@ -1,8 +1,8 @@
 """Which sums answer a question, and between which moments each of them does.
 
-A cut is a set of dimensions whose sums are kept by hour and by day (`metering/store.py`, ADD_UP).
-A question is answered from the smallest cut that has all its dimensions: from whole days where
-they lie within one row of the answer, from hours and quarters of hours around them, and from
+A cut is a set of dimensions whose sums are kept by hour, day and month of UTC
+(`metering/store.py`, ADD_UP). A question is answered from the smallest cut that has all its
+dimensions: from months and days, set right at their ends by hours and quarters of hours, and from
 records where not even a quarter lies within one row.
 """
 
@@ -21,21 +21,27 @@ class Grain(StrEnum):
     QUARTER = "quarter"
     HOUR = "hour"
     DAY = "day"
+    MONTH = "month"
 
 
-_WIDTHS: Final = {
+# Of a month, what it has at least.
+_LENGTHS: Final = {
+    Grain.MONTH: timedelta(days=28),
     Grain.DAY: timedelta(days=1),
     Grain.HOUR: timedelta(hours=1),
     Grain.QUARTER: timedelta(minutes=15),
 }
+_LONGEST_MONTH: Final = timedelta(days=31)
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_FINE: Final = (Grain.HOUR, Grain.DAY)
+_FINE: Final = (Grain.MONTH, Grain.DAY, Grain.HOUR)
+_COARSE: Final = (Grain.MONTH, Grain.DAY)
 TAG: Final = "tag:"
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """`dims` are in the order in which they stand in `usage_rollup.dims`."""
+    """`dims` are in the order in which they stand in `usage_rollup.dims`. Its grains are from the
+    coarsest to the finest; quarters of hours there are of all."""
 
     name: str
     dims: tuple[str, ...]
@@ -47,11 +53,18 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A time that is read at one grain."""
+    """A time that is read at one grain: the place that it is added to, and the one that it is
+    taken off. Records go where they belong by their own time."""
 
     grain: Grain
     since: datetime
     until: datetime
+    gains: int | None = None
+    loses: int | None = None
+
+
+_Span = tuple[Grain, datetime, datetime]
+_Shares = dict[int, int]  # the place by the sign
 
 
 # From the smallest to the largest.
@@ -61,11 +74,11 @@ CUTS: Final = (
     Cut("call", ("project", "apiKey", "provider", "model", "operation")),
     Cut("endUser", ("endUser",), own_quarters=True),
     Cut("sku", ("model", "sku", "unit"), lines=True),
-    Cut("keyUnit", ("apiKey", "unit"), (Grain.DAY,), lines=True),
+    Cut("keyUnit", ("apiKey", "unit"), _COARSE, lines=True),
     Cut(
         "line",
         ("project", "apiKey", "provider", "model", "operation", "sku", "unit"),
-        (Grain.DAY,),
+        _COARSE,
         lines=True,
     ),
 )
@@ -86,33 +99,63 @@ def find_cut(needed: Collection[str], *, lines: bool) -> Cut | None:
 
 
 def cover(cut: Cut | None, bounds: Sequence[datetime]) -> list[Segment]:
-    """Say how to read [bounds[0], bounds[-1]), so that nothing read lies across a bound."""
+    """Say how to read [bounds[0], bounds[-1]), each place between two neighbours for itself.
+
+    Sums up to a moment are those up to the nearest midnight, and the hours from there to the
+    moment: added, or taken off. So a day of any zone is a day of UTC and a few hours at its ends,
+    and what one place loses to its neighbour is read once. Not even a quarter of an hour that lies
+    across a bound is in the sums: it is read from the records.
+    """
     found: list[Segment] = []
-    grains = [Grain.DAY, Grain.HOUR, Grain.QUARTER]
-    usable = [g for g in grains if cut and (g is Grain.QUARTER or g in cut.grains)]
-    for since, until in pairwise(bounds):
-        for segment in _split(usable, since, until):
-            last = found[-1] if found else None
-            if last and last.grain is segment.grain and last.until == segment.since:
-                found[-1] = Segment(last.grain, last.since, segment.until)
-            else:
-                found.append(segment)
-    return found
+    edges: dict[_Span, _Shares] = {}
+    for place, (since, until) in enumerate(pairwise(bounds)):
+        first, last = _up(since), _down(until)
+        if cut is None or first >= last:
+            _read(found, since, until)
+            continue
+        _read(found, since, first)
+        _read(found, last, until)
+        for sign, span in _spans(cut, first, last):
+            edges.setdefault(span, {})[sign] = place
+    return found + [Segment(*span, s.get(1), s.get(-1)) for span, s in edges.items()]
 
 
-def _split(grains: Sequence[Grain], since: datetime, until: datetime) -> Iterator[Segment]:
+def _read(found: list[Segment], since: datetime, until: datetime) -> None:
     if since >= until:
         return
-    if not grains:
-        yield Segment(Grain.RECORD, since, until)
-        return
-    coarse, *finer = grains
-    width = _WIDTHS[coarse]
-    first = since + (_EPOCH - since) % width
-    last = until - (until - _EPOCH) % width
-    if first >= last:
-        yield from _split(finer, since, until)
-        return
-    yield from _split(finer, since, first)
-    yield Segment(coarse, first, last)
-    yield from _split(finer, last, until)
+    if found and found[-1].until == since:
+        since = found.pop().since
+    found.append(Segment(Grain.RECORD, since, until))
+
+
+def _spans(cut: Cut, since: datetime, until: datetime) -> Iterator[tuple[int, _Span]]:
+    grains = [g for g in cut.grains if _LENGTHS[g] <= until - since] + [Grain.QUARTER]
+    coarsest, *finer = grains
+    begin, end = _nearest(coarsest, since), _nearest(coarsest, until)
+    if begin < end:
+        yield 1, (coarsest, begin, end)
+    for sign, moment, mark in ((-1, since, begin), (1, until, end)):
+        marks = [mark, *(_nearest(grain, moment) for grain in finer)]
+        for grain, (at, then) in zip(finer, pairwise(marks), strict=True):
+            if at < then:
+                yield sign, (grain, at, then)
+            elif then < at:
+                yield -sign, (grain, then, at)
+
+
+def _nearest(grain: Grain, moment: datetime) -> datetime:
+    if grain is Grain.MONTH:
+        before = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        after = (before + _LONGEST_MONTH).replace(day=1)
+    else:
+        before = moment - (moment - _EPOCH) % _LENGTHS[grain]
+        after = before + _LENGTHS[grain]
+    return before if moment - before <= after - moment else after
+
+
+def _down(moment: datetime) -> datetime:
+    return moment - (moment - _EPOCH) % _LENGTHS[Grain.QUARTER]
+
+
+def _up(moment: datetime) -> datetime:
+    return moment + (_EPOCH - moment) % _LENGTHS[Grain.QUARTER]

@@ -25,6 +25,7 @@ from tollkeeper.metering.analytics.asked import Ask, cost_reader, read_times, re
 from tollkeeper.metering.analytics.costs import Cost, CostQuery, Costs, Order, show_value
 from tollkeeper.metering.analytics.forecast import forecast_route
 from tollkeeper.metering.analytics.overview import overview_route
+from tollkeeper.metering.analytics.store import see_one_moment
 from tollkeeper.metering.billing.asked import AnyRequest
 from tollkeeper.orgs import AdminKeyRequired, admin_only, caller_of, get_org, operator_only
 
@@ -167,8 +168,9 @@ async def _answer(
         start, end, place, currency, dims = cursors.open(bound, cursor, Position)
         costs = replace(costs, query=replace(costs.query, start=start, end=end))
         after = place, currency, tuple(dims)
-    async with database.connection() as connection:
-        rows, more = await costs.page(connection, after, limit or (_CSV_PAGE if as_csv else _PAGE))
+    async with database.transaction() as tx:
+        await see_one_moment(tx)
+        rows, more = await costs.page(tx, after, limit or (_CSV_PAGE if as_csv else _PAGE))
     query = costs.query
     following = None
     if more:

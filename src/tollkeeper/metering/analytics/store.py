@@ -59,48 +59,45 @@ _MARK: Final[LiteralString] = """
     (SELECT coalesce(max(m.usage_seq), 0) FROM usage_summed m
      WHERE m.org_id = %(org_id)s AND m.wallet_id = %(wallet_id)s)"""
 # OFFSET 0: each time is a range of the index; joined freely, every sum would meet every time.
-_ROLLED: Final[LiteralString] = """
-    FROM unnest(%(grains)s::text[], %(sinces)s::timestamptz[], %(untils)s::timestamptz[])
-        AS s (grain, since, until)
-    CROSS JOIN LATERAL (
-        SELECT r.* FROM usage_rollup r
-        WHERE r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s AND {cut}
-          AND r.grain = s.grain AND r.slot >= s.since AND r.slot < s.until
-        OFFSET 0
-    ) AS r"""
-# The same with the quarters of hours, for the cuts that have their own.
-_ROLLED_OWN: Final[LiteralString] = """
-    FROM unnest(%(own_grains)s::text[], %(own_sinces)s::timestamptz[],
-                %(own_untils)s::timestamptz[])
-        AS s (grain, since, until)
-    CROSS JOIN LATERAL (
-        SELECT r.* FROM usage_rollup r
-        WHERE r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s AND {cut}
-          AND r.grain = s.grain AND r.slot >= s.since AND r.slot < s.until
-        OFFSET 0
-    ) AS r"""
-_COUNTED: Final[LiteralString] = "r.calls, r.failed, r.quantity, r.amount"
-_CUT_IS: Final[dict[str, LiteralString]] = {
-    "model": "r.cut = 'model'",
-    "key": "r.cut = 'key'",
-    "call": "r.cut = 'call'",
-    "endUser": "r.cut = 'endUser'",
-    "tag": "r.cut = 'tag'",
-    "sku": "r.cut = 'sku'",
-    "keyUnit": "r.cut = 'keyUnit'",
-    "line": "r.cut = 'line'",
-}
-_QUARTERS: Final[LiteralString] = """
-    FROM unnest(%(quarter_sinces)s::timestamptz[], %(quarter_untils)s::timestamptz[])
-        AS s (since, until)
+_SUMS: Final[LiteralString] = """
+    FROM unnest(%({which}_grains)s::text[], %({which}_sinces)s::timestamptz[],
+                %({which}_untils)s::timestamptz[], %({which}_gains)s::integer[],
+                %({which}_loses)s::integer[]) AS s (grain, since, until, gains, loses)
     CROSS JOIN LATERAL (
         SELECT r.* FROM {table} r
-        WHERE r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s
+        WHERE r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s {cut}
           AND r.slot >= s.since AND r.slot < s.until
         OFFSET 0
-    ) AS r"""
+    ) AS r
+    CROSS JOIN LATERAL (VALUES (s.gains, 1), (s.loses, -1)) AS d (place, sign)"""
+_PLACED: Final[LiteralString] = "d.place IS NOT NULL"
+_ROLLED: Final[LiteralString] = (
+    _SUMS.replace("{table}", "usage_rollup")
+    .replace("{cut}", "AND r.cut = {cut} AND r.grain = s.grain")
+    .replace("{which}", "rolled")
+)
+# The same with the quarters of hours, for the cuts that have their own.
+_ROLLED_OWN: Final[LiteralString] = _ROLLED.replace("%(rolled_", "%(summed_")
+_QUARTERS: Final[LiteralString] = _SUMS.replace("{cut}", "").replace("{which}", "quarter")
 _QUARTER_CALLS: Final[LiteralString] = _QUARTERS.replace("{table}", "usage_sum")
 _QUARTER_LINES: Final[LiteralString] = _QUARTERS.replace("{table}", "usage_line_sum")
+_COUNTED: Final[LiteralString] = (
+    "d.sign * r.calls, d.sign * r.failed, d.sign * r.quantity, d.sign * r.amount"
+)
+_COUNTED_CALLS: Final[LiteralString] = (
+    "d.sign * r.calls, d.sign * r.failed, 0::numeric, d.sign * r.amount"
+)
+_COUNTED_LINES: Final[LiteralString] = "d.sign * r.lines, 0, d.sign * r.quantity, d.sign * r.amount"
+_CUT_IS: Final[dict[str, LiteralString]] = {
+    "model": "'model'",
+    "key": "'key'",
+    "call": "'call'",
+    "endUser": "'endUser'",
+    "tag": "'tag'",
+    "sku": "'sku'",
+    "keyUnit": "'keyUnit'",
+    "line": "'line'",
+}
 # Not in the sums yet. With an upper end the planner takes them for few, which they are.
 _TAIL: Final[LiteralString] = f"""
         SELECT u.* FROM usage_record u
@@ -112,22 +109,35 @@ _SINGLE: Final[LiteralString] = f"""
         SELECT u.*
         FROM unnest(%(lows)s::bigint[], %(highs)s::bigint[], %(record_sinces)s::timestamptz[],
                     %(record_untils)s::timestamptz[]) AS s (low, high, since, until)
-        JOIN usage_record u
-            ON u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s
-           AND u.seq > s.low AND u.seq <= s.high AND u.seq <= {_MARK}
-           AND u.started_at >= s.since AND u.started_at < s.until
-           AND u.recorded_at - u.started_at BETWEEN interval '0' AND interval '1 hour'
+        CROSS JOIN LATERAL (
+            SELECT u.* FROM usage_record u
+            WHERE u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s
+              AND u.seq > s.low AND u.seq <= least(s.high, {_MARK})
+              AND u.started_at >= s.since AND u.started_at < s.until
+              AND u.recorded_at - u.started_at BETWEEN interval '0' AND interval '1 hour'
+            OFFSET 0
+        ) AS u
         UNION ALL
         SELECT u.*
         FROM unnest(%(record_sinces)s::timestamptz[], %(record_untils)s::timestamptz[])
             AS s (since, until)
-        JOIN usage_stray t
-            ON t.org_id = %(org_id)s AND t.wallet_id = %(wallet_id)s
-           AND t.slot >= date_bin('15 minutes', s.since, timestamptz '2000-01-01 00:00:00+00')
-           AND t.slot < s.until
-        JOIN usage_record u
-            ON u.org_id = t.org_id AND u.wallet_id = t.wallet_id AND u.seq = t.seq
-           AND u.started_at >= s.since AND u.started_at < s.until"""
+        CROSS JOIN LATERAL (
+            SELECT t.* FROM usage_stray t
+            WHERE t.org_id = %(org_id)s AND t.wallet_id = %(wallet_id)s
+              AND t.slot >= date_bin('15 minutes', s.since, timestamptz '2000-01-01 00:00:00+00')
+              AND t.slot < s.until
+            OFFSET 0
+        ) AS t
+        CROSS JOIN LATERAL (
+            SELECT u.* FROM usage_record u
+            WHERE u.org_id = t.org_id AND u.wallet_id = t.wallet_id AND u.seq = t.seq
+              AND u.started_at >= s.since AND u.started_at < s.until
+            OFFSET 0
+        ) AS u"""
+_PLACE_OF_RECORD: Final[LiteralString] = "width_bucket(u.started_at, %(starts)s::timestamptz[]) - 1"
+_PLACE_OF_CORRECTION: Final[LiteralString] = (
+    "width_bucket(c.started_at, %(starts)s::timestamptz[]) - 1"
+)
 _CORRECTIONS: Final[LiteralString] = """
     FROM usage_correction c
     JOIN usage_record u ON u.org_id = c.org_id AND u.usage_id = c.usage_id"""
@@ -214,16 +224,24 @@ async def sums(connection: Connection, asked: Question, most_records: int) -> li
     parameters = _parameters(asked, segments)
     parameters |= await _single_records(connection, asked, segments, most_records)
     parts = _record_parts(asked, segments) + _cut_parts(asked, cut, segments)
-    cursor = await connection.execute(_statement(asked, parts), parameters)
+    cursor = await connection.execute(_statement(asked, parts), parameters, prepare=True)
     return [
-        Sum(row[0] - 1, tuple(row[1:-4]), row[-4], row[-3], row[-2], row[-1])
+        Sum(row[0], tuple(row[1:-4]), row[-4], row[-3], row[-2], row[-1])
         for row in await cursor.fetchall()
     ]
 
 
 async def see_one_moment(tx: Connection) -> None:
-    """Have all that this transaction reads be of one moment. It must be its first statement."""
-    await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    """Have all that this transaction reads be of one moment. It must be its first statement.
+
+    How many records are not in the sums yet, and what stands on a few edges, the planner cannot
+    know: what it prepares for many (other processes, machine code) takes longer than the answer.
+    """
+    await tx.execute(
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
+        " SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off;"
+        " SET LOCAL plan_cache_mode = force_generic_plan"
+    )
 
 
 async def wallets(
@@ -254,7 +272,7 @@ def _statement(asked: Question, parts: Iterable[LiteralString]) -> LiteralString
     positions = ", ".join(_NUMBERS[: count + 1])
     union = "\n    UNION ALL".join(parts)
     return f"""
-SELECT width_bucket(p.at, %(starts)s::timestamptz[]) AS place, {names}
+SELECT p.place, {names}
        sum(p.calls)::bigint, sum(p.failed)::bigint, sum(p.quantity), sum(p.amount)::bigint
 FROM ({union}
 ) AS p
@@ -264,29 +282,33 @@ ORDER BY {positions}"""
 
 
 def _parameters(asked: Question, segments: Sequence[Segment]) -> dict[str, Any]:
-    rolled = [s for s in segments if s.grain in (Grain.HOUR, Grain.DAY)]
-    quarters = [s for s in segments if s.grain is Grain.QUARTER]
-    summed = [*rolled, *quarters]
-    return {
+    summed = [s for s in segments if s.grain is not Grain.RECORD]
+    kinds = {
+        "summed": summed,
+        "rolled": [s for s in summed if s.grain is not Grain.QUARTER],
+        "quarter": [s for s in summed if s.grain is Grain.QUARTER],
+    }
+    parameters: dict[str, Any] = {
         "org_id": asked.org_id,
         "wallet_id": asked.wallet_id,
         "starts": list(asked.bounds[:-1]),
         "start": asked.bounds[0],
         "end": asked.bounds[-1],
-        "grains": [s.grain.value for s in rolled],
-        "sinces": [s.since for s in rolled],
-        "untils": [s.until for s in rolled],
-        "own_grains": [s.grain.value for s in summed],
-        "own_sinces": [s.since for s in summed],
-        "own_untils": [s.until for s in summed],
-        "quarter_sinces": [s.since for s in quarters],
-        "quarter_untils": [s.until for s in quarters],
         **{f"tag{n}": tag[len(TAG) :] for n, tag in zip(_NUMBERS, _tags(asked), strict=False)},
         **{
             f"filter{n}": list(wanted)
             for n, wanted in zip(_NUMBERS, asked.filters.values(), strict=False)
         },
     }
+    for kind, chosen in kinds.items():
+        parameters |= {
+            f"{kind}_grains": [s.grain.value for s in chosen],
+            f"{kind}_sinces": [s.since for s in chosen],
+            f"{kind}_untils": [s.until for s in chosen],
+            f"{kind}_gains": [s.gains for s in chosen],
+            f"{kind}_loses": [s.loses for s in chosen],
+        }
+    return parameters
 
 
 async def _single_records(
@@ -332,8 +354,8 @@ def _record_parts(asked: Question, segments: Sequence[Segment]) -> list[LiteralS
         counted = "1, CASE WHEN u.status >= 400 THEN 1 ELSE 0 END, 0::numeric, u.amount"
         corrected, added = _CORRECTIONS, "0, 0, 0::numeric, c.amount"
     return [
-        _part(asked, "u.started_at", of_record, counted, records),
-        _part(asked, "c.started_at", of_record, added, corrected, _CORRECTED),
+        _part(asked, _PLACE_OF_RECORD, of_record, counted, records),
+        _part(asked, _PLACE_OF_CORRECTION, of_record, added, corrected, _CORRECTED),
     ]
 
 
@@ -350,15 +372,13 @@ def _cut_parts(
     }
     rolled = _ROLLED_OWN if cut.own_quarters else _ROLLED
     parts: list[LiteralString] = [
-        _part(asked, "r.slot", of_rollup, _COUNTED, rolled.replace("{cut}", _CUT_IS[cut.name]))
+        _summed(asked, of_rollup, _COUNTED, rolled.replace("{cut}", _CUT_IS[cut.name]))
     ]
     if not cut.own_quarters and any(s.grain is Grain.QUARTER for s in segments):
         if cut.lines:
-            counted = "r.lines, 0, r.quantity, r.amount"
-            parts.append(_part(asked, "r.slot", _OF_LINE_QUARTER, counted, _QUARTER_LINES))
+            parts.append(_summed(asked, _OF_LINE_QUARTER, _COUNTED_LINES, _QUARTER_LINES))
         else:
-            counted = "r.calls, r.failed, 0::numeric, r.amount"
-            parts.append(_part(asked, "r.slot", _OF_QUARTER, counted, _QUARTER_CALLS))
+            parts.append(_summed(asked, _OF_QUARTER, _COUNTED_CALLS, _QUARTER_CALLS))
     return parts
 
 
@@ -366,23 +386,30 @@ def _tag_parts(asked: Question, segments: Sequence[Segment]) -> list[LiteralStri
     """Calls with the tag; and where it is grouped by, all calls less those, which are without."""
     (tag,) = asked.needed
     named = _ROLLED_OWN.replace("{cut}", _CUT_IS["tag"] + " AND r.dims[1] = %(tag1)s")
-    of_tag: dict[str, LiteralString] = {tag: "r.dims[2]"}
-    parts: list[LiteralString] = [_part(asked, "r.slot", of_tag, _COUNTED, named)]
+    parts: list[LiteralString] = [_summed(asked, {tag: "r.dims[2]"}, _COUNTED, named)]
     if asked.groups and not asked.filters:
         without: dict[str, LiteralString] = {tag: "NULL"}
-        less = "-r.calls, -r.failed, -r.quantity, -r.amount"
+        less = _COUNTED.replace("d.sign", "-d.sign")
         everything = _ROLLED.replace("{cut}", _CUT_IS[ALL_CUT.name])
-        parts.append(_part(asked, "r.slot", without, less, named))
-        parts.append(_part(asked, "r.slot", without, _COUNTED, everything))
+        parts.append(_summed(asked, without, less, named))
+        parts.append(_summed(asked, without, _COUNTED, everything))
         if any(s.grain is Grain.QUARTER for s in segments):
-            counted = "r.calls, r.failed, 0::numeric, r.amount"
-            parts.append(_part(asked, "r.slot", without, counted, _QUARTER_CALLS))
+            parts.append(_summed(asked, without, _COUNTED_CALLS, _QUARTER_CALLS))
     return parts
+
+
+def _summed(
+    asked: Question,
+    columns: Mapping[str, LiteralString],
+    numbers: LiteralString,
+    source: LiteralString,
+) -> LiteralString:
+    return _part(asked, "d.place", columns, numbers, source, _PLACED)
 
 
 def _part(
     asked: Question,
-    at: LiteralString,
+    place: LiteralString,
     columns: Mapping[str, LiteralString],
     numbers: LiteralString,
     source: LiteralString,
@@ -399,7 +426,7 @@ def _part(
         ]
     )
     return f"""
-    SELECT {at} AS at, {groups}v.*
+    SELECT {place} AS place, {groups}v.*
     {source}
     CROSS JOIN LATERAL (VALUES ({numbers})) AS v (calls, failed, quantity, amount)
     WHERE {condition}{wanted}"""
