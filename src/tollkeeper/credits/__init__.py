@@ -40,7 +40,7 @@ from tollkeeper.credits.model import (
     tax_on,
 )
 from tollkeeper.credits.opening import open_shop
-from tollkeeper.credits.purchases import begin_purchase, buy, find_purchase
+from tollkeeper.credits.purchases import begin_purchase, buy, find_purchase, purchase_of
 from tollkeeper.credits.reconciling import (
     Difference,
     Reconciliation,
@@ -119,6 +119,7 @@ __all__ = [
     "newest_redemptions",
     "open_shop",
     "open_top_ups",
+    "purchase_of",
     "purchase_routes",
     "read_month",
     "read_top_up",

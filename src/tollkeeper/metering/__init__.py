@@ -1,11 +1,25 @@
 """Hold, meter, settle: what every call costs, recorded once. Read `README.md` for what holds."""
 
-from tollkeeper.metering.analytics import SpikeWatch, analytics_routes
+from tollkeeper.metering.analytics import (
+    Forecast,
+    ForecastState,
+    SpikeWatch,
+    analytics_routes,
+    read_forecast,
+)
 from tollkeeper.metering.billing import (
     USAGE_COLUMNS,
     AutoTopUp,
+    Balance,
+    Query,
     ReadTopUp,
+    RecordPage,
+    UsageRecord,
+    UsageRecordInFull,
     billing_routes,
+    read_record,
+    read_records,
+    show_balance,
     usage_pages,
 )
 from tollkeeper.metering.intake import level_jobs, level_routes, metering_routes
@@ -34,14 +48,17 @@ from tollkeeper.metering.refusal import (
 from tollkeeper.metering.rerating import list_unpriced, rerate
 from tollkeeper.metering.rules import Refusal, Rules, Worst
 from tollkeeper.metering.store import LineTotal, Total, Unpriced
-from tollkeeper.metering.sums import line_totals, rebuild_all, totals
+from tollkeeper.metering.sums import add_up, line_totals, rebuild_all, totals
 from tollkeeper.metering.verify import verify_costs
 
 __all__ = [
     "USAGE_COLUMNS",
     "AlreadyCharged",
     "AutoTopUp",
+    "Balance",
     "Call",
+    "Forecast",
+    "ForecastState",
     "LineTotal",
     "Meter",
     "Paid",
@@ -49,13 +66,18 @@ __all__ = [
     "Previews",
     "Purse",
     "Purses",
+    "Query",
     "ReadTopUp",
+    "RecordPage",
     "Refusal",
     "Rules",
     "SpikeWatch",
     "Total",
     "Unpriced",
+    "UsageRecord",
+    "UsageRecordInFull",
     "Worst",
+    "add_up",
     "analytics_routes",
     "billing_routes",
     "drawing",
@@ -72,12 +94,16 @@ __all__ = [
     "paid_from",
     "pay_first",
     "post_past",
+    "read_forecast",
+    "read_record",
+    "read_records",
     "rebuild_all",
     "refuse_charge",
     "refuse_hold",
     "refuse_settlement",
     "refused_call",
     "rerate",
+    "show_balance",
     "totals",
     "usage_id_of",
     "usage_jobs",

@@ -37,6 +37,7 @@ from tollkeeper.plans.plan_file import PlanIn, check_plan, read_plan_file, terms
 from tollkeeper.plans.publishing import bring_back_plan, publish_plan, retire_plan
 from tollkeeper.plans.routes import plan_routes
 from tollkeeper.plans.shapes import PlanVersionOut
+from tollkeeper.plans.showing import show_allowances, show_plan
 from tollkeeper.plans.store import read_plans, read_subscription, subscription_by_ref
 from tollkeeper.plans.subscribing import (
     cancel,
@@ -102,6 +103,8 @@ __all__ = [
     "set_cycle",
     "set_plan",
     "set_status",
+    "show_allowances",
+    "show_plan",
     "subscribe",
     "subscription_by_ref",
     "terms_in",

@@ -77,20 +77,25 @@ def forecast_route(settings: Settings) -> HTTPRouteHandler:
         caller, now, faults = caller_of(request), clock.now(), Faults()
         check_currency(currency, settings.currencies, faults)
         check(faults)
-        bounds = burning.hours_until(now, burning.DAYS)
-        hours, lots, available = [0] * (len(bounds) - 1), LotsLeft(), 0
+        who = (caller.org_id, caller.livemode, currency)
         async with database.transaction() as tx:
-            await store.see_one_moment(tx)
-            for wallet in await ledger.wallets_of(tx, caller.org_id):
-                if (wallet.livemode, wallet.currency) == (caller.livemode, currency):
-                    hours = await spent_by_hour(tx, wallet.org_id, wallet.wallet_id, bounds)
-                    drawn = await ledger.drawn_lots(
-                        tx, wallet.org_id, wallet.wallet_id, wallet.posted
-                    )
-                    lots, available = _lots_left(wallet, drawn), wallet.available
-        return _forecast(currency, available, hours, lots, bounds, now)
+            return await read_forecast(tx, who, now)
 
     return get_forecast
+
+
+async def read_forecast(tx: Connection, who: tuple[UUID, bool, str], now: datetime) -> Forecast:
+    """`who`: an organization, live or test, and a currency. First in its transaction."""
+    org_id, livemode, currency = who
+    bounds = burning.hours_until(now, burning.DAYS)
+    hours, lots, available = [0] * (len(bounds) - 1), LotsLeft(), 0
+    await store.see_one_moment(tx)
+    for wallet in await ledger.wallets_of(tx, org_id):
+        if (wallet.livemode, wallet.currency) == (livemode, currency):
+            hours = await spent_by_hour(tx, org_id, wallet.wallet_id, bounds)
+            drawn = await ledger.drawn_lots(tx, org_id, wallet.wallet_id, wallet.posted)
+            lots, available = _lots_left(wallet, drawn), wallet.available
+    return _forecast(currency, available, hours, lots, bounds, now)
 
 
 async def spent_by_hour(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -22,7 +22,7 @@ from tollkeeper.base.errors import NotFound
 from tollkeeper.base.ids import read_id, show_id
 from tollkeeper.base.money import Money, format_nanos
 from tollkeeper.base.settings import Settings
-from tollkeeper.db import Database
+from tollkeeper.db import Connection, Database
 from tollkeeper.http import Cursors, CursorText, csv_stream, read_path_id, wants_csv
 from tollkeeper.metering.billing import spans, store
 from tollkeeper.metering.billing.asked import (
@@ -37,7 +37,7 @@ from tollkeeper.metering.billing.store import Head, RecordRow
 from tollkeeper.metering.covering import Drawn
 from tollkeeper.metering.paying import USD
 from tollkeeper.metering.record import Detail
-from tollkeeper.orgs import Caller, caller_of
+from tollkeeper.orgs import caller_of
 from tollkeeper.pricing import BookKeeper, Rating
 
 _PAGE: Final = 50
@@ -137,6 +137,15 @@ class UsageRecordInFull(UsageRecord, frozen=True, kw_only=True, rename="camel"):
     notes: str | None
 
 
+class Reader(Protocol):
+    """Who reads: somebody of one organization, in live or test mode."""
+
+    @property
+    def org_id(self) -> UUID: ...
+    @property
+    def livemode(self) -> bool: ...
+
+
 class Query(Struct, frozen=True, kw_only=True):
     """Times are of recording; `end` is exclusive."""
 
@@ -145,7 +154,7 @@ class Query(Struct, frozen=True, kw_only=True):
     currency: str | None
     filters: dict[str, Any]
 
-    def bound(self, caller: Caller) -> tuple[object, ...]:
+    def bound(self, caller: Reader) -> tuple[object, ...]:
         asked = (self.start, self.end, self.currency, sorted(self.filters.items(), key=str))
         return ("usage-records", caller.org_id, caller.livemode, *asked)
 
@@ -173,11 +182,28 @@ def _list_route(settings: Settings) -> HTTPRouteHandler:
         reader = _Reader(database, cursors, caller_of(request), asked)
         if wants_csv(request.headers.get("accept")):
             return await _as_csv(reader, cursor, limit)
-        found, following = await reader.page(await reader.begin(cursor), limit or _PAGE)
-        page = RecordPage(data=found, next_cursor=reader.seal(following))
+        page = await _page(reader, cursor, limit or _PAGE)
         return Response(page, headers={"vary": "accept"})
 
     return list_records
+
+
+async def read_records(
+    database: Database,
+    cursors: Cursors,
+    reader: Reader,
+    query: Query,
+    *,
+    cursor: str | None = None,
+    limit: int = _PAGE,
+) -> RecordPage:
+    """One page of calls, newest first."""
+    return await _page(_Reader(database, cursors, reader, query), cursor, limit)
+
+
+async def _page(reader: _Reader, cursor: str | None, limit: int) -> RecordPage:
+    found, following = await reader.page(await reader.begin(cursor), limit)
+    return RecordPage(data=found, next_cursor=reader.seal(following))
 
 
 def _query_reader(settings: Settings) -> Callable[..., Query]:
@@ -217,11 +243,17 @@ async def get_record(
     database: NamedDependency[Database],
     keeper: NamedDependency[BookKeeper],
 ) -> UsageRecordInFull:
-    caller = caller_of(request)
-    known = read_path_id("use", usage_id)
     async with database.connection() as connection:
-        heads = await store.heads(connection, caller.org_id, caller.livemode, None)
-        row = await store.record(connection, caller.org_id, known)
+        return await read_record(connection, keeper, caller_of(request), usage_id)
+
+
+async def read_record(
+    connection: Connection, keeper: BookKeeper, reader: Reader, usage_id: str
+) -> UsageRecordInFull:
+    """Raises NotFound."""
+    known = read_path_id("use", usage_id)
+    heads = await store.heads(connection, reader.org_id, reader.livemode, None)
+    row = await store.record(connection, reader.org_id, known)
     head = next((h for h in heads if row is not None and h.wallet_id == row.wallet_id), None)
     if row is None or head is None:
         raise NotFound(f"There is no usage record {usage_id}")
@@ -231,7 +263,7 @@ async def get_record(
 class _Reader:
     """Reads one query's pages."""
 
-    def __init__(self, database: Database, cursors: Cursors, caller: Caller, query: Query) -> None:
+    def __init__(self, database: Database, cursors: Cursors, caller: Reader, query: Query) -> None:
         self._database = database
         self._cursors = cursors
         self._caller = caller
