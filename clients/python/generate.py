@@ -23,14 +23,14 @@ WORDS = {
     r"\basync (def|with|for)\b": r"\1",
     r"\bawait ": "",
     r"\bAwaitable\[R\]": "R",
-    r"\bAsync(Tollkeeper|Calling|Billing|Account|Operator)\b": r"\1",
+    r"\bAsync(Tollkeeper|Calling|Billing|Spending|Account|Selling|Operator)\b": r"\1",
     r"\bAsync(Client|BaseTransport)\b": r"\1",
     r"\bAsync(Generator|Iterator)\b": r"\1",
     r"\basynccontextmanager\b": "contextmanager",
     r"\bpause_async\b": "pause",
     r"\b(tollkeeper_client\.\w+)_async\b": r"\1_sync",
     r"\b__a(enter|exit)__\b": r"__\1__",
-    r"\baclose\b": "close",
+    r"\ba(close|read|iter_bytes)\b": r"\1",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias, TypedDict
 
@@ -29,6 +29,13 @@ class Sale(What, total=False):
     organization_id: str | None
     project_id: str | None
     livemode: bool | None
+
+
+class HeldSale(Sale, total=False):
+    """And by whom among the customer's own: budgets of an end user or a tag ask before the call."""
+
+    end_user: str | None
+    tags: Mapping[str, str] | None
 
 
 class Story(TypedDict, total=False):
@@ -171,6 +178,90 @@ class InvoiceFilter(TypedDict, total=False):
     type: str
     purchase_id: str
     limit: int
+
+
+class CostFilter(TypedDict, total=False):
+    """`granularity` is `minute` to `year`; each dimension takes one value or several; `tag` is
+    `name:value`."""
+
+    start: datetime | date | str
+    end: datetime | date | str
+    granularity: str
+    timezone: str
+    currency: str
+    fill: bool
+    project: str | Sequence[str]
+    api_key: str | Sequence[str]
+    member: str | Sequence[str]
+    model: str | Sequence[str]
+    provider: str | Sequence[str]
+    operation: str | Sequence[str]
+    end_user: str | Sequence[str]
+    sku: str | Sequence[str]
+    tag: str | Sequence[str]
+    limit: int
+
+
+class BudgetChange(TypedDict, total=False):
+    """`enforcement` is `hard` or `soft`."""
+
+    enforcement: str
+    tolerance_percent: int
+    alert_percents: Sequence[int]
+
+
+class BudgetTerms(BudgetChange, total=False):
+    """`measure` is `cost`, `tokens` or `requests`; `each` counts every value of one apart, such
+    as `endUser` or `tag:team`. All others say whose calls are meant."""
+
+    measure: str
+    time_zone: str
+    project_id: str
+    api_key_id: str
+    member_id: str
+    end_user: str
+    provider: str
+    model: str
+    tag: str
+    each: str
+
+
+class BudgetEdit(BudgetChange, total=False):
+    name: str
+    amount: Amount
+
+
+class PlanTerms(TypedDict, total=False):
+    """`when` is `now` or `cycle_end`; cycles begin by `timezone` and `anchor`."""
+
+    livemode: bool
+    when: str
+    timezone: str
+    anchor: datetime
+
+
+class RecurringTerms(OnBalance, total=False):
+    """All organizations, unless `organization_id` names one."""
+
+    organization_id: str
+    time_zone: str
+    start_at: datetime
+    priority: int
+    label: str
+
+
+class CampaignTerms(OnBalance, total=False):
+    """The credit lapses after `lot_days` or at `lot_expires_at`; `new_days` is how old an
+    organization may be."""
+
+    valid_from: datetime
+    valid_until: datetime
+    most_redemptions: int
+    lot_days: int
+    lot_expires_at: datetime
+    new_days: int
+    priority: int
+    label: str
 
 
 def api_names(told: Mapping[str, Any]) -> dict[str, Any]:

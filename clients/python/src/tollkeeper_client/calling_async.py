@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
 import httpx
 
@@ -20,6 +20,7 @@ from tollkeeper_client.trying import (
     may_retry,
     pause_before,
     query_of,
+    succeeded,
 )
 
 T = TypeVar("T")
@@ -78,13 +79,7 @@ class AsyncCalling:
             content=body if isinstance(body, bytes) else body_of(body),
             headers=headers_of(method, idempotency_key),
         )
-        outcome = await self._try(request)
-        for attempt in range(self._retries):
-            if not may_retry(outcome):
-                break
-            await pause_async(pause_before(attempt, outcome))
-            outcome = await self._try(request)
-        return answer_of(kind, outcome)
+        return answer_of(kind, await self._insist(request))
 
     async def each(
         self, kind: type[T], path: str, query: Mapping[str, Any] | None = None
@@ -99,6 +94,25 @@ class AsyncCalling:
                 return
             asked["cursor"] = page.next_cursor
 
+    async def download(
+        self, path: str, file: BinaryIO, query: Mapping[str, Any] | None = None
+    ) -> int:
+        """Write an answer of any length into `file`, as it comes; return how many bytes it has.
+
+        What breaks off in the middle raises ConnectionFailed: begin again, with an empty file.
+        """
+        request = self._http.build_request("GET", path, params=query_of(query))
+        answer = succeeded(await self._insist(request, stream=True))
+        written = 0
+        try:
+            async for part in answer.aiter_bytes():
+                written += file.write(part)
+        except httpx.TransportError as error:
+            succeeded(error)
+        finally:
+            await answer.aclose()
+        return written
+
     async def _get(self, kind: type[T], path: str, asked: Mapping[str, Any] | None = None) -> T:
         return await self.request(kind, "GET", path, query=asked)
 
@@ -111,8 +125,20 @@ class AsyncCalling:
     ) -> T:
         return await self.request(kind, "POST", path, said, idempotency_key=key)
 
-    async def _try(self, request: httpx.Request) -> Outcome:
+    async def _insist(self, request: httpx.Request, *, stream: bool = False) -> Outcome:
+        outcome = await self._try(request, stream=stream)
+        for attempt in range(self._retries):
+            if not may_retry(outcome):
+                break
+            await pause_async(pause_before(attempt, outcome))
+            outcome = await self._try(request, stream=stream)
+        return outcome
+
+    async def _try(self, request: httpx.Request, *, stream: bool) -> Outcome:
         try:
-            return await self._http.send(request)
+            answer = await self._http.send(request, stream=stream)
+            if not answer.is_success:
+                await answer.aread()
         except httpx.TransportError as error:
             return error
+        return answer

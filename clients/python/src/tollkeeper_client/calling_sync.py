@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
 import httpx
 
@@ -17,6 +17,7 @@ from tollkeeper_client.trying import (
     may_retry,
     pause_before,
     query_of,
+    succeeded,
 )
 
 T = TypeVar("T")
@@ -75,13 +76,7 @@ class Calling:
             content=body if isinstance(body, bytes) else body_of(body),
             headers=headers_of(method, idempotency_key),
         )
-        outcome = self._try(request)
-        for attempt in range(self._retries):
-            if not may_retry(outcome):
-                break
-            pause(pause_before(attempt, outcome))
-            outcome = self._try(request)
-        return answer_of(kind, outcome)
+        return answer_of(kind, self._insist(request))
 
     def each(self, kind: type[T], path: str, query: Mapping[str, Any] | None = None) -> Iterator[T]:
         """Go through a list of any length, a page at a time: `each(dict, "/billing/lots")`."""
@@ -92,6 +87,23 @@ class Calling:
             if page.next_cursor is None:
                 return
             asked["cursor"] = page.next_cursor
+
+    def download(self, path: str, file: BinaryIO, query: Mapping[str, Any] | None = None) -> int:
+        """Write an answer of any length into `file`, as it comes; return how many bytes it has.
+
+        What breaks off in the middle raises ConnectionFailed: begin again, with an empty file.
+        """
+        request = self._http.build_request("GET", path, params=query_of(query))
+        answer = succeeded(self._insist(request, stream=True))
+        written = 0
+        try:
+            for part in answer.iter_bytes():
+                written += file.write(part)
+        except httpx.TransportError as error:
+            succeeded(error)
+        finally:
+            answer.close()
+        return written
 
     def _get(self, kind: type[T], path: str, asked: Mapping[str, Any] | None = None) -> T:
         return self.request(kind, "GET", path, query=asked)
@@ -105,8 +117,20 @@ class Calling:
     ) -> T:
         return self.request(kind, "POST", path, said, idempotency_key=key)
 
-    def _try(self, request: httpx.Request) -> Outcome:
+    def _insist(self, request: httpx.Request, *, stream: bool = False) -> Outcome:
+        outcome = self._try(request, stream=stream)
+        for attempt in range(self._retries):
+            if not may_retry(outcome):
+                break
+            pause(pause_before(attempt, outcome))
+            outcome = self._try(request, stream=stream)
+        return outcome
+
+    def _try(self, request: httpx.Request, *, stream: bool) -> Outcome:
         try:
-            return self._http.send(request)
+            answer = self._http.send(request, stream=stream)
+            if not answer.is_success:
+                answer.read()
         except httpx.TransportError as error:
             return error
+        return answer

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, ParamSpec, TypeVar, Unpack
 
 from tollkeeper_client.account_async import AsyncAccount
 from tollkeeper_client.answers import Estimate, EventsTaken, Hold, Receipt, Voided
+from tollkeeper_client.answers_selling import Level
 from tollkeeper_client.asking import (
     Amount,
     Event,
-    Sale,
+    HeldSale,
     SettledStory,
     Told,
     Usage,
@@ -23,6 +26,7 @@ from tollkeeper_client.billing_async import AsyncBilling
 from tollkeeper_client.charging import Charge
 from tollkeeper_client.errors import TollkeeperError
 from tollkeeper_client.operating_async import AsyncOperator
+from tollkeeper_client.spending_async import AsyncSpending
 from tollkeeper_client.trying import below
 from tollkeeper_client.wire import in_camel_case, write_json
 
@@ -30,7 +34,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class AsyncTollkeeper(AsyncBilling, AsyncAccount):
+class AsyncTollkeeper(AsyncBilling, AsyncSpending, AsyncAccount):
     """Everything raises TollkeeperError. Whatever changes something is sent with one
     Idempotency-Key for all its tries; `idempotency_key` makes it yours."""
 
@@ -51,7 +55,7 @@ class AsyncTollkeeper(AsyncBilling, AsyncAccount):
         request_id: str | None = None,
         ttl_seconds: int | None = None,
         idempotency_key: str | None = None,
-        **sale: Unpack[Sale],
+        **sale: Unpack[HeldSale],
     ) -> Hold:
         """Reserve the worst case, `estimate` or `max_amount`. One `request_id` is one charge.
 
@@ -94,6 +98,29 @@ class AsyncTollkeeper(AsyncBilling, AsyncAccount):
         content = write_json([in_camel_case(api_names(event)) for event in events]).encode()
         return await self.request(EventsTaken, "POST", "/metering/events", content)
 
+    async def report_level(
+        self,
+        organization_id: str,
+        name: str,
+        level: int | Decimal,
+        *,
+        since: datetime | None = None,
+        livemode: bool = True,
+    ) -> Level:
+        """Say what an organization has from `since` (now) on: each full hour of it is charged."""
+        said = {
+            "organization_id": organization_id,
+            "name": name,
+            "level": level,
+            "since": since,
+            "livemode": livemode,
+        }
+        return await self.request(Level, "PUT", "/metering/levels", said)
+
+    def levels(self, organization_id: str, *, livemode: bool = True) -> AsyncIterator[Level]:
+        asked = {"organization_id": organization_id, "livemode": livemode}
+        return self.each(Level, "/metering/levels", asked)
+
     @asynccontextmanager
     async def charge(
         self,
@@ -102,7 +129,7 @@ class AsyncTollkeeper(AsyncBilling, AsyncAccount):
         max_amount: Amount | None = None,
         request_id: str | None = None,
         ttl_seconds: int | None = None,
-        **sale: Unpack[Sale],
+        **sale: Unpack[HeldSale],
     ) -> AsyncGenerator[Charge]:
         """Hold before the block, settle what `charge.used` said after it, void on any exception.
 

@@ -104,13 +104,15 @@ class TollkeeperCallback(cast("type[Any]", CustomLogger)):
         provider, model = self._named(model, kwargs)
         operation = _CALLS[_name_of(call_type)]
         sold = Sale({"operation": operation, "provider": provider, "model": model, **sale})
+        story = _story_of(kwargs)
+        end_user = story.get("end_user")
         try:
-            hold = await self.client.hold(estimate=estimate, **sold)
+            hold = await self.client.hold(estimate=estimate, end_user=end_user, **sold)
         except TollkeeperError as error:
             # What LiteLLM's router takes for how long to rest the deployment, for every customer.
             error.headers = {"retry-after": "0", "x-should-retry": "false"}
             raise
-        self._held[call_id] = _Held(hold, estimate, _story_of(kwargs))
+        self._held[call_id] = _Held(hold, estimate, story)
         return _without_key(kwargs)
 
     async def async_post_call_success_deployment_hook(

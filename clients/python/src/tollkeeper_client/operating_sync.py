@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar, Unpack
+from typing import Unpack
 
 from tollkeeper_client.answers import Purchase
 from tollkeeper_client.answers_billing import Invoice
@@ -18,24 +18,18 @@ from tollkeeper_client.answers_operator import (
     WalletBalances,
 )
 from tollkeeper_client.asking import Amount, GrantTerms, OnBalance
-from tollkeeper_client.calling_sync import Calling
+from tollkeeper_client.selling_sync import ORGANIZATIONS, Selling
 from tollkeeper_client.trying import below
 
-T = TypeVar("T")
-_ORGANIZATIONS = "/operator/organizations"
 
-
-class Operator:
+class Operator(Selling):
     """Every act is written into the audit log, with its `reason`."""
 
-    def __init__(self, toll: Calling) -> None:
-        self._toll = toll
-
     def organizations(self) -> Iterator[Organization]:
-        return self._toll.each(Organization, _ORGANIZATIONS)
+        return self._toll.each(Organization, ORGANIZATIONS)
 
     def get_organization(self, organization_id: str) -> Organization:
-        path = below(_ORGANIZATIONS, organization_id)
+        path = below(ORGANIZATIONS, organization_id)
         return self._toll.request(Organization, "GET", path)
 
     def create_organization(
@@ -49,11 +43,11 @@ class Operator:
         """With a project and an ADMIN key, whose `secret` is shown this once."""
         said = {"name": name, "project_name": project_name, "reason": reason}
         return self._toll.request(
-            NewOrganization, "POST", _ORGANIZATIONS, said, idempotency_key=idempotency_key
+            NewOrganization, "POST", ORGANIZATIONS, said, idempotency_key=idempotency_key
         )
 
     def balances(self, organization_id: str) -> list[WalletBalance]:
-        path = below(_ORGANIZATIONS, organization_id, "/balances")
+        path = below(ORGANIZATIONS, organization_id, "/balances")
         return (self._toll.request(WalletBalances, "GET", path)).data
 
     def grant(
@@ -114,7 +108,7 @@ class Operator:
     def set_overdraft(
         self, organization_id: str, amount: Amount, reason: str, **balance: Unpack[OnBalance]
     ) -> WalletBalance:
-        path = below(_ORGANIZATIONS, organization_id, "/overdraft")
+        path = below(ORGANIZATIONS, organization_id, "/overdraft")
         said = {"amount": amount, "reason": reason, **balance}
         return self._toll.request(WalletBalance, "PUT", path, said)
 
@@ -132,25 +126,14 @@ class Operator:
         return self._post(WalletBalance, organization_id, "/unfreeze", said)
 
     def purchases(self, organization_id: str, *, livemode: bool = True) -> Iterator[Purchase]:
-        path = below(_ORGANIZATIONS, organization_id, "/purchases")
+        path = below(ORGANIZATIONS, organization_id, "/purchases")
         return self._toll.each(Purchase, path, {"livemode": livemode})
 
     def invoices(self, organization_id: str) -> Iterator[Invoice]:
-        return self._toll.each(Invoice, below(_ORGANIZATIONS, organization_id, "/invoices"))
+        return self._toll.each(Invoice, below(ORGANIZATIONS, organization_id, "/invoices"))
 
     def disputes(self, *, status: str | None = None) -> Iterator[Dispute]:
         return self._toll.each(Dispute, "/operator/disputes", {"status": status})
 
     def audit_log(self) -> Iterator[AuditEntry]:
         return self._toll.each(AuditEntry, "/operator/audit-log")
-
-    def _post(
-        self,
-        kind: type[T],
-        organization_id: str,
-        act: str,
-        said: dict[str, Any],
-        key: str | None = None,
-    ) -> T:
-        path = below(_ORGANIZATIONS, organization_id, act)
-        return self._toll.request(kind, "POST", path, said, idempotency_key=key)

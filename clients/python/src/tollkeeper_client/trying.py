@@ -42,13 +42,20 @@ def body_of(said: Mapping[str, Any] | None) -> bytes | None:
     return None if said is None else write_json(in_camel_case(said)).encode()
 
 
-def query_of(asked: Mapping[str, Any] | None) -> dict[str, str]:
+def query_of(asked: Mapping[str, Any] | None) -> dict[str, str | list[str]]:
+    """Several values of one name are each sent under it."""
     known = in_camel_case(asked or {}).items()
     return {
-        name: value.isoformat() if hasattr(value, "isoformat") else str(value)
+        name: [_in_query(one) for one in cast("list[Any]", value)]
+        if isinstance(value, (list, tuple))
+        else _in_query(value)
         for name, value in known
         if value is not None
     }
+
+
+def _in_query(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 def may_retry(outcome: Outcome) -> bool:
@@ -70,12 +77,18 @@ def pause_before(attempt: int, outcome: Outcome) -> float:
     return longest * random.uniform(0.5, 1)  # noqa: S311 (spreads load, guards nothing)
 
 
-def answer_of(kind: type[T], outcome: Outcome) -> T:
+def succeeded(outcome: Outcome) -> httpx.Response:
     """Raises TollkeeperError."""
     if isinstance(outcome, httpx.TransportError):
         raise ConnectionFailed(f"{type(outcome).__name__}: {outcome}") from outcome
     if not outcome.is_success:
         raise error_of(outcome.status_code, outcome.content)
+    return outcome
+
+
+def answer_of(kind: type[T], outcome: Outcome) -> T:
+    """Raises TollkeeperError."""
+    outcome = succeeded(outcome)
     if kind is bytes:
         return cast("T", outcome.content)
     if kind is NoneType:
