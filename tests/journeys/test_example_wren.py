@@ -51,6 +51,7 @@ def test_wren(place: Site) -> None:
         api_credit_usage(wren, api)
         auto_recharge(wren, api)
         usage_logs(wren, api)
+        free_credits_that_are_not_spent(wren)
         what_its_readme_tries(place, wren)
 
 
@@ -178,6 +179,18 @@ def usage_logs(wren: Walker, api: WrenApi) -> None:
     assert "Who am I?" not in {row["input"] for row in rows}
     spent = wren.get("/billing/balance")["lifetimeSpent"]
     assert sum(Decimal(row["cost"]) for row in rows) == spent
+
+
+def free_credits_that_are_not_spent(wren: Walker) -> None:
+    """The same page on plans: they expire. Here after two seconds, as nobody waits for 14 days."""
+    before = wren.balance()
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    gift = {"amount": 0.8, "expiresAt": soon.isoformat(), "livemode": False, "reason": "a trial"}
+    wren.post(f"/operator/organizations/{wren.organization_id}/grants", gift, by="operator")
+    until(lambda: wren.lists("/billing/entries", kind="expiry"), 60)
+    assert wren.balance() == before
+    (lapsed,) = wren.lists("/billing/lots", state="expired")
+    assert (lapsed["granted"], lapsed["expired"], lapsed["left"]) == (exact("0.8"), exact("0.8"), 0)
 
 
 def what_its_readme_tries(place: Site, wren: Walker) -> None:
