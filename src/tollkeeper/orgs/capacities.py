@@ -37,13 +37,8 @@ class Capacities:
 
         The organization was locked before, so that two who make one at once count each other.
         """
-        count = await _COUNTS[capacity](tx, caller.org_id)
+        count = await store.count_made(tx, capacity, caller.org_id)
         self.check(caller, capacity, count)
 
 
 UNLIMITED: Final = Capacities()
-_COUNTS: Final = {
-    Capacity.PROJECTS: store.count_projects,
-    Capacity.SEATS: store.count_members,
-    Capacity.API_KEYS: store.count_keys,
-}

@@ -187,31 +187,20 @@ async def lock_organization(tx: Connection, org_id: UUID) -> None:
     await tx.execute(_LOCK_ORGANIZATION, {"org_id": org_id})
 
 
-# Capacities
-
-
-_COUNT_PROJECTS: Final = """
-SELECT count(*) FROM project WHERE org_id = %(org_id)s AND archived_at IS NULL
-"""
-_COUNT_MEMBERS: Final = """
-SELECT count(*) FROM member WHERE org_id = %(org_id)s
-"""
-# Those that expired, too: they can be given more time.
-_COUNT_KEYS: Final = """
-SELECT count(*) FROM api_key WHERE org_id = %(org_id)s AND revoked_at IS NULL
+# Keys that expired count, too: they can be given more time.
+_COUNT_MADE: Final = """
+SELECT CASE %(capacity)s
+    WHEN 'projects' THEN
+        (SELECT count(*) FROM project WHERE org_id = %(org_id)s AND archived_at IS NULL)
+    WHEN 'seats' THEN (SELECT count(*) FROM member WHERE org_id = %(org_id)s)
+    WHEN 'api_keys' THEN
+        (SELECT count(*) FROM api_key WHERE org_id = %(org_id)s AND revoked_at IS NULL)
+END
 """
 
 
-async def count_projects(tx: Connection, org_id: UUID) -> int:
-    return await _count(tx, _COUNT_PROJECTS, org_id)
-
-
-async def count_members(tx: Connection, org_id: UUID) -> int:
-    return await _count(tx, _COUNT_MEMBERS, org_id)
-
-
-async def count_keys(tx: Connection, org_id: UUID) -> int:
-    return await _count(tx, _COUNT_KEYS, org_id)
+async def count_made(tx: Connection, capacity: str, org_id: UUID) -> int:
+    return await _count(tx, _COUNT_MADE, org_id=org_id, capacity=capacity)
 
 
 # Projects
@@ -341,7 +330,7 @@ async def delete_member(tx: Connection, org_id: UUID, member_id: UUID) -> None:
 
 
 async def count_owners(tx: Connection, org_id: UUID) -> int:
-    return await _count(tx, _COUNT_OWNERS, org_id)
+    return await _count(tx, _COUNT_OWNERS, org_id=org_id)
 
 
 # Keys
@@ -496,8 +485,8 @@ async def _read(
         return await cursor.fetchall()
 
 
-async def _count(tx: Connection, statement: LiteralString, org_id: UUID) -> int:
-    row = await (await tx.execute(statement, {"org_id": org_id})).fetchone()
+async def _count(tx: Connection, query: LiteralString, **values: object) -> int:
+    row = await (await tx.execute(query, values)).fetchone()
     return row[0] if row else 0
 
 
