@@ -92,7 +92,8 @@ LEFT JOIN auto_top_up AS top_up
        ON top_up.org_id = wallet.org_id AND top_up.wallet_id = wallet.wallet_id
 LEFT JOIN balance_told AS told
        ON told.org_id = wallet.org_id AND told.wallet_id = wallet.wallet_id
-WHERE (coalesce(told.low, false) <> (
+WHERE wallet.entry_seq > 0
+  AND (coalesce(told.low, false) <> (
            wallet.posted - wallet.held
            <= CASE WHEN top_up.enabled THEN top_up.threshold_nanos ELSE %(low)s END)
        OR coalesce(told.depleted, false) <> (wallet.posted - wallet.held <= 0))
@@ -102,7 +103,6 @@ _CROSSED_AMONG: Final = f"""{_CROSSED}
     SELECT * FROM unnest(%(orgs)s::uuid[], %(wallets)s::uuid[])
   )
 """
-_EVER: Final = f"{_CROSSED} AND wallet.entry_seq > 0"
 _WAITING_LONG: Final = """
 SELECT org_id, purchase_id FROM purchase
 WHERE origin = 'auto_top_up' AND status = 'requires_action' AND created_at < %(before)s
@@ -170,7 +170,7 @@ async def due(
 
 async def crossed(connection: Connection, low_nanos: int, among: Wallets | None) -> list[Balance]:
     """Balances of which something else is to be said than has been; of `among`, or of all."""
-    query = _EVER if among is None else _CROSSED_AMONG
+    query = _CROSSED if among is None else _CROSSED_AMONG
     async with connection.cursor(row_factory=kwargs_row(_balance)) as cursor:
         await cursor.execute(query, {"low": low_nanos, **_names(among)})
         found = await cursor.fetchall()
