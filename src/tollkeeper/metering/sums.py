@@ -18,7 +18,7 @@ from tollkeeper.metering.store import LineTotal, Total
 Wallets = Sequence[tuple[UUID, UUID]]
 
 # Records of one wallet in one statement, and wallets: together what a statement may take on.
-_RECORDS: Final = 5_000
+_RECORDS: Final = 10_000
 _WALLETS: Final = 100
 _SWEPT: Final = 1_000
 

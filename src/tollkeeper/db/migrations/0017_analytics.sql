@@ -1,8 +1,8 @@
 -- What analytics read beside the sums of usage. All but usage_correction follows from usage_record
 -- and may be dropped; it is then made again.
 
--- Sums by hour and by day of UTC, of few dimensions each, so that months are few rows; of end users
--- and tags by quarter of an hour too. Which dimensions a cut has stands in metering/analytics.
+-- Sums by hour, day and month of UTC, of few dimensions each, so that months are few rows; of end
+-- users and tags by quarter of an hour too. Which dimensions a cut has stands in metering/analytics.
 CREATE TABLE usage_rollup (
     org_id    uuid        NOT NULL,
     wallet_id uuid        NOT NULL,
@@ -14,9 +14,11 @@ CREATE TABLE usage_rollup (
     failed    bigint      NOT NULL,
     quantity  numeric     NOT NULL,
     amount    bigint      NOT NULL,
-    CONSTRAINT usage_rollup_pkey PRIMARY KEY (org_id, wallet_id, cut, grain, slot, dims),
+    -- With the numbers: what months ask for lies together here, and nowhere else.
+    CONSTRAINT usage_rollup_pkey PRIMARY KEY (org_id, wallet_id, cut, grain, slot, dims)
+        INCLUDE (calls, failed, quantity, amount),
     CONSTRAINT usage_rollup_grain_known CHECK (grain IN ('quarter', 'hour', 'day', 'month'))
-) WITH (fillfactor = 70);
+);
 
 -- The records that were not recorded within the hour after their call began: reported late, or by a
 -- clock that was ahead. The others are found by the time of recording, which never runs backwards.

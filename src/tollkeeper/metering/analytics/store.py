@@ -240,6 +240,7 @@ async def see_one_moment(tx: Connection) -> None:
     await tx.execute(
         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
         " SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off;"
+        " SET LOCAL work_mem = '64MB';"
         " SET LOCAL plan_cache_mode = force_generic_plan"
     )
 
