@@ -33,8 +33,8 @@ PLAN: dict[str, Any] = {
 }
 
 
-def price(name: str, begins: str = "always", **rates: float) -> dict[str, Any]:
-    prices = {"prices": [{"from": begins, "rates": rates}]}
+def price(name: str, **rates: float) -> dict[str, Any]:
+    prices = {"prices": [{"from": "always", "rates": rates}]}
     return {"provider": "own", "source": "ours", "models": {name: prices}}
 
 
@@ -155,6 +155,12 @@ async def test_jobs_that_race_meter_each_hour_once(
         done = await asyncio.gather(*(meter(one) for one in (whole, other, whole, other)))
         assert sum(done) <= 20
         assert await meter(other) == 0
+        # Killed after the charges, before it was noted that they are made.
+        async with whole.database.connection() as connection:
+            await connection.execute(
+                "UPDATE level_meter SET emitted_to = emitted_to - interval '4 hours'"
+            )
+        assert await meter(other) == 20
     for customer in customers:
         rows = (await whole.ask("GET", "/billing/usage", customer.keys["test ADMIN"])).json["data"]
         assert len(rows) == 4
@@ -191,14 +197,13 @@ async def test_what_is_reported_wrongly_is_refused(
 async def test_an_hour_without_a_price_waits_for_one_and_holds_up_nobody(
     whole: Whole, customer: Customer, clock: MovableClock
 ) -> None:
-    ends = {"own": {"from": "2027-01-01T13:00:00Z", "ended": True}}
     assert (await report(whole, customer, 1, since=NOON.isoformat())).status == 200
     other = await whole.customer()
     await publish(whole, price("seats", seat_hour=0.01))
     said = await report(whole, other, 3, since=NOON.isoformat(), name="seats")
     assert said.status == 200, said.text
-    file = {**price(NAME), "models": {NAME: {"prices": [ends["own"]]}}}
-    await publish(whole, file)
+    ends = {"prices": [{"from": "2027-01-01T13:00:00Z", "ended": True}]}
+    await publish(whole, {**price(NAME), "models": {NAME: ends}})
     clock.advance(3 * HOUR)
     assert await meter(whole) == 4
     assert await posted(whole, customer) == Decimal("9.9")
