@@ -49,9 +49,9 @@ _NAMED: Final[LiteralString] = f"""
 
 # Which cuts there are is told in `analytics/cuts.py`: whoever changes one changes the other, and
 # has the sums made again by a migration.
-# Another process that adds up the same wallet is not waited for: it does the work. OFFSET 0: the
-# records are a range of the key; joined freely, the planner, which knows nothing of the newest ones,
-# would read the whole table for them.
+# Another process that adds up the same wallet is not waited for: it does the work.
+# OFFSET 0: the records are a range of the key; joined freely, the whole table would be read, as the
+# planner knows nothing of the newest ones.
 ADD_UP: Final[LiteralString] = f"""
 WITH marked AS MATERIALIZED (
     SELECT m.*

@@ -135,7 +135,9 @@ def _spans(cut: Cut, since: datetime, until: datetime) -> Iterator[tuple[int, _S
     if begin < end:
         yield 1, (coarsest, begin, end)
     for sign, moment, mark in ((-1, since, begin), (1, until, end)):
-        marks = [mark, *(_nearest(grain, moment) for grain in finer)]
+        marks = [mark]
+        for grain in finer:
+            marks.append(_nearest(grain, moment, later=marks[-1] > moment))
         for grain, (at, then) in zip(finer, pairwise(marks), strict=True):
             if at < then:
                 yield sign, (grain, at, then)
@@ -143,14 +145,17 @@ def _spans(cut: Cut, since: datetime, until: datetime) -> Iterator[tuple[int, _S
                 yield -sign, (grain, then, at)
 
 
-def _nearest(grain: Grain, moment: datetime) -> datetime:
+def _nearest(grain: Grain, moment: datetime, *, later: bool = False) -> datetime:
+    """Of two that are as near, the later if that is said."""
     if grain is Grain.MONTH:
         before = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         after = (before + _LONGEST_MONTH).replace(day=1)
     else:
         before = moment - (moment - _EPOCH) % _LENGTHS[grain]
         after = before + _LENGTHS[grain]
-    return before if moment - before <= after - moment else after
+    if moment - before == after - moment:
+        return after if later else before
+    return min(before, after, key=lambda mark: abs(mark - moment))
 
 
 def _down(moment: datetime) -> datetime:
