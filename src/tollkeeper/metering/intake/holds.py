@@ -99,7 +99,7 @@ async def place(desk: Desk, ask: Ask) -> Reply:
     refusal = _refusal(desk, result, new, purse, wish)
     if refusal is not None:
         if result.outcome in _WORTH_NOTING:
-            call = paid_from(_refused(new, sale, said, desk), purse)
+            call = paid_from(_refused(new, wish, said.request_id), purse)
             desk.meter.note(refused_call(call, refusal))
         raise refusal
     return 201, _shown(new.org_id, hold_id, result.amount, purse.currency, new.expires_at)
@@ -336,18 +336,23 @@ def _first_answer(first: store.FirstCharge, fingerprint: int) -> bytes:
     )
 
 
-def _refused(new: NewHold, sale: Sale, said: NewHoldIn, desk: Desk) -> Call:
+def _refused(new: NewHold, wish: _Wish, request_id: str | None) -> Call:
+    sale, facts = wish.sale, wish.facts
     return Call(
         org_id=new.org_id,
         wallet_id=new.wallet_id,
         usage_id=new.hold_id,
-        started_at=desk.clock.now(),
+        started_at=wish.at,
+        livemode=facts.livemode,
         operation=sale.operation,
         project_id=new.project_id,
         key_id=new.key_id,
-        request_id=said.request_id,
+        member_id=facts.member_id,
+        request_id=request_id,
         provider=sale.version.provider,
         model=sale.version.model,
+        end_user=facts.end_user,
+        tags=facts.tags,
     )
 
 
