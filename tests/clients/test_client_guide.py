@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tollkeeper_client import WebhookNotVerified
+from tollkeeper_client import AsyncTollkeeper, WebhookNotVerified
 from whole import Customer, Whole
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/use-the-python-client.md"
@@ -24,9 +24,7 @@ def run(question: str) -> list[str]:
 
 
 async def test_the_python_of_the_guide(whole: Whole, customer: Customer) -> None:
-    code = "\n".join(BLOCKS).replace("http://127.0.0.1:8080", whole.url)
-    names: dict[str, Any] = {"run": run}
-    exec(compile(code.replace("tk_op_…", whole.operator_key), PAGE, "exec"), names)  # noqa: S102 (it is our page)
+    names = names_of_the_guide(whole)
     key = customer.keys["test INFERENCE"]
     with names["toll"]:
         answer = await asyncio.to_thread(names["generate_sql"], key, "How many?")
@@ -43,3 +41,35 @@ async def test_the_python_of_the_guide(whole: Whole, customer: Customer) -> None
     assert spent == {"generate_sql": Decimal("0.09")}
     with pytest.raises(WebhookNotVerified):
         names["receive"]("whsec_YQ==", {}, b"{}")
+
+
+async def test_plans_budgets_and_costs_of_the_guide(
+    whole: Whole, customer: Customer, admin: AsyncTollkeeper, tmp_path: Path
+) -> None:
+    names = names_of_the_guide(whole)
+    key, admin_key = customer.keys["test INFERENCE"], customer.keys["test ADMIN"]
+    with names["toll"]:
+        await asyncio.to_thread(names["publish"])
+        await whole.app.rooms.plans.refresh()
+        await admin.add_payment_method(token="pm_card_visa")
+        assert await asyncio.to_thread(names["begin"], admin_key) is None
+        await whole.app.rooms.plans.refresh()
+        assert len(await asyncio.to_thread(names["rows_of"], key, "ann")) == 250
+        (budget,) = [budget async for budget in admin.budgets()]
+        await admin.update_budget(budget.id, amount=Decimal("0.02"))
+        refused = await asyncio.to_thread(names["rows_of"], key, "ann")
+    assert "Try again after 20" in refused
+    books = tmp_path / "usage.csv"
+    assert await asyncio.to_thread(names["report"], admin_key, str(books)) == {
+        "ann": Decimal("0.02")
+    }
+    assert len(books.read_text("utf-8").splitlines()) == 3
+    (rows,) = (await admin.allowances()).data
+    assert (rows.used, rows.left) == (250, 49_750)
+
+
+def names_of_the_guide(whole: Whole) -> dict[str, Any]:
+    code = "\n".join(BLOCKS).replace("http://127.0.0.1:8080", whole.url)
+    names: dict[str, Any] = {"run": run}
+    exec(compile(code.replace("tk_op_…", whole.operator_key), PAGE, "exec"), names)  # noqa: S102 (it is our page)
+    return names

@@ -17,6 +17,15 @@ from tollkeeper_client.answers import (
     UsageRecord,
     Voided,
 )
+from tollkeeper_client.answers_spending import (
+    Allowances,
+    Budget,
+    CostRow,
+    CurrentPlan,
+    Forecast,
+    Plan,
+    PlanFee,
+)
 from tollkeeper_client.asgi import TollMiddleware
 from tollkeeper_client.asking import Event
 from tollkeeper_client.charging import Charge
@@ -47,17 +56,22 @@ from tollkeeper_client.webhooks import WebhookNotVerified, verify_webhook
 from tollkeeper_client.wsgi import TollWsgiMiddleware
 
 __all__ = [
+    "Allowances",
     "AlreadyCharged",
     "AsyncTollkeeper",
     "AutoTopUp",
     "Balance",
+    "Budget",
     "Charge",
     "Conflict",
     "ConnectionFailed",
+    "CostRow",
+    "CurrentPlan",
     "Estimate",
     "Event",
     "EventsTaken",
     "Forbidden",
+    "Forecast",
     "Hold",
     "IdempotencyKeyReused",
     "InsufficientCredits",
@@ -69,6 +83,8 @@ __all__ = [
     "PaymentMethod",
     "PaymentMethodDeclined",
     "PaymentRequired",
+    "Plan",
+    "PlanFee",
     "Purchase",
     "PurchaseInProgress",
     "Quote",

@@ -31,11 +31,19 @@ class Sale(What, total=False):
     livemode: bool | None
 
 
-class HeldSale(Sale, total=False):
-    """And by whom among the customer's own: budgets of an end user or a tag ask before the call."""
+class _Behind(TypedDict, total=False):
+    """By whom among the customer's own: budgets of an end user or a tag ask before the call."""
 
     end_user: str | None
     tags: Mapping[str, str] | None
+
+
+class HeldWhat(What, _Behind, total=False):
+    """What is sold, and who is behind the call."""
+
+
+class HeldSale(Sale, _Behind, total=False):
+    """A sale, and who is behind the call."""
 
 
 class Story(TypedDict, total=False):

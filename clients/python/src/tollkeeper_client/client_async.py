@@ -16,6 +16,7 @@ from tollkeeper_client.asking import (
     Amount,
     Event,
     HeldSale,
+    HeldWhat,
     SettledStory,
     Told,
     Usage,
@@ -159,7 +160,7 @@ class AsyncTollkeeper(AsyncBilling, AsyncSpending, AsyncAccount):
         estimate: Usage,
         usage: Callable[[Any], Usage] | None = None,
         customer_key: Callable[..., str] | None = None,
-        **what: Unpack[What],
+        **what: Unpack[HeldWhat],
     ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
         """Decorate a function that costs credit: held before, settled after, free if it raises.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any, ClassVar, cast
@@ -51,6 +52,11 @@ class PaymentRequired(TollkeeperError):
     @property
     def top_up_url(self) -> str | None:
         return self.problem.get("topUpUrl")
+
+    @property
+    def resets_at(self) -> datetime | None:
+        """When a budget or an allowance begins anew."""
+        return _moment(self.problem.get("resetsAt"))
 
 
 class InsufficientCredits(PaymentRequired):
@@ -148,6 +154,10 @@ def kinds(of: type[TollkeeperError] = TollkeeperError) -> Iterator[type[Tollkeep
     for kind in of.__subclasses__():
         yield kind
         yield from kinds(kind)
+
+
+def _moment(text: Any) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _decimal(number: Any) -> Decimal | None:

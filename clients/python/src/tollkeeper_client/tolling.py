@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Final
 
-from tollkeeper_client.asking import SettledStory, Usage, What
+from tollkeeper_client.asking import HeldWhat, SettledStory, Usage
 from tollkeeper_client.charging import Charge
 from tollkeeper_client.errors import TollkeeperError
 from tollkeeper_client.wire import write_json
@@ -28,7 +28,7 @@ class Toll:
     """What a request costs at most. `used(…)` of its `tollkeeper.charge` says what it did cost."""
 
     estimate: Usage
-    what: What = field(default_factory=What)
+    what: HeldWhat = field(default_factory=HeldWhat)
 
 
 @dataclass(frozen=True)
