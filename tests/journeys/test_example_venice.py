@@ -48,6 +48,7 @@ def test_venice(place: Site) -> None:
         pagination(venice)
         usage_history(venice)
         usage_analytics(venice, spent)
+        what_is_no_llm(venice)
         key_kinds(venice)
         consumption_limits_of_keys(venice)
         insufficient_balance(venice)
@@ -58,7 +59,7 @@ def balance_and_epochs(venice: Walker) -> None:
     until(lambda: all(venice.get("/billing/balance")["balances"].values()))
     shown = venice.get("/billing/balance")
     assert (shown["canConsume"], shown["consumptionCurrency"]) == (True, "DIEM")
-    assert shown["balances"] == {"diem": 1, "vcu": 5, "bundledCredits": 1, "usd": 5}
+    assert shown["balances"] == {"diem": 1, "vcu": 5, "bundledCredits": 1, "usd": 2}
     assert (shown["diemEpochAllocation"], shown["vcuEpochAllocation"]) == (1, 5)
     assert shown["bundledCreditsEpochAllocation"] is None
 
@@ -119,7 +120,7 @@ def spending_order(venice: Walker) -> dict[str, Decimal]:
         "diem": 1 - spent["DIEM"],
         "vcu": 5 - spent["VCU"],
         "bundledCredits": 1 - spent["BUNDLED_CREDITS"],
-        "usd": 5 - spent["USD"],
+        "usd": 2 - spent["USD"],
     }
     return spent
 
@@ -227,6 +228,18 @@ def usage_analytics(venice: Walker, spent: dict[str, Decimal]) -> None:
     assert said["topKeyNames"] == [key["description"]]
     assert len(said["byModelDaily"]) == len(said["byKeyDaily"]) == 7
     assert venice.get("/billing/usage-analytics", lookback="400d")["lookback"] == "90d"
+
+
+def what_is_no_llm(venice: Walker) -> None:
+    """Tokens are "only present for LLM usage"; a picture is a unit."""
+    with OpenAI(base_url=venice.base_url, api_key=venice.keys["inference"]) as client:
+        client.images.generate(model="sandbox-image", prompt="A canal")
+    newest = venice.lists(USAGE, limit="1")[0]
+    assert (newest["sku"], newest["units"]) == ("sandbox-image-image-unit", 1)
+    assert newest["amount"] * -1 == Decimal("0.04") == newest["pricePerUnitUsd"]
+    details = newest["inferenceDetails"]
+    assert details["requestId"]
+    assert (details["promptTokens"], details["completionTokens"]) == (None, None)
 
 
 def key_kinds(venice: Walker) -> None:
