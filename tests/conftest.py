@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from recycling import Databases
 from tollkeeper.db import Connection, Database, EmbeddedServer, migrate
 from tollkeeper.db.users import exclusive
 
@@ -123,10 +124,20 @@ async def template(server: EmbeddedServer, run_directory: Path) -> str:
     return _TEMPLATE
 
 
+@pytest.fixture(scope="session")
+def databases(server: EmbeddedServer, template: str) -> Iterator[Databases]:
+    """The databases that tests of this process leave to one another."""
+    found = Databases(server.url_of("postgres"), template, server.url_of)
+    yield found
+    found.close()
+
+
 @pytest.fixture
-def database_url(server: EmbeddedServer, template: str) -> Iterator[str]:
-    """The address of a fresh, migrated database, gone after the test."""
-    yield from _database(server, template)
+def database_url(server: EmbeddedServer, databases: Databases) -> Iterator[str]:
+    """The address of a migrated database without a row in it, gone or emptied after the test."""
+    name = databases.take(f"test_{uuid4().hex}")
+    yield server.url_of(name)
+    databases.give_back(name)
 
 
 @pytest.fixture(scope="session")
