@@ -38,6 +38,7 @@ from tollkeeper import (
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.money import Money
 from tollkeeper.base.settings import Settings
+from tollkeeper.console import Door, console_pages, portal_routes
 from tollkeeper.credits import PurchaseSucceeded, Shop, TopUps
 from tollkeeper.db import Connection, Database, pending_on
 from tollkeeper.gateway import Gateway
@@ -87,6 +88,7 @@ class Rooms:
     top_ups: TopUps
     invoices: Desk
     fees: FeeDesk
+    door: Door
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +143,17 @@ async def _open_database(opened: AsyncExitStack, settings: Settings, url: str) -
     )
 
 
+async def _secret_of(database: Database) -> bytes:
+    async with database.connection() as connection:
+        return await instance_secret(connection, secrets.token_bytes(32))
+
+
 async def _open_rooms(
     opened: AsyncExitStack, settings: Settings, url: str, clock: Clock, base_url: str
 ) -> Rooms:
     grace = settings.server.shutdown_grace_seconds
     database = await _open_database(opened, settings, url)
-    async with database.connection() as connection:
-        secret = await instance_secret(connection, secrets.token_bytes(32))
+    secret = await _secret_of(database)
     books = BookKeeper(database)
     await books.refresh()
     plan_book = PlanBook(database, settings.plans.default)
@@ -200,6 +206,7 @@ async def _open_rooms(
         top_ups=top_ups,
         invoices=desk,
         fees=subscriptions.desk_of(settings, till.till, top_ups.shop.billing_page),
+        door=Door(database=database, clock=clock, secret=secret, base_url=base_url),
     )
 
 
@@ -259,6 +266,7 @@ def _make_api(settings: Settings, rooms: Rooms, repeated: Jobs) -> Api:
             *health_routes(checks, rooms.metrics, token.reveal() if token else None),
             *rooms.payments.pages,
             *credits.top_up_pages(rooms.top_ups),
+            *console_pages(rooms.door, settings, _read_top_up),
         ],
         dependencies={
             "database": rooms.database,
@@ -304,6 +312,7 @@ def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
         *exports.export_routes(),
         *exports.operator_export_routes(),
         *margins.margin_routes(settings),
+        *portal_routes(rooms.door.base_url),
     ]
 
 

@@ -96,6 +96,11 @@ GOOD: Final[dict[str, Any]] = {
         "provider": "up",
         "reason": "why",
     },
+    "post /operator/portal-sessions": {
+        "organizationId": "{organization_id}",
+        "role": "billing",
+        "livemode": False,
+    },
     "post /operator/organizations": {"name": "o", "projectName": "p", "reason": "why"},
     "post /operator/organizations/{organization_id}/grants": {
         "amount": 1,

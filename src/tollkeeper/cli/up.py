@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -20,6 +21,8 @@ from tollkeeper.cli.output import json_option, print_json, say
 
 _LOCK: Final = "up.lock"
 MODEL: Final = "sandbox-small"
+# Somebody has to read the terminal first.
+_LINK_LASTS: Final = timedelta(hours=1)
 
 
 @click.command("up")
@@ -102,23 +105,34 @@ async def _prepare(here: Installation, url: str, address: str) -> tuple[dict[str
     """Migrate and give a fresh installation what it needs; return what is printed of it."""
     from tollkeeper.app import opening_of
     from tollkeeper.base.clock import SystemClock
+    from tollkeeper.base.ids import read_id
     from tollkeeper.cli import first_start
+    from tollkeeper.console import Pass, make_link
     from tollkeeper.db import Database, migrate
     from tollkeeper.http.store import instance_secret
+    from tollkeeper.orgs import Role
     from tollkeeper.payments.processors.sandbox import SandboxProcessor
 
     settings = here.settings
     await migrate(url)
     planned = first_start.plan(settings.data_dir, live=bool(settings.providers))
     async with Database.open(url) as database, database.transaction() as tx:
-        fresh = await first_start.make(tx, planned, opening_of(settings), SystemClock().now())
-        secret = await instance_secret(tx, secrets.token_bytes(32))
-        sandbox = SandboxProcessor(
-            database, SystemClock(), secret, settings.server.public_url or address
+        now = SystemClock().now()
+        fresh = await first_start.make(tx, planned, opening_of(settings), now)
+        where = Pass(
+            org_id=read_id("org", planned.organization_id),
+            role=Role.OWNER,
+            livemode=bool(settings.providers),
         )
+        base_url = settings.server.public_url or address
+        link = await make_link(
+            tx, where, base_url, chance=secrets.token_bytes(32), now=now, lasts=_LINK_LASTS
+        )
+        secret = await instance_secret(tx, secrets.token_bytes(32))
+        sandbox = SandboxProcessor(database, SystemClock(), secret, base_url)
     shown = {
         "baseUrl": f"{address}/api/v1",
-        "console": f"{address}/console",
+        "console": link.url,
         "organizationId": planned.organization_id,
         "projectId": planned.project_id,
         "inferenceKey": planned.inference_key.secret,
@@ -155,6 +169,7 @@ Tollkeeper is up. The organization {state}.
   Key          {inferenceKey}  (simulated models, sandbox credit)
   ADMIN key    {adminKey}
   Operator     {operatorKey}{live}
+  Console      {console}  (signs you in, once, within the hour)
 
 Try it:
 

@@ -1,0 +1,127 @@
+"""Who may enter a page: the session's cookie, the role, and the token of each form."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie, State
+from litestar.handlers import BaseRouteHandler
+from litestar.response import Response
+
+from tollkeeper.base.clock import Clock
+from tollkeeper.base.errors import Forbidden, TollkeeperError, Unauthenticated
+from tollkeeper.console import sessions
+from tollkeeper.console.model import Session
+from tollkeeper.console.rendering import render, say
+from tollkeeper.db import Database
+
+AnyRequest = Request[Any, Any, State]
+_Connection = ASGIConnection[Any, Any, Any, Any]
+
+_COOKIE: Final = "tollkeeper_console"
+_SESSION: Final = "tollkeeper.console.session"
+_ROTATED: Final = "tollkeeper.console.rotated"
+_NOWHERE: Final = 404
+_UNEXPECTED: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """`secret` is the installation's. Over https the cookie is for https alone."""
+
+    database: Database
+    clock: Clock
+    secret: bytes
+    base_url: str
+
+    async def admit(self, connection: _Connection) -> None:
+        """Raises Unauthenticated for who is not signed in."""
+        token = connection.cookies.get(_COOKIE)
+        now = self.clock.now()
+        session = None
+        if token is not None:
+            async with self.database.connection() as reading:
+                session = await sessions.find(reading, token, now)
+        if session is None:
+            raise Unauthenticated(say("error.signed_out"))
+        scope = cast("dict[str, Any]", connection.scope)
+        scope[_SESSION] = session
+        scope[_ROTATED] = await self._rotate(session, now)
+
+    async def _rotate(self, session: Session, now: datetime) -> str | None:
+        if not sessions.is_due(session, now):
+            return None
+        async with self.database.transaction() as tx:
+            return await sessions.rotate(tx, session, chance=secrets.token_bytes(32), now=now)
+
+    def cookie(self, token: str, lasts: int) -> Cookie:
+        return Cookie(
+            key=_COOKIE,
+            value=token,
+            path=sessions.CONSOLE,
+            max_age=lasts,
+            httponly=True,
+            samesite="lax",
+            secure=self.base_url.startswith("https://"),
+        )
+
+    def page(self, request: AnyRequest, template: str, **values: object) -> Response[bytes]:
+        """Answer with a page of the person who is signed in, and with their new cookie if it is
+        time for one."""
+        session = session_of(request)
+        token = sessions.form_token(self.secret, session)
+        known = {"session": session, "form_token": token, "path": request.url.path}
+        answer = render(template, known | values)
+        fresh: str | None = cast("dict[str, Any]", request.scope)[_ROTATED]
+        if fresh is not None:
+            left = session.expires_at - self.clock.now()
+            answer.cookies.append(self.cookie(fresh, int(left.total_seconds())))
+        return answer
+
+    async def check_form(self, request: AnyRequest) -> None:
+        """Raises Forbidden for a form that this session's pages did not make."""
+        form = await request.form()
+        given = str(form.get("form_token", ""))
+        expected = sessions.form_token(self.secret, session_of(request))
+        if not hmac.compare_digest(given.encode(), expected.encode()):
+            raise Forbidden(say("error.form"))
+
+
+def signed_in(door: Door) -> Callable[[_Connection, BaseRouteHandler], Awaitable[None]]:
+    """Guard: somebody who is signed in. A function, because Litestar copies what guards hang on."""
+
+    async def guard(connection: _Connection, _: BaseRouteHandler) -> None:
+        await door.admit(connection)
+
+    return guard
+
+
+async def money_only(connection: _Connection, _: BaseRouteHandler) -> None:
+    """Guard, after `signed_in`: owners, admins and who pays the bills."""
+    if not session_of(connection).sees_money:
+        raise Forbidden(say("error.no_money"))
+
+
+def session_of(connection: _Connection) -> Session:
+    session: object = cast("dict[str, Any]", connection.scope)[_SESSION]
+    if not isinstance(session, Session):
+        raise TypeError("This page has no guard that admits sessions")
+    return session
+
+
+def answer_error(_request: AnyRequest, error: TollkeeperError) -> Response[bytes]:
+    """Errors of pages are pages."""
+    known = error.status < _UNEXPECTED
+    title = say(f"error.title_{error.status}") if error.status in _TITLED else error.title
+    detail = error.detail if known else say("error.unexpected")
+    return render("plain.html", {"title": title, "detail": detail}, error.status)
+
+
+_TITLED: Final = frozenset({401, 403, _NOWHERE})

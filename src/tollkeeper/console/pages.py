@@ -1,0 +1,91 @@
+"""The console's routes: the way in, the way out, and the pages between."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from litestar import Router, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect, Response
+from litestar.types import ControllerRouterHandler
+
+from tollkeeper.base.errors import NotFound, TollkeeperError, Unauthenticated
+from tollkeeper.console import sessions
+from tollkeeper.console.doors import AnyRequest, Door, answer_error, session_of, signed_in
+from tollkeeper.console.rendering import STYLE_PATH, render, say, style_answer
+
+_SEE_OTHER = 303
+
+
+def routes_of(door: Door, pages: Sequence[ControllerRouterHandler]) -> list[Router]:
+    inside = Router(
+        "/",
+        route_handlers=[_home, _sign_out(door), *pages],
+        guards=[signed_in(door)],
+    )
+    outside = [_enter(door), _signed_out, _style]
+    return [
+        Router(
+            sessions.CONSOLE,
+            route_handlers=[inside, *outside, _nowhere],
+            exception_handlers={TollkeeperError: answer_error},
+        )
+    ]
+
+
+@get("/", include_in_schema=False)
+async def _home(request: AnyRequest) -> Redirect:
+    first = "credits" if session_of(request).sees_money else "usage"
+    return Redirect(f"{sessions.CONSOLE}/{first}", status_code=_SEE_OTHER)
+
+
+def _enter(door: Door) -> ControllerRouterHandler:
+    @get("/enter/{token:str}", include_in_schema=False)
+    async def enter(token: FromPath[str]) -> Redirect:
+        now = door.clock.now()
+        async with door.database.transaction() as tx:
+            made = await sessions.enter(tx, token, chance=secrets.token_bytes(32), now=now)
+        if made is None:
+            raise Unauthenticated(say("error.link"))
+        lasts = int(sessions.SESSION_LASTS.total_seconds())
+        return Redirect(
+            sessions.CONSOLE,
+            status_code=_SEE_OTHER,
+            cookies=[door.cookie(made, lasts)],
+            headers={"cache-control": "no-store", "referrer-policy": "no-referrer"},
+        )
+
+    return enter
+
+
+def _sign_out(door: Door) -> ControllerRouterHandler:
+    @post("/sign-out", include_in_schema=False, status_code=_SEE_OTHER)
+    async def sign_out(request: AnyRequest) -> Redirect:
+        await door.check_form(request)
+        async with door.database.transaction() as tx:
+            await sessions.leave(tx, session_of(request))
+        return Redirect(
+            f"{sessions.CONSOLE}/signed-out",
+            status_code=_SEE_OTHER,
+            cookies=[door.cookie("", 0)],
+        )
+
+    return sign_out
+
+
+@get("/signed-out", include_in_schema=False)
+async def _signed_out() -> Response[bytes]:
+    return render(
+        "plain.html", {"title": say("signed_out.title"), "detail": say("signed_out.text")}
+    )
+
+
+@get(STYLE_PATH, include_in_schema=False)
+async def _style() -> Response[bytes]:
+    return style_answer()
+
+
+@get("/{rest:path}", include_in_schema=False)
+async def _nowhere(rest: FromPath[str]) -> Response[bytes]:
+    raise NotFound(rest)

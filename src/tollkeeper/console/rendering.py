@@ -1,0 +1,132 @@
+"""How a page is written: templates, the catalogue of texts, money and time as people read them."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.resources import files
+from typing import Any, Final, cast
+
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar.response import Response
+from markupsafe import Markup, escape
+
+from tollkeeper.base.money import NANOS_PER_UNIT, Money, divide_half_up
+
+STYLE: Final = files("tollkeeper.console").joinpath("static/console.css").read_bytes()
+# The address changes with the file, so that browsers may keep it for ever.
+STYLE_PATH: Final = f"/static/console-{hashlib.sha256(STYLE).hexdigest()[:16]}.css"
+
+_HTML: Final = "text/html; charset=utf-8"
+_HEADERS: Final = {
+    "cache-control": "no-store",
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
+        " base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+_LOCALE: Final = "en_US"
+_CENT: Final = NANOS_PER_UNIT // 100
+_MINUS: Final = "\N{MINUS SIGN}"
+_MICRO: Final = NANOS_PER_UNIT // 1_000_000
+
+
+def load_texts(language: str = "en") -> Mapping[str, Any]:
+    """Read the catalogue; a translation is another file beside it."""
+    found = files("tollkeeper.console").joinpath(f"texts/{language}.toml")
+    return tomllib.loads(found.read_text("utf-8"))
+
+
+TEXTS: Final = load_texts()
+
+
+def say(key: str, /, **values: object) -> str:
+    """Return the text of `page.name`. Raises KeyError for one that is not in the catalogue."""
+    found: Any = TEXTS
+    for part in key.split("."):
+        found = found[part]
+    text: str = found
+    return text.format(**values) if values else text
+
+
+def say_with(key: str, /, **values: object) -> Markup:
+    """The same, for values that are written already; what is not is escaped."""
+    return escape(say(key)).format(**values)
+
+
+def show_money(amount: Money, currency: str = "USD") -> Markup:
+    """Cents, and what is less than a dollar to the millionth; all nine digits on hover."""
+    nanos = amount.nanos
+    small = 0 < abs(nanos) < NANOS_PER_UNIT and nanos % _CENT
+    unit, digits = (_MICRO, 6) if small else (_CENT, 2)
+    whole, rest = divmod(divide_half_up(abs(nanos), unit), 10**digits)
+    sign = _MINUS if nanos < 0 and (whole or rest) else ""
+    figures = f"{format_decimal(whole, locale=_LOCALE)}.{rest:0{digits}d}"
+    shown = f"{sign}${figures}" if currency == "USD" else f"{sign}{figures} {currency}"
+    exact = f"{amount} {currency}"
+    return Markup('<span class="money" title="{}">{}</span>').format(exact, shown)
+
+
+def show_count(count: int) -> str:
+    return format_decimal(count, locale=_LOCALE)
+
+
+def show_day(moment: datetime) -> Markup:
+    return _time(moment, format_date(moment, "MMM d, y", _LOCALE))
+
+
+def show_moment(moment: datetime) -> Markup:
+    return _time(moment, format_datetime(moment, "MMM d, HH:mm:ss", locale=_LOCALE))
+
+
+def show_clock(moment: datetime) -> Markup:
+    return _time(moment, format_datetime(moment, "HH:mm:ss", locale=_LOCALE))
+
+
+def _time(moment: datetime, shown: str) -> Markup:
+    exact = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        moment.isoformat(), exact, shown
+    )
+
+
+_templates: Final = Environment(
+    loader=PackageLoader("tollkeeper.console"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+cast("dict[str, Any]", _templates.globals).update({"t": say, "style_path": f"/console{STYLE_PATH}"})
+_templates.filters.update(
+    {
+        "money": show_money,
+        "count": show_count,
+        "day": show_day,
+        "moment": show_moment,
+        "clock": show_clock,
+    }
+)
+
+
+def render(template: str, values: Mapping[str, object], status: int = 200) -> Response[bytes]:
+    page = _templates.get_template(template).render(values)
+    return Response(page.encode(), media_type=_HTML, status_code=status, headers=dict(_HEADERS))
+
+
+def style_answer() -> Response[bytes]:
+    headers = {
+        "cache-control": "public, max-age=31536000, immutable",
+        "x-content-type-options": "nosniff",
+    }
+    return Response(STYLE, media_type="text/css; charset=utf-8", headers=headers)

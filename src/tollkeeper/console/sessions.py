@@ -1,0 +1,129 @@
+"""Links that sign in, and the sessions that come of them."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from tollkeeper import orgs
+from tollkeeper.base.errors import InvalidRequest
+from tollkeeper.base.ids import uuid7
+from tollkeeper.console import store
+from tollkeeper.console.model import Link, Pass, Session, lower_of
+from tollkeeper.db import Connection
+
+CONSOLE: Final = "/console"
+LINK_LASTS: Final = timedelta(minutes=10)
+SESSION_LASTS: Final = timedelta(hours=12)
+
+_ROTATED_AFTER: Final = timedelta(minutes=30)
+# Requests of the same page may still be under way with the secret before.
+_PREVIOUS_LASTS: Final = timedelta(minutes=1)
+_ID: Final = 16
+_SECRET: Final = 32
+
+
+async def make_link(
+    tx: Connection,
+    where: Pass,
+    base_url: str,
+    *,
+    chance: bytes,
+    now: datetime,
+    lasts: timedelta = LINK_LASTS,
+) -> Link:
+    """Make a link to the console of an organization from 32 random bytes.
+
+    Raises NotFound for an organization or a member that is not there, InvalidRequest for a role
+    above the member's own.
+    """
+    await orgs.get_org(tx, where.org_id)
+    if where.member_id is not None:
+        member = await orgs.get_member(tx, where.org_id, where.member_id)
+        if lower_of(where.role, member.role) is not where.role:
+            said = f"must not be above the member's own, which is {member.role}"
+            raise InvalidRequest(f"role: {said}", {"role": [said]})
+    token = _write(where.org_id.bytes, chance)
+    await store.insert_link(tx, where, _hash(chance), now, now + lasts)
+    return Link(url=f"{base_url.rstrip('/')}{CONSOLE}/enter/{token}", expires_at=now + lasts)
+
+
+async def enter(tx: Connection, token: str, *, chance: bytes, now: datetime) -> str | None:
+    """Use a link up, and return the new session's token; None for a link that is not good."""
+    parts = _read(token, _ID, _SECRET)
+    if parts is None:
+        return None
+    org_id, secret = UUID(bytes=parts[0]), parts[1]
+    where = await store.use_link(tx, org_id, _hash(secret), now)
+    if where is None:
+        return None
+    session_id = uuid7()
+    await store.insert_session(
+        tx, where, session_id, _hash(chance), now=now, expires_at=now + SESSION_LASTS
+    )
+    return _write(org_id.bytes, session_id.bytes, chance)
+
+
+async def find(connection: Connection, token: str, now: datetime) -> Session | None:
+    """Return whose session it is; None when it is over, or never was."""
+    parts = _read(token, _ID, _ID, _SECRET)
+    if parts is None:
+        return None
+    session = await store.find_session(connection, UUID(bytes=parts[0]), UUID(bytes=parts[1]), now)
+    if session is None:
+        return None
+    given = _hash(parts[2])
+    if hmac.compare_digest(given, session.secret_hash):
+        return session
+    recent = now - session.rotated_at < _PREVIOUS_LASTS
+    if recent and hmac.compare_digest(given, session.previous_hash or b""):
+        return session
+    return None
+
+
+def is_due(session: Session, now: datetime) -> bool:
+    return now - session.rotated_at >= _ROTATED_AFTER
+
+
+async def rotate(tx: Connection, session: Session, *, chance: bytes, now: datetime) -> str | None:
+    """Change the session's secret and return its new token; None when another request did."""
+    if not await store.rotate(tx, session, _hash(chance), now):
+        return None
+    return _write(session.org_id.bytes, session.session_id.bytes, chance)
+
+
+async def leave(tx: Connection, session: Session) -> None:
+    await store.end_session(tx, session.org_id, session.session_id)
+
+
+def form_token(secret: bytes, session: Session) -> str:
+    """What each form of a session carries, and a page of another origin cannot know."""
+    said = b"console form" + session.org_id.bytes + session.session_id.bytes
+    return hmac.new(secret, said, hashlib.sha256).hexdigest()
+
+
+def _hash(secret: bytes) -> bytes:
+    return hashlib.sha256(secret).digest()
+
+
+def _write(*parts: bytes) -> str:
+    return urlsafe_b64encode(b"".join(parts)).rstrip(b"=").decode()
+
+
+def _read(token: str, *sizes: int) -> list[bytes] | None:
+    try:
+        found = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+    except (binascii.Error, UnicodeEncodeError):
+        return None
+    if len(found) != sum(sizes):
+        return None
+    parts: list[bytes] = []
+    for size in sizes:
+        parts.append(found[:size])
+        found = found[size:]
+    return parts
