@@ -74,6 +74,7 @@ async def test_the_next_epoch_brings_the_allocation_anew(database_url: str) -> N
         said = {**allocation, "organizationId": customer.id, "livemode": False}
         assert (await whole.operate("POST", "/recurring-grants", said)).status == 201
         key = customer.keys["test ADMIN"]
+        assert "diemEpochAllocation" in (await whole.ask("GET", "/openapi.json")).text
         for _ in range(2):
             await give_due(whole.database, clock)
             assert await diem_of(whole, key) == 1
