@@ -21,7 +21,7 @@ _PAGE = 500
 
 @click.group("campaign")
 def campaign_command() -> None:
-    """Define codes that bring credit, and see who redeemed them."""
+    """Define codes that bring credit."""
 
 
 @campaign_command.command("create")

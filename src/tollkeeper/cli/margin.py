@@ -51,7 +51,7 @@ def margin_command(
     *,
     as_json: bool,
 ) -> None:
-    """Say what was earned: charged to customers, less what providers charge.
+    """Say what was earned: charged, less what providers charge.
 
     Costs are the list prices at the time of each call. Of an operator's own SKUs, and of usage
     without a price, no cost is known: it is left out of the margin and counted apart.

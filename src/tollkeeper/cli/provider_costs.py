@@ -34,7 +34,7 @@ _COLUMNS: Final = (
 
 @click.group("provider-costs")
 def provider_costs_command() -> None:
-    """Import what providers charge, and compare it with what we think."""
+    """Import what providers charge, and compare it."""
 
 
 @provider_costs_command.command("import")

@@ -65,9 +65,10 @@ def revenue_command(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """Say what was deferred, earned and lapsed, month by month (UTC).
+    """Say what was deferred, earned and lapsed, month by month.
 
-    Opening + purchased - refunded - disputed + granted - earned - breakage + adjusted = closing.
+    In UTC: opening + purchased - refunded - disputed + granted - earned - breakage + adjusted =
+    closing.
     """
     progress = Progress("balances read")
 

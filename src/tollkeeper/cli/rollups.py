@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group("rollups")
 def rollups_command() -> None:
-    """Look after the sums that costs and analytics are read from."""
+    """Make the sums behind costs and analytics again."""
 
 
 @rollups_command.command("rebuild")
