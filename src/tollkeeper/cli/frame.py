@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "export": ("export", "Write usage, entries, invoices or the audit log as CSV or NDJSON."),
     "margin": ("margin", "Say what was earned: charged, less what providers charge."),
     "provider-costs": ("provider_costs", "Import what providers charge, and compare it."),
+    "demo": ("demo", "Fill the database with a year of believable data."),
     "backup": ("backup", "Write the whole database to a file."),
     "restore": ("backup", "Read a backup into an empty database."),
     "doctor": ("doctor", "Check this installation and say what to do."),
