@@ -21,10 +21,15 @@ _TRANSIENT: Final = ("40", "55", "57", "58", "XX")
 
 # Room to group what a statement takes on; what is compiled for it would be used once.
 BE_READY: Final[LiteralString] = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
+# A row that is there is left alone: to insert beside it would wait for whoever is adding it up.
 BEGIN_SUMS: Final[LiteralString] = """
 INSERT INTO usage_summed (org_id, wallet_id, usage_seq)
 SELECT t.org_id, t.wallet_id, 0
 FROM json_to_recordset(%(wallets)s::json) AS t (org_id uuid, wallet_id uuid)
+WHERE NOT EXISTS (
+    SELECT FROM usage_summed r WHERE r.org_id = t.org_id AND r.wallet_id = t.wallet_id
+)
+ORDER BY t.org_id, t.wallet_id
 ON CONFLICT (org_id, wallet_id) DO NOTHING
 """
 
