@@ -346,6 +346,8 @@ async def test_the_sweep_finds_what_fell_without_a_call(filler: Filler) -> None:
         return [told for told in await seller.notices() if told.startswith("credit_balance")]
 
     assert await swept() == []  # a balance that never had anything did not fall
+    await look_at(filler.top_ups, [(seller.org_id, seller.wallet_id)])  # an allowance paid a call
+    assert await swept() == []
     await seller.bought(20)
     assert await swept() == []
     await seller.spend(16)  # an adjustment, an expiry, or a process that died with its memory
