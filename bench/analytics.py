@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -30,6 +31,7 @@ _RATE = 10_000
 _TICK_SECONDS = 0.1
 _ADD_UP_SECONDS = 1.0  # as metering.jobs has it
 _LEAST_ASKS = 5
+_P95 = 0.95
 _CHARGE = {
     "provider": "openai",
     "model": "gpt-4.1-mini",
@@ -102,12 +104,23 @@ def main() -> None:
         with serving(server.url) as base:
             figures = uvloop.run(_ask(base, customer, max(options.asks, _LEAST_ASKS)))
         lags = uvloop.run(_arrive(server.url, customer, options.records, options.seconds))
-    rows: list[Row] = [{"answer": name, "p95 ms": round(ms, 1)} for name, ms in figures.items()]
+    rows: list[Row] = [
+        {
+            "answer": name,
+            **{f"p{share:.0%}"[:-1] + " ms": round(ms, 1) for share, ms in one.items()},
+        }
+        for name, one in figures.items()
+    ]
+    print(f"{options.records:,} records; load average {os.getloadavg()[0]:.1f}")
     show(
         "analytics",
         rows,
         [
-            ("slowest p95, ms", max(figures.values()), "≤ 50 at 10,000,000 records"),
+            (
+                "slowest p95, ms",
+                max(one[_P95] for one in figures.values()),
+                "≤ 50 at 10,000,000 records",
+            ),
             ("records added up per second", per_second, "≥ 10,000"),
             ("lag of the sums at 10,000 records/s, p99 s", _quantile(lags, 0.99), "≤ 2"),
         ],
@@ -145,10 +158,10 @@ async def _add_up(url: str) -> float:
         return await sums.sweep(database) / (time.perf_counter() - began)
 
 
-async def _ask(base: str, customer: Customer, times: int) -> dict[str, float]:
+async def _ask(base: str, customer: Customer, times: int) -> dict[str, dict[float, float]]:
     span = f"start={time.strftime('%Y-%m-%d', time.gmtime(time.time() - _DAYS * 86_400))}"
     headers = {"authorization": f"Bearer {customer.key}"}
-    figures: dict[str, float] = {}
+    figures: dict[str, dict[float, float]] = {}
     async with aiohttp.ClientSession(base, headers=headers) as session:
         for name, path in _ASKS.items():
             seconds: list[float] = []
@@ -159,7 +172,7 @@ async def _ask(base: str, customer: Customer, times: int) -> dict[str, float]:
                 if answer.status != 200:
                     raise SystemExit(f"{name}: {answer.status} {body[:500]!r}")
                 seconds.append(time.perf_counter() - began)
-            figures[name] = _quantile(seconds, 0.95) * 1000
+            figures[name] = {p: _quantile(seconds, p) * 1000 for p in (0.5, _P95)}
     return figures
 
 
