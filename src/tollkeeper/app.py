@@ -38,7 +38,7 @@ from tollkeeper import (
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.money import Money
 from tollkeeper.base.settings import Settings
-from tollkeeper.console import Door, console_pages, portal_routes
+from tollkeeper.console import Door, Shelves, console_pages, portal_routes
 from tollkeeper.credits import PurchaseSucceeded, Shop, TopUps
 from tollkeeper.db import Connection, Database, pending_on
 from tollkeeper.gateway import Gateway
@@ -266,7 +266,7 @@ def _make_api(settings: Settings, rooms: Rooms, repeated: Jobs) -> Api:
             *health_routes(checks, rooms.metrics, token.reveal() if token else None),
             *rooms.payments.pages,
             *credits.top_up_pages(rooms.top_ups),
-            *console_pages(rooms.door, settings, _read_top_up),
+            *console_pages(rooms.door, settings, _shelves(rooms), _read_top_up),
         ],
         dependencies={
             "database": rooms.database,
@@ -275,6 +275,16 @@ def _make_api(settings: Settings, rooms: Rooms, repeated: Jobs) -> Api:
             "keeper": rooms.books,
         },
         state={KEYRING: rooms.keys},
+    )
+
+
+def _shelves(rooms: Rooms) -> Shelves:
+    return Shelves(
+        cursors=rooms.cursors,
+        prices=rooms.books,
+        plans=rooms.plans,
+        limits=rooms.limits,
+        invoices=rooms.invoices,
     )
 
 

@@ -2,8 +2,8 @@
 
 from tollkeeper.console.doors import Door
 from tollkeeper.console.model import Link, Pass
-from tollkeeper.console.opening import console_pages
+from tollkeeper.console.opening import Shelves, console_pages
 from tollkeeper.console.portal_routes import portal_routes
 from tollkeeper.console.sessions import make_link
 
-__all__ = ["Door", "Link", "Pass", "console_pages", "make_link", "portal_routes"]
+__all__ = ["Door", "Link", "Pass", "Shelves", "console_pages", "make_link", "portal_routes"]

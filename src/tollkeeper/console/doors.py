@@ -9,14 +9,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
+import structlog
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie, State
+from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.response import Response
 
 from tollkeeper.base.clock import Clock
-from tollkeeper.base.errors import Forbidden, TollkeeperError, Unauthenticated
+from tollkeeper.base.errors import (
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    TollkeeperError,
+    Unauthenticated,
+    Unavailable,
+)
 from tollkeeper.console import sessions
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import render, say
@@ -29,6 +38,7 @@ _COOKIE: Final = "tollkeeper_console"
 _SESSION: Final = "tollkeeper.console.session"
 _ROTATED: Final = "tollkeeper.console.rotated"
 _NOWHERE: Final = 404
+_log = structlog.stdlib.get_logger(__name__)
 _UNEXPECTED: Final = 500
 
 
@@ -118,10 +128,21 @@ def session_of(connection: _Connection) -> Session:
 
 def answer_error(_request: AnyRequest, error: TollkeeperError) -> Response[bytes]:
     """Errors of pages are pages."""
-    known = error.status < _UNEXPECTED
     title = say(f"error.title_{error.status}") if error.status in _TITLED else error.title
-    detail = error.detail if known else say("error.unexpected")
-    return render("plain.html", {"title": title, "detail": detail}, error.status)
+    return render("plain.html", {"title": title, "detail": error.detail}, error.status)
+
+
+def answer_http_exception(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    if error.status_code >= _UNEXPECTED:
+        return answer_unexpected(request, error)
+    if error.status_code == _NOWHERE:
+        return answer_error(request, NotFound(error.detail))
+    return answer_error(request, InvalidRequest(say("error.invalid")))
+
+
+def answer_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
+    _log.error("unexpected_error", method=request.method, path=request.url.path, exc_info=error)
+    return answer_error(request, Unavailable(say("error.unexpected")))
 
 
 _TITLED: Final = frozenset({401, 403, _NOWHERE})

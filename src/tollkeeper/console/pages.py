@@ -6,13 +6,22 @@ import secrets
 from collections.abc import Sequence
 
 from litestar import Router, get, post
+from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from litestar.response import Redirect, Response
 from litestar.types import ControllerRouterHandler
 
 from tollkeeper.base.errors import NotFound, TollkeeperError, Unauthenticated
 from tollkeeper.console import sessions
-from tollkeeper.console.doors import AnyRequest, Door, answer_error, session_of, signed_in
+from tollkeeper.console.doors import (
+    AnyRequest,
+    Door,
+    answer_error,
+    answer_http_exception,
+    answer_unexpected,
+    session_of,
+    signed_in,
+)
 from tollkeeper.console.rendering import STYLE_PATH, render, say, style_answer
 
 _SEE_OTHER = 303
@@ -29,7 +38,11 @@ def routes_of(door: Door, pages: Sequence[ControllerRouterHandler]) -> list[Rout
         Router(
             sessions.CONSOLE,
             route_handlers=[inside, *outside, _nowhere],
-            exception_handlers={TollkeeperError: answer_error},
+            exception_handlers={
+                TollkeeperError: answer_error,
+                HTTPException: answer_http_exception,
+                Exception: answer_unexpected,
+            },
         )
     ]
 
