@@ -117,6 +117,33 @@ async def test_credit_and_usage_are_shown_as_the_books_have_them(
         assert "No calls found" in await read(one, "/console/usage?status=error")
 
 
+async def test_a_purchase_has_its_invoice_to_download(whole: Whole, customer: Customer) -> None:
+    for amount in (25, 30):
+        body = {"amount": amount}
+        bought = await whole.ask("POST", "/billing/purchases", customer.keys["test ADMIN"], body)
+        assert bought.json["status"] == "succeeded"
+    other = await whole.customer()
+    async with (
+        signed_in(whole, customer, "billing") as one,
+        signed_in(whole, customer, "billing", livemode=True) as live,
+        signed_in(whole, customer, "member") as member,
+        signed_in(whole, other) as stranger,
+    ):
+        page = await read(one, "/console/transactions")
+        assert "+<span" in page
+        paths = re.findall(r'href="(/console/invoices/inv_[0-9a-f]{32})"', page)
+        assert len(set(paths)) == 2
+        got = await one.open(paths[0])
+        assert (got.status, got.headers["content-type"]) == (200, "application/pdf")
+        assert got.headers["content-disposition"].startswith("attachment")
+        assert got.text.startswith("%PDF-")
+        for who, status in ((live, 404), (stranger, 404), (member, 403)):
+            assert (await who.open(paths[0])).status == status
+        assert "Nothing here yet" in await read(live, "/console/transactions")
+        grants = await read(one, "/console/transactions?show=grant")
+        assert grants.count("<tr>") == 2  # the head, and the sandbox credit
+
+
 async def test_what_customers_write_is_text(whole: Whole, customer: Customer) -> None:
     usage_id = await charge(
         whole,

@@ -107,7 +107,9 @@ _templates: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-cast("dict[str, Any]", _templates.globals).update({"t": say, "style_path": f"/console{STYLE_PATH}"})
+cast("dict[str, Any]", _templates.globals).update(
+    {"t": say, "with_values": say_with, "style_path": f"/console{STYLE_PATH}"}
+)
 _templates.filters.update(
     {
         "money": show_money,
