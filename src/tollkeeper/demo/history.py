@@ -7,6 +7,7 @@ moment, would be as many statements: decision 88 has the measurements.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from tollkeeper.base.money import Money
 from tollkeeper.demo.store import Purse
@@ -16,54 +17,64 @@ from tollkeeper.metering import refused_call
 
 Row = tuple[object, ...]
 
+_TOGETHER: Final = timedelta(seconds=45)
+
 
 class History:
-    """Takes calls in the order of their ends; `close_entry` puts those since the last under one
-    entry. `records` and `entries` are rows for `store.write`."""
+    """Takes calls in the order of their ends. Those that end close together are recorded together,
+    under one entry; `close_entry` ends that. `records` and `entries` are rows for `store.write`."""
 
     def __init__(self, purse: Purse) -> None:
         self.purse = purse
         self.records: list[Row] = []
         self.entries: list[Row] = []
+        self._open: list[NewCharge] = []
         self._spent = 0
-        self._newest: NewCharge | None = None
+        self._since = self._until = purse.newest_at
 
     def add(self, made: Made) -> None:
         """What the balance does not cover is refused, and recorded as that."""
-        charge = made.charge
-        if charge.amount > self.purse.spendable:
-            charge = refused_call(made.call, too_dear(charge, self.purse.spendable))
-        self._record(charge, max(self.purse.newest_at, ended(made.charge)))
+        charge, end = made.charge, ended(made.charge)
+        if self._open and end - self._since > _TOGETHER:
+            self.close_entry()
+        if not self._open:
+            self._since = end
+        left = self.purse.spendable - self._spent
+        if charge.amount > left:
+            charge = refused_call(made.call, too_dear(charge, left))
+        self._until = max(self._until, end)
+        self._spent += charge.amount
+        self._open.append(charge)
 
     def close_entry(self) -> None:
         purse = self.purse
-        if self._newest is None or not self._spent:
-            self._newest = None
+        if not self._open:
             return
-        purse.entry_seq += 1
-        self.entries.append(
-            (
-                purse.org_id,
-                purse.wallet_id,
-                purse.entry_seq,
-                self._newest.usage_id,
-                "consumption",
-                "revenue",
-                -self._spent,
-                purse.posted,
-                purse.newest_at,
+        for charge in self._open:
+            self._record(charge, self._until)
+        if self._spent:
+            purse.entry_seq += 1
+            self.entries.append(
+                (
+                    purse.org_id,
+                    purse.wallet_id,
+                    purse.entry_seq,
+                    self._open[-1].usage_id,
+                    "consumption",
+                    "revenue",
+                    -self._spent,
+                    purse.posted,
+                    self._until,
+                )
             )
-        )
-        self._spent, self._newest = 0, None
+        purse.newest_at = self._until
+        self._open, self._spent = [], 0
 
     def _record(self, charge: NewCharge, at: datetime) -> None:
         purse = self.purse
         purse.posted -= charge.amount
         purse.usage_seq += 1
         purse.line_seq += charge.lines
-        purse.newest_at = at
-        self._spent += charge.amount
-        self._newest = charge
         self.records.append(
             (
                 purse.org_id,

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from tollkeeper import ledger, metering
+from tollkeeper import ledger
 from tollkeeper.base.clock import SystemClock
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.base.settings import Settings
@@ -55,20 +55,17 @@ async def _run(
             pipe.recv()
             pipe.send(await lane.post(first, last))
         await lane.close()
-        pipe.send(None)
 
 
 class Lane:
     def __init__(
         self,
-        database: Database,
         connection: Connection,
         world: World,
         callers: Sequence[Caller],
         limits: LimitBook,
         plans: PlanBook,
     ) -> None:
-        self._database = database
         self._connection = connection
         self._world = world
         self._callers = callers
@@ -77,7 +74,6 @@ class Lane:
         self._plans = plans
         self._rules = Rules(limits, plans)
         self._made: dict[int, list[Made]] = {}
-        self._touched: set[tuple[UUID, UUID]] = set()
 
     @classmethod
     async def open(
@@ -99,7 +95,7 @@ class Lane:
 
         limits = LimitBook(database, SystemClock(), cycle)
         callers = [Caller(org, world.wish.seed, books.book) for org in mine]
-        return cls(database, connection, world, callers, limits, plans)
+        return cls(connection, world, callers, limits, plans)
 
     def make(self, first: int, last: int) -> None:
         for tick in range(first, last):
@@ -121,8 +117,6 @@ class Lane:
         return Done(calls, left)
 
     async def close(self) -> None:
-        """Add up what was recorded: at once, as that costs least and keeps nobody waiting."""
-        await metering.add_up(self._database, sorted(self._touched))
         await self._connection.close()
 
     async def _write_down(
@@ -158,7 +152,6 @@ class Lane:
             )
         for history in purses:
             left[self._numbers[history.purse.org_id]] = history.purse.spendable
-            self._touched.add((history.purse.org_id, history.purse.wallet_id))
         return set(histories)
 
     async def _charge(self, made: Sequence[Made], left: dict[int, int]) -> None:
@@ -171,7 +164,6 @@ class Lane:
         results = await ledger.charge(self._connection, charges, now)
         refused: list[NewCharge] = []
         for one, charge, result in zip(made, charges, results, strict=True):
-            self._touched.add((charge.org_id, charge.wallet_id))
             left[self._numbers[charge.org_id]] = result.spendable
             if result.outcome is not ChargeOutcome.POSTED:
                 refused.append(refused_call(one.call, self._refusal(one, charge, result)))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from multiprocessing.context import SpawnProcess
-from typing import Final
+from multiprocessing.context import ForkServerProcess
+from typing import Final, Self
 from uuid import UUID
 
 from msgspec import Struct
@@ -20,7 +19,7 @@ from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.base.ids import uuid7
 from tollkeeper.base.settings import Settings
 from tollkeeper.db import Database
-from tollkeeper.demo import lane, store, stories
+from tollkeeper.demo import adding, lane, store, stories
 from tollkeeper.demo.api import Api
 from tollkeeper.demo.lane import Done
 from tollkeeper.demo.model import DAY, Organization, Pays, Pipe, Wish, World
@@ -31,6 +30,7 @@ from tollkeeper.operator import Act
 from tollkeeper.pricing import Book
 
 _MOST_LANES: Final = 4
+_ADDERS: Final = 2
 _WEEK: Final = 7 * DAY
 _WELCOME: Final = timedelta(days=30)
 
@@ -64,15 +64,22 @@ async def fill(
     fast = store.hurried(url)
     async with Database.open(fast, max_size=2) as database:
         operator_key, key_id, after_job = await _prepare(settings, database, world, clock, force)
-    stage_clock = MovableClock(world.start)
-    async with open_app(settings, fast, stage_clock, with_jobs=False) as opened:
-        stage = Stage(
-            opened.rooms, Api(opened.asgi), stage_clock, settings, operator_key, after_job
-        )
-        play = Play(stage, world, opened.rooms.books.book)
-        limited = _limited(world)
-        with lanes(fast, settings, world, limited) as pipes:
-            calls = await _play(play, world, limited, pipes, told)
+    past, limited = MovableClock(world.start), _limited(world)
+    with Processes() as processes:
+        callers = [
+            processes.start(lane.run, fast, settings, world, mine)
+            for mine in _shares(world, limited)
+        ]
+        adders = [
+            processes.start(adding.run, fast, world, list(mine))
+            for mine in _halves(len(world.organizations))
+        ]
+        async with open_app(settings, fast, past, with_jobs=False) as opened:
+            api = Api(opened.asgi)
+            stage = Stage(opened.rooms, api, past, settings, operator_key, after_job)
+            play = Play(stage, world, opened.rooms.books.book)
+            calls = await _play(play, limited, callers, told)
+        _finish(adders, told)
     async with Database.open(url, max_size=2) as database, database.transaction() as tx:
         await orgs.revoke_operator_key(tx, key_id, clock.now())
     largest = sorted(world.organizations, key=lambda org: -sum(org.counts))[:3]
@@ -114,24 +121,26 @@ async def _prepare(
         return secret, key_id, await store.newest_job(tx)
 
 
-async def _play(
-    play: Play, world: World, limited: frozenset[int], pipes: Sequence[Pipe], told: Told
-) -> int:
-    calls = 0
+async def _play(play: Play, limited: frozenset[int], callers: Sequence[Pipe], told: Told) -> int:
+    calls, world = 0, play.world
     for place, (first, last) in enumerate(world.stretches):
         await play.pause(place, first, last, stories.at_pause(world, place, limited))
-        for pipe in pipes:
+        for pipe in callers:
             pipe.send(place)
-        for pipe in pipes:
+        for pipe in callers:
             done: Done = pipe.recv()
             calls += done.calls
             play.left |= done.left
         told("calls", calls, world.wish.calls)
-    told("sums", 0, len(pipes))
-    for number, pipe in enumerate(pipes, 1):
-        pipe.recv()
-        told("sums", number, len(pipes))
     return calls
+
+
+def _finish(adders: Sequence[Pipe], told: Told) -> None:
+    for pipe in adders:
+        pipe.send(None)
+    for number, pipe in enumerate(adders, 1):
+        pipe.recv()
+        told("sums", number, len(adders))
 
 
 class Play:
@@ -140,7 +149,7 @@ class Play:
     def __init__(self, stage: Stage, world: World, book: Book) -> None:
         self.left: dict[int, int] = {}
         self._stage = stage
-        self._world = world
+        self.world = world
         self._founded: list[Organization] = []
         self._costs = {
             org.number: Caller(org, world.wish.seed, book).mean_cost(world.start)
@@ -156,21 +165,21 @@ class Play:
         happens: Sequence[tuple[stories.Story, Organization]],
     ) -> None:
         stage = self._stage
-        stage.go_to(self._world.at(first) + timedelta(seconds=20))
+        stage.go_to(self.world.at(first) + timedelta(seconds=20))
         if place == 0:
-            await stories.begin(stage, self._world)
-        for org in self._world.organizations:
+            await stories.begin(stage, self.world)
+        for org in self.world.organizations:
             if org.founded < last and org.number not in stage.keys:
                 await self._found(org, first)
         for story, org in happens:
             stage.wait(30)
-            await story.tell(stage, self._world, org)
+            await story.tell(stage, self.world, org)
         if happens:
             self.left |= await stage.balances([org for _, org in happens])
         await self._buy(first)
         await stage.work(new_day=first // DAY != self._day)
         self._day = first // DAY
-        if stage.clock.now() >= self._world.at(first + 1):
+        if stage.clock.now() >= self.world.at(first + 1):
             raise RuntimeError("More happened in a pause than there is time for")
 
     async def _found(self, org: Organization, tick: int) -> None:
@@ -182,18 +191,18 @@ class Play:
         await stage.operate_on(
             org, "POST", "/grants", amount=5, reason="Welcome", label="Welcome", expiresAt=expires
         )
-        if org.number % 3 == 1 and tick < self._world.ticks // 2:
+        if org.number % 3 == 1 and tick < self.world.ticks // 2:
             await stage.ask(org, "POST", "/billing/redemptions", {"code": "LAUNCH"})
         if org.pays is Pays.ITSELF:
             await self._top_up_automatically(org)
         share = 2 if org.pays is Pays.ONCE else 1
-        whole = org.calls_between(tick, self._world.ticks)
+        whole = org.calls_between(tick, self.world.ticks)
         need = self._need(org, tick, _WEEK * 3) if share == 1 else whole * self._cost(org) // share
         await stage.buy(org, nice(need))
         self.left |= await stage.balances([org])
 
     async def _top_up_automatically(self, org: Organization) -> None:
-        days = [sum(org.counts[tick : tick + DAY]) for tick in range(0, self._world.ticks, DAY)]
+        days = [sum(org.counts[tick : tick + DAY]) for tick in range(0, self.world.ticks, DAY)]
         busiest = max(days) * self._cost(org)
         fortnight = 14 * sum(days) * self._cost(org) // max(1, len(days))
         amount = nice(max(busiest * 2, fortnight))
@@ -233,30 +242,36 @@ def _limited(world: World) -> frozenset[int]:
     return frozenset(org.number for org in chosen)
 
 
-@contextmanager
-def lanes(
-    url: str, settings: Settings, world: World, limited: frozenset[int]
-) -> Generator[list[Pipe]]:
-    """Run the processes that call. They end with the block, whatever they are doing."""
-    context = multiprocessing.get_context("spawn")
-    processes: list[SpawnProcess] = []
-    pipes: list[Pipe] = []
-    try:
-        for mine in _shares(world, limited):
-            ours, theirs = context.Pipe()
-            given = (url, settings, world, mine, theirs)
-            process = context.Process(target=lane.run, args=given, daemon=True)
-            process.start()
-            theirs.close()
-            processes.append(process)
-            pipes.append(ours)
-        yield pipes
-        for process in processes:
-            process.join()
-    finally:
-        for process in processes:
-            if process.is_alive():
+class Processes:
+    """Those beside this one. At the end of the block they have ended, or are ended."""
+
+    def __init__(self) -> None:
+        # One process reads the code, and the others are made of it.
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([lane.__name__, adding.__name__])
+        self._running: list[ForkServerProcess] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        for process in self._running:
+            if kind is not None:
                 process.terminate()
+            process.join()
+
+    def start(self, run: Callable[..., None], *given: object) -> Pipe:
+        """Run it there with these arguments and one end of a pipe; the other is returned."""
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=run, args=(*given, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        self._running.append(process)
+        return ours
+
+
+def _halves(organizations: int) -> list[range]:
+    return [range(first, organizations, _ADDERS) for first in range(_ADDERS)]
 
 
 def _shares(world: World, limited: frozenset[int]) -> list[list[int]]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from tollkeeper.demo.model import LIVEMODE, Organization, Pays, World
+from tollkeeper.demo.model import DAY, LIVEMODE, TICK, Organization, Pays, World
 from tollkeeper.demo.stage import Stage
 
 Tell = Callable[[Stage, World, Organization], Awaitable[None]]
@@ -26,8 +26,9 @@ class Story(NamedTuple):
 
 async def begin(stage: Stage, world: World) -> None:
     """What an operator has ready before the first customer."""
+    # None of them is called as settings.plans.default may be: nobody has a plan unasked.
     for code, name, fee, tokens in (
-        ("free", "Free", 0, 200_000),
+        ("hobby", "Hobby", 0, 200_000),
         ("starter", "Starter", 1900, 3_000_000),
         ("team", "Team", 9900, 20_000_000),
     ):
@@ -132,19 +133,24 @@ async def be_given_monthly(stage: Stage, _: World, org: Organization) -> None:
     await stage.give_monthly(org, 3, "Open source")
 
 
-async def set_budgets(stage: Stage, _: World, org: Organization) -> None:
+async def set_budgets(stage: Stage, world: World, org: Organization) -> None:
+    """One that tells, and one that refuses on the busiest days."""
+    tick = int((stage.clock.now() - world.start) / TICK)
+    month = org.calls_between(tick, tick + 30 * DAY)
     for name, amount, more in (
-        ("Whole company", 60, {"enforcement": "soft", "alertPercents": [50, 80, 100]}),
-        ("Each key", 12, {"each": "apiKey"}),
+        ("Calls of a month", month * 4 // 5, {"enforcement": "soft", "alertPercents": [50, 80]}),
+        ("Calls of a day", month // 12, {"period": "day"}),
     ):
-        body = {"name": name, "measure": "cost", "amount": amount, "period": "month", **more}
-        await stage.ask(org, "POST", "/budgets", body)
-    await stage.ask(
-        org,
-        "POST",
-        "/budgets",
-        {"name": "Anybody's day", "measure": "cost", "amount": 0.4, "period": "day"},
-    )
+        body = {"name": name, "measure": "requests", "amount": max(10, amount), "period": "month"}
+        await stage.ask(org, "POST", "/budgets", body | more)
+    each = {
+        "name": "Each key",
+        "measure": "cost",
+        "amount": 12,
+        "period": "month",
+        "each": "apiKey",
+    }
+    await stage.ask(org, "POST", "/budgets", each)
 
 
 async def subscribe(stage: Stage, _: World, org: Organization) -> None:
@@ -166,7 +172,7 @@ async def cancel(stage: Stage, _: World, org: Organization) -> None:
 
 
 async def be_given_a_plan(stage: Stage, _: World, org: Organization) -> None:
-    await stage.operate_on(org, "PUT", "/plan", plan="free", reason="By agreement")
+    await stage.operate_on(org, "PUT", "/plan", plan="hobby", reason="By agreement")
 
 
 STORIES: Final = (

@@ -141,8 +141,9 @@ def _organization(
     chance = random.Random(f"{wish.seed}/people/{number}")  # noqa: S311 (no secret)
     born = start + founded * TICK
     firsts, seconds = cast.FIRST_WORDS, cast.SECOND_WORDS
-    place = number * 7 + wish.seed
-    name = f"{firsts[place % len(firsts)]} {seconds[(place // 25 + number) % len(seconds)]}"
+    # Chosen so that no name comes twice among the first few hundred.
+    first = firsts[(number * 7 + wish.seed) % len(firsts)]
+    name = f"{first} {seconds[(number * 3 + number // len(firsts) * 2) % len(seconds)]}"
     domain = f"{name.lower().replace(' ', '-')}-{number}.example"
     people = tuple(_person(role, domain, born, chance) for role in _ROLES[: chance.randint(3, 6)])
     projects = tuple(
