@@ -41,6 +41,8 @@ def demo_command(here: Installation, *, yes: bool, as_json: bool, **wanted: obje
     from tollkeeper.cli.installation import require_migrated
     from tollkeeper.demo import Wish, fill
 
+    # What a server would log of a year is nothing to read in two minutes.
+    here = here.given(LOG__LEVEL="warning")
     clock = SystemClock()
     wish = Wish(until=_end(wanted.pop("until"), clock), **wanted)  # pyright: ignore[reportArgumentType] (click has read them)
     shown = {"calls": Progress("calls made"), "sums": Progress("parts added up")}
