@@ -9,8 +9,11 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-# Rows that were deleted stay in the files until they are vacuumed; a database is not used for ever.
-_MOST_USES = 150
+# Rows that were deleted stay in the files, where they slow down whoever scans them. A database that
+# has grown by so much is not used again, nor is any for ever.
+_MOST_GROWTH_BYTES = 4_000_000
+_MOST_USES = 100
+_SIZE = "SELECT pg_database_size(current_database())"
 _CATALOGS = (
     *("pg_class", "pg_attribute", "pg_attrdef", "pg_constraint", "pg_index", "pg_trigger"),
     *("pg_proc", "pg_type", "pg_namespace", "pg_rewrite", "pg_policy", "pg_db_role_setting"),
@@ -40,7 +43,7 @@ class Databases:
         self._idle: list[str] = []
         self._uses: dict[str, int] = {}
         self._looks: dict[str, object] = {}
-        self._made = 0
+        self._sizes: dict[str, int] = {}
         self._empty: bytes | None = None
         self._seeds: dict[tuple[str, str], Any] = {}
 
@@ -57,6 +60,7 @@ class Databases:
         self._uses[name] = 0
         with self._connect(name) as connection:
             self._looks[name] = _look(connection)
+            self._sizes[name] = _size(connection)
             if self._empty is None:
                 self._empty, self._seeds = _wiping(connection)
         return name
@@ -83,6 +87,8 @@ class Databases:
                 while connection.execute(_OTHERS).fetchall():
                     time.sleep(0.002)
                 if _look(connection) != self._looks[name] or self._empty is None:
+                    return False
+                if _size(connection) > self._sizes[name] + _MOST_GROWTH_BYTES:
                     return False
                 connection.execute("SET session_replication_role = replica")
                 connection.execute(self._empty)
@@ -113,6 +119,11 @@ def _wiping(connection: psycopg.Connection) -> tuple[bytes, dict[tuple[str, str]
         if rows:
             seeds[table] = rows
     return statement.as_bytes(connection), seeds
+
+
+def _size(connection: psycopg.Connection) -> int:
+    ((size,),) = connection.execute(_SIZE).fetchall()
+    return size
 
 
 def _look(connection: psycopg.Connection) -> object:
