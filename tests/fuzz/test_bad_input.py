@@ -31,6 +31,7 @@ from running import Site, site
 # Written now and then by work that no request causes.
 BACKGROUND = (
     *("idempotency", "inbox_cursor", "usage_sum", "usage_line_sum", "usage_summed"),
+    *("usage_rollup", "usage_stray", "usage_unpriced"),
     *("balance_told", "notice"),
 )
 LIMIT = 4 * 2**20

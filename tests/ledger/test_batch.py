@@ -169,11 +169,12 @@ async def test_a_loop_that_shuts_down_leaves_nobody_waiting(batches: int) -> Non
     road = Road()
     road.open.clear()
     batcher = Batcher[int, int](road.travel)
+    others = asyncio.all_tasks()
     futures = [batcher.submit(1)]
     await asyncio.sleep(0.01)
     if batches == 2:
         futures.append(batcher.submit(2))
-    (worker,) = [task for task in asyncio.all_tasks() if "_work" in repr(task)]
+    (worker,) = [task for task in asyncio.all_tasks() - others if "_work" in repr(task)]
     worker.cancel()
     heard = await asyncio.gather(*futures, return_exceptions=True)
     assert [type(each) for each in heard] == [asyncio.CancelledError] * batches
