@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import pkgutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, cast
@@ -18,6 +20,7 @@ import msgspec
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
+import tollkeeper as house
 from tollkeeper import orgs
 from tollkeeper.app import open_app
 from tollkeeper.base.errors import TollkeeperError, catalogue
@@ -67,8 +70,16 @@ def _described(command: click.Command, context: click.Context, depth: int) -> It
     yield f"\n{'#' * depth} {context.command_path}\n\n```text\n{command.get_help(context)}\n```"
 
 
+def _import_all() -> None:
+    """Know every error there is, also those of rooms that only some commands open."""
+    for module in pkgutil.walk_packages(house.__path__, "tollkeeper."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+
+
 def errors_page() -> str:
     """Every stable code, what it means, and whether trying again helps."""
+    _import_all()
     known = sorted(catalogue(), key=lambda error: (error.status, error.code))
     rows = [_error_row([*alike]) for _, alike in groupby(known, lambda e: (e.status, e.code))]
     return "\n".join([_ERRORS, *rows]) + "\n"

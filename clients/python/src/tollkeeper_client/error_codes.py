@@ -194,6 +194,12 @@ class CodeUsedUp(Conflict):
     codes = ("code_used_up",)
 
 
+class DemoRefused(Conflict):
+    """This database is no place for a demo."""
+
+    codes = ("demo_refused",)
+
+
 class DuplicateMember(Conflict):
     """A member with this email address exists already."""
 
