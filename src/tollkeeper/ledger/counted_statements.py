@@ -100,7 +100,7 @@ priced AS MATERIALIZED (
     ) a ON a.ord = k.ord
     LEFT JOIN (SELECT DISTINCT d.ord FROM draw_in d WHERE d.covers IS NULL) b ON b.ord = k.ord
 ), asked AS MATERIALIZED (
-    SELECT d.ord, d.n, d.amount, d.worth, v.units, c.ceiling,
+    SELECT d.ord, d.n, v.units,
            c.ceiling IS NULL OR c.room >=
                sum(v.units) FILTER (WHERE p.refused IS NULL) OVER (PARTITION BY d.n ORDER BY d.ord)
                AS within
@@ -136,18 +136,15 @@ left_over AS MATERIALIZED (
     ) a ON a.ord = p.ord
     WHERE p.counts AND p.refused IS NULL AND NOT p.fits
 ), blocked AS MATERIALIZED (
-    SELECT a.ord, jsonb_agg(jsonb_build_array(i.limit_id, l.room, v.units))
+    SELECT p.ord, jsonb_agg(jsonb_build_array(i.limit_id, l.room, v.units))
                FILTER (WHERE v.units > l.room) AS short,
            min(div(l.room::numeric * 1000000000, d.worth)) FILTER (WHERE d.amount IS NULL) AS most
-    FROM alone a
-    JOIN draw_in d ON d.ord = a.ord AND d.covers IS NULL
+    FROM alone p
+    JOIN draw_in d ON d.ord = p.ord AND d.covers IS NULL
     JOIN left_over l ON l.n = d.n AND l.ceiling IS NOT NULL
     JOIN counter_in i ON i.n = d.n
-    CROSS JOIN LATERAL (
-        SELECT coalesce(d.amount, div(a.credit::numeric * d.worth + 999999999, 1000000000))::bigint
-            AS units
-    ) v
-    GROUP BY a.ord
+    CROSS JOIN LATERAL (SELECT {_OF_CREDIT} AS units) v
+    GROUP BY p.ord
 )"""
 
 # A row that is taken over begins anew.
@@ -337,7 +334,7 @@ WITH {CHARGE_ITEM}, {_ASKED}, {LOCKED}, {CHARGE_LOOKED}, own AS MATERIALIZED (
            w.duration_ms, w.project_id, w.key_id, w.request_id, w.fingerprint, w.status, w.source,
            w.provider, w.model, w.operation, w.thread_id, w.ord, w.posted, w.spendable,
            w.entry_seq, w.usage_seq, w.line_seq, w.at, w.room, w.first_amount, w.first_balance,
-           w.refused, w.nth, w.amount_to_here, w.lines_to_here, w.fits AS taken, w.counts,
+           w.refused, w.nth, w.amount_to_here, w.lines_to_here, w.fits AS taken,
            CASE WHEN r.lines IS NULL THEN w.detail
                 ELSE jsonb_set(jsonb_set(jsonb_set(w.detail, '{{rating,lines}}', r.lines),
                          '{{rating,cost}}', to_jsonb(w.credit)), '{{allowances}}', b.said)
