@@ -77,6 +77,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         run.end()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: what is left at the end of a parallel run is short."""
+    items.sort(key=lambda item: item.path.name != "test_histories.py")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["run_directory"] = str(node.config.stash[_RUN].directory)
