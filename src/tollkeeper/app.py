@@ -266,7 +266,7 @@ def _make_api(settings: Settings, rooms: Rooms, repeated: Jobs) -> Api:
             *health_routes(checks, rooms.metrics, token.reveal() if token else None),
             *rooms.payments.pages,
             *credits.top_up_pages(rooms.top_ups),
-            *console_pages(rooms.door, settings, _shelves(rooms), _read_top_up),
+            *console_pages(rooms.door, _shelves(settings, rooms)),
         ],
         dependencies={
             "database": rooms.database,
@@ -278,13 +278,22 @@ def _make_api(settings: Settings, rooms: Rooms, repeated: Jobs) -> Api:
     )
 
 
-def _shelves(rooms: Rooms) -> Shelves:
+def _shelves(settings: Settings, rooms: Rooms) -> Shelves:
     return Shelves(
+        settings=settings,
+        capacities=_capacities(rooms),
+        courier=rooms.courier,
         cursors=rooms.cursors,
-        prices=rooms.books,
-        plans=rooms.plans,
-        limits=rooms.limits,
+        fees=rooms.fees,
         invoices=rooms.invoices,
+        keys=rooms.keys,
+        limits=rooms.limits,
+        meter=rooms.meter,
+        payments=rooms.payments,
+        plans=rooms.plans,
+        prices=rooms.books,
+        read_top_up=_read_top_up,
+        top_ups=rooms.top_ups,
     )
 
 

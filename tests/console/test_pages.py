@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 from browsing import Browser, signed_in
@@ -175,10 +176,10 @@ async def test_what_customers_write_is_text(whole: Whole, customer: Customer) ->
 
 
 def test_every_text_that_templates_name_is_in_the_catalogue() -> None:
-    folder = rendering.files("tollkeeper.console").joinpath("templates")
+    folder = Path(rendering.__file__).parent / "templates"
     named = {
         key
-        for template in folder.iterdir()
+        for template in folder.rglob("*.html")
         for key in re.findall(r't\("([a-z_.0-9]+[a-z0-9])"[),]', template.read_text("utf-8"))
     }
     assert len(named) > 50

@@ -2,8 +2,9 @@
 
 from tollkeeper.console.doors import Door
 from tollkeeper.console.model import Link, Pass
-from tollkeeper.console.opening import Shelves, console_pages
+from tollkeeper.console.opening import console_pages
 from tollkeeper.console.portal_routes import portal_routes
 from tollkeeper.console.sessions import make_link
+from tollkeeper.console.shelves import Shelves
 
 __all__ = ["Door", "Link", "Pass", "Shelves", "console_pages", "make_link", "portal_routes"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,9 +9,8 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 import structlog
-from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.datastructures import Cookie, State
+from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.response import Response
@@ -27,16 +25,19 @@ from tollkeeper.base.errors import (
     Unavailable,
 )
 from tollkeeper.console import sessions
+from tollkeeper.console.forms import AnyRequest, Form, Question, read_form
+from tollkeeper.console.menu import menu_of
 from tollkeeper.console.model import Session
-from tollkeeper.console.rendering import render, say
+from tollkeeper.console.rendering import render, say, say_done
 from tollkeeper.db import Database
 
-AnyRequest = Request[Any, Any, State]
 _Connection = ASGIConnection[Any, Any, Any, Any]
 
 _COOKIE: Final = "tollkeeper_console"
 _SESSION: Final = "tollkeeper.console.session"
 _ROTATED: Final = "tollkeeper.console.rotated"
+_FINE: Final = 200
+_BAD: Final = 400
 _NOWHERE: Final = 404
 _log = structlog.stdlib.get_logger(__name__)
 _UNEXPECTED: Final = 500
@@ -82,26 +83,34 @@ class Door:
             secure=self.base_url.startswith("https://"),
         )
 
-    def page(self, request: AnyRequest, template: str, **values: object) -> Response[bytes]:
+    def page(
+        self, request: AnyRequest, template: str, status: int = 200, **values: object
+    ) -> Response[bytes]:
         """Answer with a page of the person who is signed in, and with their new cookie if it is
         time for one."""
         session = session_of(request)
-        token = sessions.form_token(self.secret, session)
-        known = {"session": session, "form_token": token, "path": request.url.path}
-        answer = render(template, known | values)
+        known = {
+            "session": session,
+            "form_token": sessions.form_token(self.secret, session),
+            "menu": menu_of(session),
+            "path": request.url.path,
+            "done": say_done(request.query_params.get("done", "")),
+        }
+        answer = render(template, known | values, status)
         fresh: str | None = cast("dict[str, Any]", request.scope)[_ROTATED]
         if fresh is not None:
             left = session.expires_at - self.clock.now()
             answer.cookies.append(self.cookie(fresh, int(left.total_seconds())))
         return answer
 
-    async def check_form(self, request: AnyRequest) -> None:
+    async def read_form(self, request: AnyRequest) -> Form:
         """Raises Forbidden for a form that this session's pages did not make."""
-        form = await request.form()
-        given = str(form.get("form_token", ""))
-        expected = sessions.form_token(self.secret, session_of(request))
-        if not hmac.compare_digest(given.encode(), expected.encode()):
-            raise Forbidden(say("error.form"))
+        return await read_form(request, sessions.form_token(self.secret, session_of(request)))
+
+    def ask_back(self, request: AnyRequest, question: Question, form: Form) -> Response[bytes]:
+        """Answer with a page that has the name typed before something is destroyed."""
+        status = _BAD if form.faults or form.problem else _FINE
+        return self.page(request, "confirm.html", status, question=question, form=form)
 
 
 def signed_in(door: Door) -> Callable[[_Connection, BaseRouteHandler], Awaitable[None]]:
@@ -111,6 +120,12 @@ def signed_in(door: Door) -> Callable[[_Connection, BaseRouteHandler], Awaitable
         await door.admit(connection)
 
     return guard
+
+
+async def managers_only(connection: _Connection, _: BaseRouteHandler) -> None:
+    """Guard, after `signed_in`: owners and admins."""
+    if not session_of(connection).manages:
+        raise Forbidden(say("error.no_manager"))
 
 
 async def money_only(connection: _Connection, _: BaseRouteHandler) -> None:

@@ -49,6 +49,10 @@ class Session:
     def sees_money(self) -> bool:
         return self.role is not Role.MEMBER
 
+    @property
+    def manages(self) -> bool:
+        return self.role in (Role.OWNER, Role.ADMIN)
+
 
 def lower_of(one: Role, other: Role) -> Role:
     return min(one, other, key=_RISING.index)

@@ -75,7 +75,7 @@ def _enter(door: Door) -> ControllerRouterHandler:
 def _sign_out(door: Door) -> ControllerRouterHandler:
     @post("/sign-out", include_in_schema=False, status_code=_SEE_OTHER)
     async def sign_out(request: AnyRequest) -> Redirect:
-        await door.check_form(request)
+        await door.read_form(request)
         async with door.database.transaction() as tx:
             await sessions.leave(tx, session_of(request))
         return Redirect(

@@ -59,6 +59,12 @@ def say(key: str, /, **values: object) -> str:
     return text.format(**values) if values else text
 
 
+def say_done(key: str) -> str:
+    """Return what a page says of an act that led to it; nothing for what is no act."""
+    found: str = TEXTS["done"].get(key, "")
+    return found
+
+
 def say_with(key: str, /, **values: object) -> Markup:
     """The same, for values that are written already; what is not is escaped."""
     return escape(say(key)).format(**values)

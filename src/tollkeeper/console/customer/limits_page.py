@@ -13,32 +13,32 @@ from tollkeeper import limits
 from tollkeeper.base.money import NANOS_PER_UNIT, Money
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
 from tollkeeper.console.rendering import say, show_count, show_money
-from tollkeeper.http import Cursors
-from tollkeeper.limits import BudgetOut, LimitBook, Measure
+from tollkeeper.console.shelves import Shelves
+from tollkeeper.limits import BudgetOut, Measure
 
 _PAGE: Final = 50
 _PATH: Final = "/console/limits"
 
 
-def limits_page(door: Door, book: LimitBook, cursors: Cursors) -> ControllerRouterHandler:
+def limits_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
     @get("/limits", include_in_schema=False, guards=[money_only])
     async def show_limits(request: AnyRequest, before: FromQuery[str] = "") -> Response[bytes]:
         session = session_of(request)
         async with door.database.connection() as connection:
             page = await limits.page_of_budgets(
                 connection,
-                book,
+                shelves.limits,
                 session.org_id,
                 livemode=session.livemode,
                 now=door.clock.now(),
-                cursors=cursors,
+                cursors=shelves.cursors,
                 cursor=before or None,
                 limit=_PAGE,
             )
         following = page.next_cursor
         return door.page(
             request,
-            "limits.html",
+            "customer/limits.html",
             budgets=page.data,
             scope=_say_scope,
             amount=_show_amount,

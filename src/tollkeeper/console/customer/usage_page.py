@@ -16,10 +16,9 @@ from tollkeeper import metering, orgs
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import read_id, show_id
 from tollkeeper.console.doors import AnyRequest, Door, session_of
+from tollkeeper.console.shelves import Shelves
 from tollkeeper.db import Connection
-from tollkeeper.http import Cursors
 from tollkeeper.metering import Query
-from tollkeeper.pricing import BookKeeper
 
 _PAGE: Final = 50
 _PROJECTS: Final = 200
@@ -31,7 +30,7 @@ Text = Annotated[str, Meta(max_length=200)]
 StatusText = Literal["", "success", "error"]
 
 
-def usage_pages(door: Door, cursors: Cursors, keeper: BookKeeper) -> list[ControllerRouterHandler]:
+def usage_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
     @get("/usage", include_in_schema=False)
     async def show_usage(
         request: AnyRequest,
@@ -57,14 +56,14 @@ def usage_pages(door: Door, cursors: Cursors, keeper: BookKeeper) -> list[Contro
         said = {name: text.strip() for name, text in asked.items() if text.strip()}
         query = _read_query(said)
         page = await metering.read_records(
-            door.database, cursors, session, query, cursor=before or None, limit=_PAGE
+            door.database, shelves.cursors, session, query, cursor=before or None, limit=_PAGE
         )
         async with door.database.connection() as connection:
             projects = await _project_names(connection, session.org_id)
         following = None if page.next_cursor is None else said | {"before": page.next_cursor}
         return door.page(
             request,
-            "usage.html",
+            "customer/usage.html",
             records=page.data,
             projects=projects,
             asked=asked,
@@ -77,9 +76,9 @@ def usage_pages(door: Door, cursors: Cursors, keeper: BookKeeper) -> list[Contro
     async def show_record(request: AnyRequest, usage_id: FromPath[str]) -> Response[bytes]:
         session = session_of(request)
         async with door.database.connection() as connection:
-            record = await metering.read_record(connection, keeper, session, usage_id)
+            record = await metering.read_record(connection, shelves.prices, session, usage_id)
             projects = await _project_names(connection, session.org_id)
-        return door.page(request, "record.html", record=record, projects=projects)
+        return door.page(request, "customer/record.html", record=record, projects=projects)
 
     return [show_usage, show_record]
 

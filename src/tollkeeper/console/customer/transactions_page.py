@@ -15,12 +15,13 @@ from litestar.types import ControllerRouterHandler
 from tollkeeper import credits, invoices, ledger  # noqa: A004 (the room's name)
 from tollkeeper.base.errors import InvalidRequest, NotFound
 from tollkeeper.base.ids import show_id
-from tollkeeper.console.credits_page import USD, Movement
+from tollkeeper.console.customer.credits_page import USD, Movement
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
 from tollkeeper.console.model import Session
+from tollkeeper.console.shelves import Shelves
 from tollkeeper.db import Connection
-from tollkeeper.http import Cursors, read_path_id
-from tollkeeper.invoices import Desk, DocumentType, Invoice
+from tollkeeper.http import read_path_id
+from tollkeeper.invoices import DocumentType, Invoice
 from tollkeeper.ledger import Entry, EntryKind
 
 _PAGE: Final = 25
@@ -34,7 +35,9 @@ _SHOWN: Final[dict[str, Sequence[EntryKind] | None]] = {
 }
 
 
-def transaction_pages(door: Door, desk: Desk, cursors: Cursors) -> list[ControllerRouterHandler]:
+def transaction_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
+    desk, cursors = shelves.invoices, shelves.cursors
+
     @get("/transactions", include_in_schema=False, guards=[money_only])
     async def show_transactions(
         request: AnyRequest,
@@ -55,7 +58,7 @@ def transaction_pages(door: Door, desk: Desk, cursors: Cursors) -> list[Controll
             older = f"{_PATH}?{urlencode({'show': show, 'before': sealed})}"
         return door.page(
             request,
-            "transactions.html",
+            "customer/transactions.html",
             movements=[Movement.of(entry) for entry in found[:_PAGE]],
             papers=papers,
             shown=show,

@@ -12,12 +12,12 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper import ledger, metering
 from tollkeeper.base.money import Money
-from tollkeeper.base.settings import Settings
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
 from tollkeeper.console.rendering import say, say_with, show_day, show_money
+from tollkeeper.console.shelves import Shelves
 from tollkeeper.db import Connection
 from tollkeeper.ledger import Entry, Lot, LotKind, Wallet
-from tollkeeper.metering import AutoTopUp, Balance, Forecast, ForecastState, ReadTopUp
+from tollkeeper.metering import AutoTopUp, Balance, Forecast, ForecastState
 
 USD: Final = "USD"
 _MOVEMENTS: Final = 5
@@ -66,7 +66,9 @@ class LotLeft:
         )
 
 
-def credits_page(door: Door, settings: Settings, read_top_up: ReadTopUp) -> ControllerRouterHandler:
+def credits_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
+    settings, read_top_up = shelves.settings, shelves.read_top_up
+
     @get("/credits", include_in_schema=False, guards=[money_only])
     async def show_credits(request: AnyRequest) -> Response[bytes]:
         session, now = session_of(request), door.clock.now()
@@ -82,7 +84,7 @@ def credits_page(door: Door, settings: Settings, read_top_up: ReadTopUp) -> Cont
             told = await _read_movements(tx, own.get(shown.consumption_currency))
         return door.page(
             request,
-            "credits.html",
+            "customer/credits.html",
             balance=shown,
             currency=shown.consumption_currency,
             forecast=say_forecast(forecast, now),

@@ -1,0 +1,84 @@
+"""What people send: read once, shown again with its faults, answered by going on."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from litestar import Request
+from litestar.datastructures import State
+from litestar.response import Redirect
+
+from tollkeeper.base.errors import Forbidden, InvalidRequest, TollkeeperError
+from tollkeeper.console.rendering import say
+
+AnyRequest = Request[Any, Any, State]
+
+CONFIRMATION: Final = "confirmation"
+_TOKEN: Final = "form_token"  # noqa: S105 (the name of a field)
+_SEE_OTHER: Final = 303
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What the fields of a form hold, and what is wrong with them.
+
+    Fields have the names that the API gives them, so that a room's faults find their place.
+    `faults` has a sentence for a field; `problem` is what is wrong with no field in particular.
+    """
+
+    values: Mapping[str, str] = field(default_factory=dict[str, str])
+    faults: Mapping[str, str] = field(default_factory=dict[str, str])
+    problem: str = ""
+
+    def text(self, name: str) -> str:
+        """What a field holds, without the blanks around it; nothing for a field that is missing."""
+        return self.values.get(name, "").strip()
+
+    def ticked(self, name: str) -> bool:
+        return self.text(name) != ""
+
+    def refused(self, error: TollkeeperError) -> Form:
+        """The same form, with what a room said of it."""
+        faults: dict[str, str] = {}
+        if isinstance(error, InvalidRequest):
+            for name, said in error.faults.items():
+                faults |= {name: "; ".join(said)} if name in self.values else {}
+        return replace(self, faults=faults, problem="" if faults else error.detail)
+
+    def faulty(self, **faults: str) -> Form:
+        return replace(self, faults={**self.faults, **faults})
+
+    def confirms(self, name: str) -> bool:
+        """Whether the name of what is to be destroyed was typed."""
+        return self.text(CONFIRMATION) == name.strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Asked before something is destroyed: `name` must be typed, then `action` is done."""
+
+    title: str
+    detail: str
+    name: str
+    action: str
+    button: str
+    back: str
+
+
+async def read_form(request: AnyRequest, expected_token: str) -> Form:
+    """Raises Forbidden for a form that this session's pages did not make."""
+    sent = await request.form()
+    given = str(sent.get(_TOKEN, ""))
+    if not hmac.compare_digest(given.encode(), expected_token.encode()):
+        raise Forbidden(say("error.form"))
+    return Form(values={name: str(sent[name]) for name in sent if name != _TOKEN})
+
+
+def go_on(path: str, done: str = "", **query: str) -> Redirect:
+    """Go to a page, which says `done.{done}` of the texts."""
+    words = query | ({"done": done} if done else {})
+    return Redirect(f"{path}?{urlencode(words)}" if words else path, status_code=_SEE_OTHER)

@@ -1,0 +1,36 @@
+"""What pages take from beside the database: the rooms that a process has open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tollkeeper.base.settings import Settings
+from tollkeeper.credits import TopUps
+from tollkeeper.http import Cursors
+from tollkeeper.invoices import Desk
+from tollkeeper.limits import LimitBook
+from tollkeeper.metering import Meter, ReadTopUp
+from tollkeeper.notifications import Courier
+from tollkeeper.orgs import Capacities, KeyRing
+from tollkeeper.payments import Payments
+from tollkeeper.plans import PlanBook
+from tollkeeper.pricing import BookKeeper
+from tollkeeper.subscriptions import FeeDesk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelves:
+    settings: Settings
+    capacities: Capacities
+    courier: Courier
+    cursors: Cursors
+    fees: FeeDesk
+    invoices: Desk
+    keys: KeyRing
+    limits: LimitBook
+    meter: Meter
+    payments: Payments
+    plans: PlanBook
+    prices: BookKeeper
+    read_top_up: ReadTopUp
+    top_ups: TopUps
