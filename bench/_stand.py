@@ -37,16 +37,18 @@ class Customer:
 
 
 @contextmanager
-def postgres() -> Generator[EmbeddedServer]:
-    """Run a durable server of its own in a directory that is removed afterwards."""
-    directory = Path(tempfile.mkdtemp(prefix="tollkeeper-bench-"))
+def postgres(kept: Path | None = None) -> Generator[EmbeddedServer]:
+    """Run a durable server of its own in a directory that is removed afterwards, unless `kept`."""
+    directory = kept or Path(tempfile.mkdtemp(prefix="tollkeeper-bench-"))
+    directory.mkdir(exist_ok=True)
     directory.chmod(0o711)
     try:
         with EmbeddedServer(directory / "data", settings=_POSTGRES) as server:
             asyncio.run(migrate(server.url))
             yield server
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        if kept is None:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def populate(url: str, count: int, *, livemode: bool = False) -> list[Customer]:

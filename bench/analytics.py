@@ -14,61 +14,22 @@ import argparse
 import asyncio
 import os
 import time
-from collections.abc import Sequence
-from datetime import timedelta
 
 import aiohttp
 import psycopg
 import uvloop
 
+from _records import DAYS, MOVE, REPEAT, add_up, charge, fill, quantile
 from _report import Row, show
 from _stand import Customer, populate, postgres, serving
 from tollkeeper.db import Database
 from tollkeeper.metering import sums
 
-_DAYS = 90
 _RATE = 10_000
 _TICK_SECONDS = 0.1
 _ADD_UP_SECONDS = 1.0  # as metering.jobs has it
 _LEAST_ASKS = 5
 _P95 = 0.95
-_CHARGE = {
-    "provider": "openai",
-    "model": "gpt-4.1-mini",
-    "usage": {"input": 1200, "output": 300},
-    "requestId": "the-first",
-}
-_AGE_FIRST = """
-UPDATE usage_record SET recorded_at = now() - %(span)s::interval,
-                        started_at = now() - %(span)s::interval - interval '1 second'
-WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND request_id = 'the-first'
-"""
-_REPEAT = """
-INSERT INTO usage_record (
-    org_id, wallet_id, seq, usage_id, entry_seq, amount, balance_after, held, late, lines,
-    line_seq, recorded_at, started_at, duration_ms, project_id, key_id, request_id, fingerprint,
-    status, source, provider, model, operation, thread_id, detail
-)
-SELECT org_id, wallet_id, n, gen_random_uuid(), entry_seq, amount, balance_after, held, late,
-       lines, n * lines, v.at, v.at - interval '1 second', duration_ms,
-       md5((k %% 5)::text)::uuid, md5('key' || k)::uuid, NULL, NULL, status, source, provider,
-       'model-' || n * 7 %% 8, CASE WHEN n %% 10 = 0 THEN 'embeddings' ELSE 'chat.completions' END,
-       thread_id,
-       detail || jsonb_build_object('endUser', 'user-' || n * 31 %% 500,
-                                    'tags', jsonb_build_object('team', 'team-' || n * 17 %% 10))
-FROM usage_record
-CROSS JOIN generate_series(%(first)s::bigint, %(last)s::bigint) AS n
-CROSS JOIN LATERAL (SELECT n * 13 %% 20 AS k) AS key
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN %(step)s::interval IS NULL THEN clock_timestamp()
-                ELSE now() - %(span)s::interval + n * %(step)s::interval END AS at
-) AS v
-WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND seq = 1
-"""
-_MOVE = """
-UPDATE wallet SET usage_seq = %(last)s, line_seq = %(last)s * 2
-WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
-"""
 _ASKS = {
     "V3, 90 days": "usage-analytics?lookback=90d",
     "total": "costs?{span}",
@@ -96,9 +57,9 @@ def main() -> None:
     with postgres() as server:
         (customer,) = populate(server.url, 1)
         with serving(server.url) as base:
-            uvloop.run(_charge(base, customer))
-        _fill(server.url, customer, options.records)
-        per_second = uvloop.run(_add_up(server.url)) or 1.0
+            uvloop.run(charge(base, customer))
+        fill(server.url, customer, options.records)
+        per_second = uvloop.run(add_up(server.url)) or 1.0
         with psycopg.connect(server.url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")
         with serving(server.url) as base:
@@ -122,44 +83,13 @@ def main() -> None:
                 "≤ 50 at 10,000,000 records",
             ),
             ("records added up per second", per_second, "≥ 10,000"),
-            ("lag of the sums at 10,000 records/s, p99 s", _quantile(lags, 0.99), "≤ 2"),
+            ("lag of the sums at 10,000 records/s, p99 s", quantile(lags, 0.99), "≤ 2"),
         ],
     )
 
 
-async def _charge(base: str, customer: Customer) -> None:
-    headers = {"authorization": f"Bearer {customer.key}"}
-    async with (
-        aiohttp.ClientSession(base) as session,
-        session.post("/api/v1/metering/charges", json=_CHARGE, headers=headers) as answer,
-    ):
-        if answer.status >= 300:
-            raise SystemExit(f"{answer.status} {await answer.text()}")
-
-
-def _fill(url: str, customer: Customer, records: int) -> None:
-    print(f"writing {records:,} records", flush=True)
-    values = {
-        "org_id": customer.org_id,
-        "wallet_id": customer.wallet_id,
-        "first": 2,
-        "last": records,
-        "span": timedelta(days=_DAYS),
-        "step": timedelta(days=_DAYS) / (records + 1),
-    }
-    with psycopg.connect(url) as connection:
-        for statement in (_AGE_FIRST, _REPEAT, _MOVE):
-            connection.execute(statement, values)
-
-
-async def _add_up(url: str) -> float:
-    async with Database.open(url) as database:
-        began = time.perf_counter()
-        return await sums.sweep(database) / (time.perf_counter() - began)
-
-
 async def _ask(base: str, customer: Customer, times: int) -> dict[str, dict[float, float]]:
-    span = f"start={time.strftime('%Y-%m-%d', time.gmtime(time.time() - _DAYS * 86_400))}"
+    span = f"start={time.strftime('%Y-%m-%d', time.gmtime(time.time() - DAYS * 86_400))}"
     headers = {"authorization": f"Bearer {customer.key}"}
     figures: dict[str, dict[float, float]] = {}
     async with aiohttp.ClientSession(base, headers=headers) as session:
@@ -172,7 +102,7 @@ async def _ask(base: str, customer: Customer, times: int) -> dict[str, dict[floa
                 if answer.status != 200:
                     raise SystemExit(f"{name}: {answer.status} {body[:500]!r}")
                 seconds.append(time.perf_counter() - began)
-            figures[name] = {p: _quantile(seconds, p) * 1000 for p in (0.5, _P95)}
+            figures[name] = {p: quantile(seconds, p) * 1000 for p in (0.5, _P95)}
     return figures
 
 
@@ -189,8 +119,8 @@ async def _arrive(url: str, customer: Customer, records: int, seconds: int) -> l
             due = records + int(elapsed * _RATE)
             values = {"org_id": wallet[0], "wallet_id": wallet[1], "first": last + 1, "last": due}
             async with database.transaction() as tx:
-                await tx.execute(_REPEAT.encode(), {**values, "span": None, "step": None})
-                await tx.execute(_MOVE.encode(), values)
+                await tx.execute(REPEAT.encode(), {**values, "span": None, "step": None})
+                await tx.execute(MOVE.encode(), values)
             last = due
             waiting.append((due, time.perf_counter()))
             await asyncio.sleep(_TICK_SECONDS)
@@ -208,10 +138,6 @@ async def _arrive(url: str, customer: Customer, records: int, seconds: int) -> l
     async with Database.open(url) as database:
         await asyncio.gather(arrive(database), add_up(database))
     return lags
-
-
-def _quantile(values: Sequence[float], share: float) -> float:
-    return sorted(values)[min(int(share * len(values)), len(values) - 1)]
 
 
 if __name__ == "__main__":
