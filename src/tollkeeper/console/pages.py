@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper.base.errors import NotFound, TollkeeperError, Unauthenticated
 from tollkeeper.console import sessions
+from tollkeeper.console.assets import serve_asset
 from tollkeeper.console.doors import (
     AnyRequest,
     Door,
@@ -22,7 +23,7 @@ from tollkeeper.console.doors import (
     session_of,
     signed_in,
 )
-from tollkeeper.console.rendering import STYLE_PATH, render, say, style_answer
+from tollkeeper.console.rendering import render, say
 
 _SEE_OTHER = 303
 
@@ -33,7 +34,7 @@ def routes_of(door: Door, pages: Sequence[ControllerRouterHandler]) -> list[Rout
         route_handlers=[_home, _sign_out(door), *pages],
         guards=[signed_in(door)],
     )
-    outside = [_enter(door), _signed_out, _style]
+    outside = [_enter(door), _signed_out, serve_asset]
     return [
         Router(
             sessions.CONSOLE,
@@ -92,11 +93,6 @@ async def _signed_out() -> Response[bytes]:
     return render(
         "plain.html", {"title": say("signed_out.title"), "detail": say("signed_out.text")}
     )
-
-
-@get(STYLE_PATH, include_in_schema=False)
-async def _style() -> Response[bytes]:
-    return style_answer()
 
 
 @get("/{rest:path}", include_in_schema=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,17 +15,14 @@ from litestar.response import Response
 from markupsafe import Markup, escape
 
 from tollkeeper.base.money import NANOS_PER_UNIT, Money, divide_half_up
-
-STYLE: Final = files("tollkeeper.console").joinpath("static/console.css").read_bytes()
-# The address changes with the file, so that browsers may keep it for ever.
-STYLE_PATH: Final = f"/static/console-{hashlib.sha256(STYLE).hexdigest()[:16]}.css"
+from tollkeeper.console.assets import Zipped, asset
 
 _HTML: Final = "text/html; charset=utf-8"
 _HEADERS: Final = {
     "cache-control": "no-store",
     "content-security-policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
-        " base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -88,21 +84,22 @@ def show_count(count: int) -> str:
 
 
 def show_day(moment: datetime) -> Markup:
-    return _time(moment, format_date(moment, "MMM d, y", _LOCALE))
+    return _time("day", moment, format_date(moment, "MMM d, y", _LOCALE))
 
 
 def show_moment(moment: datetime) -> Markup:
-    return _time(moment, format_datetime(moment, "MMM d, HH:mm:ss", locale=_LOCALE))
+    return _time("moment", moment, format_datetime(moment, "MMM d, HH:mm:ss", locale=_LOCALE))
 
 
 def show_clock(moment: datetime) -> Markup:
-    return _time(moment, format_datetime(moment, "HH:mm:ss", locale=_LOCALE))
+    return _time("clock", moment, format_datetime(moment, "HH:mm:ss", locale=_LOCALE))
 
 
-def _time(moment: datetime, shown: str) -> Markup:
+def _time(form: str, moment: datetime, shown: str) -> Markup:
+    """Written in UTC; `console.js` writes it anew, in the same form, in the reader's zone."""
     exact = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        moment.isoformat(), exact, shown
+    return Markup('<time datetime="{}" title="{}" data-form="{}">{}</time>').format(
+        moment.isoformat(), exact, form, shown
     )
 
 
@@ -114,7 +111,7 @@ _templates: Final = Environment(
     lstrip_blocks=True,
 )
 cast("dict[str, Any]", _templates.globals).update(
-    {"t": say, "with_values": say_with, "style_path": f"/console{STYLE_PATH}"}
+    {"t": say, "with_values": say_with, "asset": asset}
 )
 _templates.filters.update(
     {
@@ -129,12 +126,4 @@ _templates.filters.update(
 
 def render(template: str, values: Mapping[str, object], status: int = 200) -> Response[bytes]:
     page = _templates.get_template(template).render(values)
-    return Response(page.encode(), media_type=_HTML, status_code=status, headers=dict(_HEADERS))
-
-
-def style_answer() -> Response[bytes]:
-    headers = {
-        "cache-control": "public, max-age=31536000, immutable",
-        "x-content-type-options": "nosniff",
-    }
-    return Response(STYLE, media_type="text/css; charset=utf-8", headers=headers)
+    return Zipped(page.encode(), media_type=_HTML, status_code=status, headers=dict(_HEADERS))
