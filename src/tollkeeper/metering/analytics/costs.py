@@ -13,13 +13,14 @@ from zoneinfo import ZoneInfo
 
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import show_id
-from tollkeeper.db import Connection
+from tollkeeper.db import Connection, Database
 from tollkeeper.http import invalid
 from tollkeeper.metering.analytics import store
 from tollkeeper.metering.analytics.store import KeyName, Question, Sum, TooManyRecords
 from tollkeeper.metering.analytics.zones import Granularity, starts
 
 _MOST_PLACES: Final = 50_000
+_MOST_ROWS: Final = 20_000
 _PREFIXES: Final = {"project": "prj", "apiKey": "key", "member": "mem"}
 
 # The place among the intervals, the currency, and the groups' values.
@@ -175,6 +176,20 @@ class Costs:
         if "member" in query.groups:
             found = _by_member(found, asked.groups, query.groups, keys)
         return [_cost(query, bounds, currency, one) for one in found]
+
+
+async def read_costs(database: Database, *asked: Costs) -> list[list[Cost]]:
+    """All rows of each question, of one moment. Raises InvalidRequest for one with too many."""
+    answers: list[list[Cost]] = []
+    async with database.transaction() as tx:
+        await store.see_one_moment(tx)
+        for costs in asked:
+            rows, more = await costs.page(tx, None, _MOST_ROWS)
+            if more:
+                said = f"makes more than {_MOST_ROWS:,} rows; ask for a coarser one"
+                raise invalid({"granularity": [said]})
+            answers.append(rows)
+    return answers
 
 
 def show_value(dimension: str, value: str | None) -> str | None:

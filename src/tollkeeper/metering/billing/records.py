@@ -147,16 +147,24 @@ class Reader(Protocol):
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """Times are of recording; `end` is exclusive."""
+    """Times are of recording, or of when calls began; `end` is exclusive."""
 
     start: datetime | None
     end: datetime | None
     currency: str | None
     filters: dict[str, Any]
+    by_start: bool = False
 
     def bound(self, caller: Reader) -> tuple[object, ...]:
         asked = (self.start, self.end, self.currency, sorted(self.filters.items(), key=str))
-        return ("usage-records", caller.org_id, caller.livemode, *asked)
+        kind = "calls" if self.by_start else "usage-records"
+        return (kind, caller.org_id, caller.livemode, *asked)
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What each record is asked, by the names of `store.FILTERS`."""
+        times = {"since": self.start, "until": self.end} if self.by_start else {}
+        return self.filters | {name: at for name, at in times.items() if at is not None}
 
 
 def record_routes(settings: Settings) -> list[HTTPRouteHandler]:
@@ -179,7 +187,7 @@ def _list_route(settings: Settings) -> HTTPRouteHandler:
         limit: FromQuery[Annotated[int, Meta(ge=1, le=500)] | None] = None,
         cursor: CursorText = None,
     ) -> Response[RecordPage]:
-        reader = _Reader(database, cursors, caller_of(request), asked)
+        reader = RecordReader(database, cursors, caller_of(request), asked)
         if wants_csv(request.headers.get("accept")):
             return await _as_csv(reader, cursor, limit)
         page = await _page(reader, cursor, limit or _PAGE)
@@ -198,10 +206,10 @@ async def read_records(
     limit: int = _PAGE,
 ) -> RecordPage:
     """One page of calls, newest first."""
-    return await _page(_Reader(database, cursors, reader, query), cursor, limit)
+    return await _page(RecordReader(database, cursors, reader, query), cursor, limit)
 
 
-async def _page(reader: _Reader, cursor: str | None, limit: int) -> RecordPage:
+async def _page(reader: RecordReader, cursor: str | None, limit: int) -> RecordPage:
     found, following = await reader.page(await reader.begin(cursor), limit)
     return RecordPage(data=found, next_cursor=reader.seal(following))
 
@@ -260,7 +268,7 @@ async def read_record(
     return _in_full(head, row, keeper)
 
 
-class _Reader:
+class RecordReader:
     """Reads one query's pages."""
 
     def __init__(self, database: Database, cursors: Cursors, caller: Reader, query: Query) -> None:
@@ -277,15 +285,19 @@ class _Reader:
         async with self._database.connection() as connection:
             heads = await store.heads(connection, caller.org_id, caller.livemode, query.currency)
             if cursor is None:
-                return await spans.open_spans(
-                    connection, caller.org_id, heads, query.start, query.end
-                )
+                opened = spans.open_spans_of_calls if query.by_start else spans.open_spans
+                return await opened(connection, caller.org_id, heads, query.start, query.end)
         by_currency = {head.currency: head for head in heads}
         return [Span(by_currency[currency], above, below) for currency, above, below in places]
 
     async def page(self, rest: Sequence[Span], limit: int) -> tuple[list[UsageRecord], list[Span]]:
-        found, left = await self._walk(rest, limit, store.records_down)
+        found, left = await self.rows(rest, limit)
         return [_shown(head, row) for head, row in found], left
+
+    async def rows(
+        self, rest: Sequence[Span], limit: int
+    ) -> tuple[list[tuple[Head, RecordRow]], list[Span]]:
+        return await self._walk(rest, limit, store.records_down)
 
     async def cells(self, rest: Sequence[Span], limit: int) -> tuple[list[Cells], list[Span]]:
         found, left = await self._walk(rest, limit, store.cells_down)
@@ -294,7 +306,7 @@ class _Reader:
     async def _walk(
         self, rest: Sequence[Span], limit: int, read: spans.Read[R]
     ) -> tuple[list[tuple[Head, R]], list[Span]]:
-        org_id, filters = self._caller.org_id, self._query.filters
+        org_id, filters = self._caller.org_id, self._query.conditions
         async with self._database.connection() as connection:
             return await spans.walk(connection, org_id, rest, filters, limit, read)
 
@@ -318,7 +330,9 @@ class _Reader:
             await asyncio.gather(coming, return_exceptions=True)
 
 
-async def _as_csv(reader: _Reader, cursor: str | None, limit: int | None) -> Response[RecordPage]:
+async def _as_csv(
+    reader: RecordReader, cursor: str | None, limit: int | None
+) -> Response[RecordPage]:
     rest = await reader.begin(cursor)
     headers: dict[str, str] = {}
     if limit is None:
@@ -356,10 +370,10 @@ def _status(text: str | None) -> dict[str, Any]:
 
 
 def _shown(head: Head, row: RecordRow) -> UsageRecord:
-    return UsageRecord(**_members(head, row, _decode(row.detail)))
+    return UsageRecord(**members_of(head, row, _decode(row.detail)))
 
 
-def _members(head: Head, row: RecordRow, detail: Detail) -> dict[str, Any]:
+def members_of(head: Head, row: RecordRow, detail: Detail) -> dict[str, Any]:
     return {
         "id": show_id("use", row.usage_id),
         "timestamp": row.started_at,
@@ -389,7 +403,7 @@ def _in_full(head: Head, row: RecordRow, keeper: BookKeeper) -> UsageRecordInFul
     detail = _decode(row.detail)
     rating = None if detail.rating is None else pricing.from_record(detail.rating)
     return UsageRecordInFull(
-        **_members(head, row, detail),
+        **members_of(head, row, detail),
         held=None if row.held is None else Money(row.held),
         lines=[] if rating is None else [_line(line) for line in rating.lines],
         included=[_included(drawn) for drawn in detail.allowances],

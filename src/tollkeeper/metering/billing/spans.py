@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
@@ -16,6 +16,10 @@ from tollkeeper.metering.billing.store import Head, Part
 # what is rare is then found over several pages, each of them quick.
 _STEP: Final = 20_000
 _MOST: Final = 200_000
+# What is recorded later than this after its call began is listed as late (`usage_stray`).
+_ON_TIME: Final = timedelta(hours=1)
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,28 @@ async def open_spans(
         )
         for head in heads
     ]
+
+
+async def open_spans_of_calls(
+    connection: Connection,
+    org_id: UUID,
+    heads: Sequence[Head],
+    start: datetime | None,
+    end: datetime | None,
+) -> list[Span]:
+    """Where the calls that began in [start, end) are found, wallet by wallet; others are too."""
+    recorded = None if end is None else end + _ON_TIME
+    found = await open_spans(connection, org_id, heads, start, recorded)
+    ids = [head.wallet_id for head in heads]
+    late = await store.late(connection, org_id, ids, start or _EARLIEST, end or _LATEST)
+    return [_stretched(span, late.get(span.head.wallet_id)) for span in found]
+
+
+def _stretched(span: Span, late: tuple[int, int] | None) -> Span:
+    if late is None:
+        return span
+    below = min(max(span.below, late[1] + 1), span.head.records + 1)
+    return replace(span, above=min(span.above, late[0] - 1), below=below)
 
 
 class Row(Protocol):

@@ -87,6 +87,27 @@ CROSS JOIN LATERAL (
 ) u
 """
 
+# Records whose time of recording says nothing of when their call began, and those that nobody has
+# looked at for that yet: the first and the last number of each wallet.
+LATE: Final[LiteralString] = """
+SELECT w.wallet_id, min(x.seq), max(x.seq)
+FROM unnest(%(wallet_ids)s::uuid[]) AS w (wallet_id)
+CROSS JOIN LATERAL (
+    SELECT t.seq FROM usage_stray t
+    WHERE t.org_id = %(org_id)s AND t.wallet_id = w.wallet_id
+      AND t.slot >= date_bin('15 minutes', %(since)s, timestamptz '2000-01-01 00:00:00+00')
+      AND t.slot < %(until)s
+    UNION ALL
+    SELECT u.seq FROM usage_record u
+    WHERE u.org_id = %(org_id)s AND u.wallet_id = w.wallet_id
+      AND u.seq > (SELECT coalesce(max(m.usage_seq), 0) FROM usage_summed m
+                   WHERE m.org_id = %(org_id)s AND m.wallet_id = w.wallet_id)
+      AND u.seq < 9223372036854775807
+      AND u.started_at >= %(since)s AND u.started_at < %(until)s
+) x
+GROUP BY w.wallet_id
+"""
+
 _RECORD: Final[LiteralString] = """
 SELECT u.org_id, u.wallet_id, u.seq, u.usage_id, u.amount, u.balance_after, u.held, u.late,
        u.recorded_at, u.started_at, u.duration_ms, u.project_id, u.key_id, u.request_id,
@@ -126,6 +147,23 @@ FILTERS: Final[dict[str, LiteralString]] = {
     "status": " AND u.status = %(status)s",
     "success": " AND u.status < 400",
     "error": " AND u.status >= 400",
+    "provider": " AND u.provider = %(provider)s",
+    "end_user": " AND u.detail ->> 'endUser' = %(end_user)s",
+    "keys": " AND u.key_id = ANY(%(keys)s)",
+    "tags": " AND u.detail -> 'tags' @> %(tags)s::jsonb",
+    "least": " AND u.amount >= %(least)s",
+    "most": " AND u.amount <= %(most)s",
+    "since": " AND u.started_at >= %(since)s",
+    "until": " AND u.started_at < %(until)s",
+    # Of calls that did not say it.
+    "no_operation": " AND coalesce(u.operation, '') = ''",
+    "no_model": " AND coalesce(u.model, '') = ''",
+    "no_provider": " AND coalesce(u.provider, '') = ''",
+    "no_project": " AND u.project_id IS NULL",
+    "no_key": " AND u.key_id IS NULL",
+    "no_end_user": " AND coalesce(u.detail ->> 'endUser', '') = ''",
+    "no_tag": " AND coalesce(u.detail -> 'tags' ->> %(no_tag)s::text, '') = ''",
+    "not_keys": " AND (u.key_id IS NULL OR u.key_id <> ALL(%(not_keys)s))",
 }
 # Those that an index answers, however few records pass.
 INDEXED: Final = frozenset({"thread_id", "error"})
@@ -221,6 +259,24 @@ async def records_before(
     async with connection.cursor(row_factory=class_row(Count)) as cursor:
         await cursor.execute(RECORDS_BEFORE, parameters)
         return {count.wallet_id: count for count in await cursor.fetchall()}
+
+
+async def late(
+    connection: Connection,
+    org_id: UUID,
+    wallet_ids: Sequence[UUID],
+    since: datetime,
+    until: datetime,
+) -> dict[UUID, tuple[int, int]]:
+    """Between which numbers calls of [since, until) may stand that were not recorded in time."""
+    parameters = {
+        "org_id": org_id,
+        "wallet_ids": list(wallet_ids),
+        "since": since,
+        "until": until,
+    }
+    cursor = await connection.execute(LATE, parameters)
+    return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
 
 
 async def lines(
