@@ -52,7 +52,13 @@ from tollkeeper.credits.reconciling import (
     reconciliation_schedules,
     usual_window,
 )
-from tollkeeper.credits.returning import RefundOrder, begin_refund
+from tollkeeper.credits.reconciling.store import newest as newest_reconciliations
+from tollkeeper.credits.returning import (
+    Refundable,
+    RefundOrder,
+    begin_refund,
+    read_refundable,
+)
 from tollkeeper.credits.revenue import (
     RevenueMonth,
     months_of,
@@ -63,10 +69,13 @@ from tollkeeper.credits.revenue import (
 )
 from tollkeeper.credits.routes import list_purchases, purchase_routes
 from tollkeeper.credits.shapes import PurchaseOut
+from tollkeeper.credits.store import Sold, sold
 from tollkeeper.credits.store import page as newest_purchases
 from tollkeeper.credits.topping_up.acts import TopUps
+from tollkeeper.credits.topping_up.model import TopUp
 from tollkeeper.credits.topping_up.opening import open_top_ups, top_up_jobs, top_up_pages
 from tollkeeper.credits.topping_up.routes import top_up_routes
+from tollkeeper.credits.topping_up.store import failing as failing_top_ups
 from tollkeeper.credits.topping_up.store import read as read_top_up
 from tollkeeper.credits.topping_up.watching import top_up_chores
 
@@ -92,8 +101,11 @@ __all__ = [
     "RecurringGrantOut",
     "RedemptionOut",
     "RefundOrder",
+    "Refundable",
     "RevenueMonth",
     "Shop",
+    "Sold",
+    "TopUp",
     "TopUps",
     "Welcome",
     "Window",
@@ -103,6 +115,7 @@ __all__ = [
     "buyer_of",
     "campaign_from",
     "campaigns",
+    "failing_top_ups",
     "find_purchase",
     "foretelling_schedules",
     "give_to_newcomer",
@@ -115,6 +128,7 @@ __all__ = [
     "months_of",
     "newest_campaigns",
     "newest_purchases",
+    "newest_reconciliations",
     "newest_recurring_grants",
     "newest_redemptions",
     "open_shop",
@@ -122,6 +136,7 @@ __all__ = [
     "purchase_of",
     "purchase_routes",
     "read_month",
+    "read_refundable",
     "read_top_up",
     "reconcile",
     "reconciliation_chores",
@@ -132,6 +147,7 @@ __all__ = [
     "revenue",
     "revenue_routes",
     "revenue_rows",
+    "sold",
     "tax_on",
     "top_up_chores",
     "top_up_jobs",

@@ -19,7 +19,7 @@ from tollkeeper.credits import store
 from tollkeeper.credits.model import Purchase, PurchaseStatus, Shop
 from tollkeeper.credits.purchases import find_purchase
 from tollkeeper.db import Connection
-from tollkeeper.ledger import EntryKind, InsufficientCredits, Posting
+from tollkeeper.ledger import EntryKind, InsufficientCredits, Posting, Wallet
 from tollkeeper.notifications import CreditRefunded, DisputeOpened, notify
 from tollkeeper.payments import NewRefund, RefundRefused, show_minor
 from tollkeeper.payments.model import (
@@ -44,6 +44,15 @@ class RefundOrder:
     reason: str
     actor: str
     force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refundable:
+    """What is left of a purchase: of its money, in cents, and of its credit, spent or not."""
+
+    money_minor: int
+    credit: int
+    unspent: int
 
 
 async def begin_refund(
@@ -192,11 +201,25 @@ def _missing(purchase: Purchase, back: int) -> int:
     return purchase.credit_of(min(back, purchase.total_minor)) - purchase.returned_nanos
 
 
+async def read_refundable(connection: Connection, purchase: Purchase) -> Refundable:
+    """Say what a refund would find, without a lock."""
+    wallet = await ledger.find_wallet(connection, purchase.org_id, purchase.wallet_id)
+    back = await _money_back(connection, purchase)
+    return Refundable(
+        money_minor=max(purchase.total_minor - back, 0) if purchase.status.credited else 0,
+        credit=max(purchase.credit_nanos - purchase.returned_nanos, 0),
+        unspent=await _unspent(connection, purchase, wallet),
+    )
+
+
+async def _unspent(connection: Connection, purchase: Purchase, wallet: Wallet) -> int:
+    drawn = await ledger.drawn_lots(connection, wallet.org_id, wallet.wallet_id, wallet.posted)
+    return max(min(drawn.remaining.get(purchase.purchase_id, 0), wallet.available), 0)
+
+
 async def _check_unspent(tx: Connection, purchase: Purchase, credit: int) -> None:
     wallet = await ledger.lock_wallet(tx, purchase.org_id, purchase.wallet_id)
-    drawn = await ledger.drawn_lots(tx, purchase.org_id, purchase.wallet_id, wallet.posted)
-    unspent = drawn.remaining.get(purchase.purchase_id, 0)
-    left = max(min(unspent, wallet.available), 0)
+    left = await _unspent(tx, purchase, wallet)
     if credit > left:
         raise InsufficientCredits(
             f"Only {Money(left)} {wallet.currency} of this purchase is unspent; force it to refund"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -46,6 +47,19 @@ ORDER BY purchase_id DESC
 LIMIT %(limit)s
 """
 
+# A purchase and its payment have one id; payments are found by when they were settled.
+_SOLD: Final = """
+SELECT s.place, purchase.currency, sum(purchase.credit_nanos)::bigint, count(*)
+FROM unnest(%(sinces)s::timestamptz[], %(untils)s::timestamptz[]) WITH ORDINALITY
+    AS s (since, until, place)
+CROSS JOIN payment
+JOIN purchase ON purchase.org_id = payment.org_id AND purchase.purchase_id = payment.payment_id
+WHERE payment.processor = ANY (%(processors)s) AND payment.livemode = %(livemode)s
+  AND payment.status = 'succeeded' AND payment.settled_at >= s.since
+  AND payment.settled_at < s.until
+GROUP BY 1, 2
+"""
+
 _DISPUTED: Final = """
 SELECT purchase_id FROM purchase
 WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND status = 'disputed'
@@ -66,6 +80,15 @@ UPDATE purchase
 SET status = 'succeeded', succeeded_at = %(now)s, balance_after = %(balance_after)s
 WHERE org_id = %(org_id)s AND purchase_id = %(purchase_id)s
 """
+
+
+class Sold(NamedTuple):
+    """Credit in one currency that was bought in the span at `place` of those asked for."""
+
+    place: int
+    currency: str
+    credit_nanos: int
+    purchases: int
 
 
 async def insert(tx: Connection, order: Order, buyer: Buyer, price: Price, now: datetime) -> bool:
@@ -112,6 +135,27 @@ async def page(
 async def disputed(tx: Connection, org_id: UUID, wallet_id: UUID) -> list[UUID]:
     found = await tx.execute(_DISPUTED, {"org_id": org_id, "wallet_id": wallet_id})
     return [row[0] for row in await found.fetchall()]
+
+
+async def sold(
+    connection: Connection,
+    processors: Sequence[str],
+    spans: Sequence[tuple[datetime, datetime]],
+    *,
+    livemode: bool,
+) -> list[Sold]:
+    """What credit was bought in each span, before anything went back."""
+    asked = {
+        "processors": list(processors),
+        "livemode": livemode,
+        "sinces": [since for since, _ in spans],
+        "untils": [until for _, until in spans],
+    }
+    found = await connection.execute(_SOLD, asked)
+    return [
+        Sold(place - 1, currency, credit, purchases)
+        for place, currency, credit, purchases in await found.fetchall()
+    ]
 
 
 async def set_status(

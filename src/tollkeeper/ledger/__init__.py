@@ -34,6 +34,7 @@ from tollkeeper.ledger.model import (
     Wallet,
     WalletFrozen,
 )
+from tollkeeper.ledger.oversight_store import Outstanding, Standing, outstanding, standings
 from tollkeeper.ledger.posting import post, reverse
 from tollkeeper.ledger.spending import charge, expire_holds, hold, settle, void
 from tollkeeper.ledger.store import (
@@ -76,10 +77,12 @@ __all__ = [
     "NewHold",
     "NewLot",
     "OpenHold",
+    "Outstanding",
     "Posting",
     "Progress",
     "Short",
     "SourceReused",
+    "Standing",
     "Wallet",
     "WalletFrozen",
     "charge",
@@ -100,12 +103,14 @@ __all__ = [
     "lock_wallet",
     "lots",
     "open_wallet",
+    "outstanding",
     "post",
     "prepare",
     "replay",
     "reverse",
     "set_overdraft",
     "settle",
+    "standings",
     "unfreeze",
     "verify",
     "void",

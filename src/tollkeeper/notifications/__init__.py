@@ -3,6 +3,7 @@
 from tollkeeper.notifications.balances.crossing import Balance, Told, cross, note_balance
 from tollkeeper.notifications.delivery import Courier
 from tollkeeper.notifications.endpoints.routes import webhook_routes
+from tollkeeper.notifications.endpoints.store import failing_endpoints
 from tollkeeper.notifications.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
 from tollkeeper.notifications.events import (
     CATALOGUE,
@@ -29,6 +30,7 @@ from tollkeeper.notifications.handlers import notification_handlers
 from tollkeeper.notifications.mail import Mailer, MailServer, SmtpMailer
 from tollkeeper.notifications.outbox import notify
 from tollkeeper.notifications.routes import notice_routes
+from tollkeeper.notifications.store import list_notices
 
 __all__ = [
     "CATALOGUE",
@@ -60,6 +62,8 @@ __all__ = [
     "WebhookEndpointDisabled",
     "WebhookNotFound",
     "cross",
+    "failing_endpoints",
+    "list_notices",
     "note_balance",
     "notice_routes",
     "notification_handlers",

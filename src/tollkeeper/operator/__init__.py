@@ -5,6 +5,7 @@ from tollkeeper.operator.acts import (
     Balance,
     Opening,
     adjust,
+    check_currency,
     create_organization,
     find_balance,
     freeze,
@@ -17,7 +18,13 @@ from tollkeeper.operator.acts import (
 )
 from tollkeeper.operator.markups import MarkupOut, markup_of, set_markup
 from tollkeeper.operator.prices import compare_with_library, publish_prices
-from tollkeeper.operator.proving import verification_schedules, verify, verify_all
+from tollkeeper.operator.proving import (
+    Verification,
+    last_verification,
+    verification_schedules,
+    verify,
+    verify_all,
+)
 from tollkeeper.operator.purchases import refund_purchase
 from tollkeeper.operator.routes import credit_routes
 from tollkeeper.operator.shapes import PriceOut
@@ -28,13 +35,16 @@ __all__ = [
     "MarkupOut",
     "Opening",
     "PriceOut",
+    "Verification",
     "adjust",
+    "check_currency",
     "compare_with_library",
     "create_organization",
     "credit_routes",
     "find_balance",
     "freeze",
     "grant",
+    "last_verification",
     "markup_of",
     "note",
     "open_balances",

@@ -6,6 +6,7 @@ source again gives the first entry back, and notes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -93,6 +94,13 @@ async def open_balances(tx: Connection, org_id: UUID, opening: Opening, now: dat
             )
             await ledger.post(tx, posting, now)
     await credits.give_to_newcomer(tx, org_id, opening.welcome, now)
+
+
+def check_currency(currency: str, currencies: Collection[str]) -> None:
+    """Raises InvalidRequest for one that is not granted here."""
+    if currency not in currencies:
+        said = f"must be one of {', '.join(sorted(currencies))}"
+        raise InvalidRequest(f"currency: {said}", {"currency": [said]})
 
 
 async def grant(

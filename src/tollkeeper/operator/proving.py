@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import msgspec
 import structlog
 
-from tollkeeper import invoices, ledger, metering
+from tollkeeper import invoices, ledger, metering, orgs
 from tollkeeper.base.clock import Clock
 from tollkeeper.db import Connection, Database
 from tollkeeper.jobs import Schedule, Task
 from tollkeeper.ledger import Finding
+from tollkeeper.operator.acts import Act, note
 
 _CRON: Final = "47 3 * * *"
 _TASK: Final = Task(name="verify", tries=1)
 # A broken book of millions of rows is not told row by row.
 _MOST_TOLD: Final = 100
+_VERIFIED: Final = "books.verify"
 
 _log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    at: datetime
+    findings: int
 
 
 async def verify(
@@ -41,7 +52,10 @@ async def verify(
 
 
 async def verify_all(database: Database, clock: Clock) -> int:
-    """Verify everything and write what is wrong to the log. Returns how much there is."""
+    """Verify everything, write what is wrong to the log, and how much to the audit log.
+
+    Returns how much there is.
+    """
     found = 0
     async with await database.dedicated() as connection:
         async for finding in verify(connection, clock):
@@ -52,7 +66,18 @@ async def verify_all(database: Database, clock: Clock) -> int:
         _log.error("books_are_wrong", findings=found)
     else:
         _log.info("books_are_clean")
+    act = Act(who="tollkeeper", why="", at=clock.now())
+    async with database.transaction() as tx:
+        await note(tx, act, _VERIFIED, None, findings=found)
     return found
+
+
+async def last_verification(connection: Connection) -> Verification | None:
+    """When everything was verified last, and how much was wrong."""
+    told = await orgs.newest_act(connection, _VERIFIED)
+    if told is None:
+        return None
+    return Verification(at=told.at, findings=msgspec.convert(told.details["findings"], int))
 
 
 def verification_schedules(database: Database, clock: Clock) -> list[Schedule]:

@@ -85,9 +85,7 @@ def _grant_route(currencies: Collection[str]) -> ControllerRouterHandler:
         database: NamedDependency[Database],
         clock: NamedDependency[Clock],
     ) -> EntryOut:
-        if data.currency not in currencies:
-            said = f"must be one of {', '.join(sorted(currencies))}"
-            raise InvalidRequest(f"currency: {said}", {"currency": [said]})
+        acts.check_currency(data.currency, currencies)
         lot = NewLot(
             kind=LotKind.PROMOTIONAL,
             priority=data.priority,

@@ -63,6 +63,8 @@ from tollkeeper.orgs.organizations import (
     rename_project,
 )
 from tollkeeper.orgs.routes import organization_routes
+from tollkeeper.orgs.search_store import names_of as names_of_orgs
+from tollkeeper.orgs.search_store import newest_act, search_orgs
 
 __all__ = [
     "KEYRING",
@@ -110,6 +112,8 @@ __all__ = [
     "list_orgs",
     "list_projects",
     "name_of",
+    "names_of_orgs",
+    "newest_act",
     "operator_of",
     "operator_only",
     "operator_routes",
@@ -117,6 +121,7 @@ __all__ = [
     "rename_project",
     "revoke_key",
     "revoke_operator_key",
+    "search_orgs",
     "update_key",
     "update_member",
 ]

@@ -31,6 +31,12 @@ _OF_METHODS: Final = f"""
 SELECT {_COLUMNS} FROM auto_top_up WHERE org_id = %(org_id)s AND livemode = %(livemode)s
 FOR NO KEY UPDATE
 """
+_FAILING: Final = f"""
+SELECT {_COLUMNS} FROM auto_top_up
+WHERE enabled AND livemode AND (suspended_reason IS NOT NULL OR failures > 0)
+ORDER BY last_failure_at DESC NULLS LAST, org_id
+LIMIT %(limit)s
+"""
 _WRITE: Final = f"""
 INSERT INTO auto_top_up ({_COLUMNS}) VALUES (
     %(org_id)s, %(wallet_id)s, %(livemode)s, %(currency)s, %(enabled)s, %(threshold_nanos)s,
@@ -113,6 +119,13 @@ LIMIT 1000
 
 async def read(connection: Connection, org_id: UUID, wallet_id: UUID) -> TopUp | None:
     return await _one(connection, _READ, org_id=org_id, wallet_id=wallet_id)
+
+
+async def failing(connection: Connection, limit: int) -> list[TopUp]:
+    """Live ones that do not pay: suspended, or declined last time; the newest failure first."""
+    async with connection.cursor(row_factory=kwargs_row(TopUp)) as cursor:
+        await cursor.execute(_FAILING, {"limit": limit})
+        return await cursor.fetchall()
 
 
 async def lock(tx: Connection, org_id: UUID, wallet_id: UUID) -> TopUp | None:

@@ -35,6 +35,15 @@ ORDER BY endpoint_id
 LIMIT %(limit)s
 """
 
+_FAILING: Final = """
+SELECT org_id, endpoint_id, livemode, url, description, types, enabled, created_at,
+       disabled_reason, failing_since
+FROM webhook_endpoint
+WHERE livemode AND (enabled AND failing_since IS NOT NULL OR disabled_reason IS NOT NULL)
+ORDER BY failing_since NULLS LAST, org_id, endpoint_id
+LIMIT %(limit)s
+"""
+
 _READ: Final = """
 SELECT org_id, endpoint_id, livemode, url, description, types, enabled, created_at,
        disabled_reason, failing_since
@@ -78,6 +87,12 @@ async def insert_endpoint(tx: Connection, endpoint: Endpoint, secret: str) -> bo
         },
     )
     return done.rowcount == 1
+
+
+async def failing_endpoints(connection: Connection, limit: int) -> list[Endpoint]:
+    """Live ones that do not answer, or were switched off because they did not; longest first."""
+    found = await connection.execute(_FAILING, {"limit": limit})
+    return [endpoint_of(row) for row in await found.fetchall()]
 
 
 async def count_endpoints(tx: Connection, org_id: UUID, *, livemode: bool) -> int:

@@ -1,0 +1,84 @@
+"""What all balances are together, and the balances of several organizations at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, LiteralString
+from uuid import UUID
+
+from tollkeeper.db import Connection
+
+OUTSTANDING: Final[LiteralString] = """
+SELECT currency, coalesce(sum(posted) FILTER (WHERE posted > 0), 0)::bigint,
+       coalesce(sum(posted) FILTER (WHERE posted < 0), 0)::bigint, sum(held)::bigint,
+       count(*) FILTER (WHERE posted > 0), count(*) FILTER (WHERE frozen_reason IS NOT NULL)
+FROM wallet
+WHERE livemode = %(livemode)s AND entry_seq > 0
+GROUP BY currency
+ORDER BY currency <> 'USD', currency
+"""
+STANDINGS: Final[LiteralString] = """
+SELECT w.org_id, w.currency, w.posted, w.held, w.entry_seq > 0, w.frozen_reason IS NOT NULL
+FROM unnest(%(org_ids)s::uuid[]) AS o (org_id)
+JOIN wallet w ON w.org_id = o.org_id
+WHERE w.livemode = %(livemode)s
+ORDER BY w.currency <> 'USD', w.currency
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outstanding:
+    """All balances of a currency. `credit` is owed to customers, `debt` (below zero) by them."""
+
+    currency: str
+    credit: int
+    debt: int
+    held: int
+    balances: int
+    frozen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a balance stands. `begun` is whether anything was ever posted to it."""
+
+    currency: str
+    posted: int
+    held: int
+    begun: bool
+    frozen: bool
+
+    @property
+    def available(self) -> int:
+        return self.posted - self.held
+
+
+async def outstanding(connection: Connection, *, livemode: bool) -> list[Outstanding]:
+    """Add all balances up, by currency. It reads every wallet once."""
+    found = await connection.execute(OUTSTANDING, {"livemode": livemode})
+    return [
+        Outstanding(
+            currency=currency,
+            credit=credit,
+            debt=debt,
+            held=held,
+            balances=balances,
+            frozen=frozen,
+        )
+        for currency, credit, debt, held, balances, frozen in await found.fetchall()
+    ]
+
+
+async def standings(
+    connection: Connection, org_ids: Sequence[UUID], *, livemode: bool
+) -> dict[UUID, list[Standing]]:
+    """By organization, USD first."""
+    asked = {"org_ids": list(org_ids), "livemode": livemode}
+    standing: dict[UUID, list[Standing]] = {org_id: [] for org_id in org_ids}
+    found = await connection.execute(STANDINGS, asked)
+    for org_id, currency, posted, held, begun, frozen in await found.fetchall():
+        standing[org_id].append(
+            Standing(currency=currency, posted=posted, held=held, begun=begun, frozen=frozen)
+        )
+    return standing
