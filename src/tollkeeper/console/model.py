@@ -44,6 +44,7 @@ class Session:
     expires_at: datetime
     organization: str
     member: str | None
+    member_id: UUID | None
 
     @property
     def sees_money(self) -> bool:

@@ -78,11 +78,13 @@ from tollkeeper.credits.topping_up.routes import top_up_routes
 from tollkeeper.credits.topping_up.store import failing as failing_top_ups
 from tollkeeper.credits.topping_up.store import read as read_top_up
 from tollkeeper.credits.topping_up.watching import top_up_chores
+from tollkeeper.credits.watching_store import Buying, watch_purchases
 
 __all__ = [
     "AmountOutOfRange",
     "AutoTopUpNeedsMethod",
     "Buyer",
+    "Buying",
     "CampaignOut",
     "Difference",
     "NewCampaign",
@@ -154,4 +156,5 @@ __all__ = [
     "top_up_pages",
     "top_up_routes",
     "usual_window",
+    "watch_purchases",
 ]

@@ -54,6 +54,7 @@ from tollkeeper.ledger.store import (
     wallets_of,
 )
 from tollkeeper.ledger.verify import Progress, verify
+from tollkeeper.ledger.watching_store import Watched, watch_wallets
 
 __all__ = [
     "Account",
@@ -85,6 +86,7 @@ __all__ = [
     "Standing",
     "Wallet",
     "WalletFrozen",
+    "Watched",
     "charge",
     "draw",
     "drawing_order",
@@ -116,4 +118,5 @@ __all__ = [
     "void",
     "wallets_expiring",
     "wallets_of",
+    "watch_wallets",
 ]

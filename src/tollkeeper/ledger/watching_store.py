@@ -1,0 +1,39 @@
+"""The SQL of watching: what the wallets of many organizations hold now, in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+from psycopg.rows import kwargs_row
+
+from tollkeeper.db import Connection
+from tollkeeper.ledger.model import Wallet
+
+WATCHED: Final[LiteralString] = """
+SELECT org_id, wallet_id, livemode, currency, posted, held, overdraft, overrun,
+       -cash AS added, revenue AS spent, frozen_reason, next_expiry_at, usage_seq
+FROM wallet
+WHERE org_id = ANY(%(org_ids)s)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A wallet, and how many usage records it has."""
+
+    wallet: Wallet
+    records: int
+
+
+async def watch_wallets(connection: Connection, org_ids: Sequence[UUID]) -> list[Watched]:
+    """Return every wallet of these organizations as it is now."""
+    async with connection.cursor(row_factory=kwargs_row(_watched)) as cursor:
+        await cursor.execute(WATCHED, {"org_ids": list(org_ids)})
+        return await cursor.fetchall()
+
+
+def _watched(*, usage_seq: int, **columns: Any) -> Watched:
+    return Watched(wallet=Wallet(**columns), records=usage_seq)
