@@ -38,7 +38,7 @@ from tollkeeper import (
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.money import Money
 from tollkeeper.base.settings import Settings
-from tollkeeper.console import Door, Shelves, console_pages, portal_routes
+from tollkeeper.console import Door, Shelves, console_pages, portal_routes, read_theme
 from tollkeeper.credits import PurchaseSucceeded, Shop, TopUps
 from tollkeeper.db import Connection, Database, pending_on
 from tollkeeper.gateway import Gateway
@@ -206,7 +206,13 @@ async def _open_rooms(
         top_ups=top_ups,
         invoices=desk,
         fees=subscriptions.desk_of(settings, till.till, top_ups.shop.billing_page),
-        door=Door(database=database, clock=clock, secret=secret, base_url=base_url),
+        door=Door(
+            database=database,
+            clock=clock,
+            secret=secret,
+            base_url=base_url,
+            theme=read_theme(settings.console),
+        ),
     )
 
 

@@ -26,7 +26,7 @@ _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
-_HEADERS: Final = {
+KEPT: Final = {
     "cache-control": "public, max-age=31536000, immutable",
     "cross-origin-resource-policy": "same-origin",
     "x-content-type-options": "nosniff",
@@ -78,7 +78,7 @@ async def serve_asset(name: FromPath[str]) -> Response[bytes]:
     found = _served.get(name)
     if found is None:
         raise NotFound(name)
-    answer = Zipped(found.content, media_type=found.media_type, headers=dict(_HEADERS))
+    answer = Zipped(found.content, media_type=found.media_type, headers=dict(KEPT))
     answer.zipped = found.zipped
     return answer
 

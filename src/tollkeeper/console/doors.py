@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -29,6 +29,7 @@ from tollkeeper.console.forms import AnyRequest, Form, Question, read_form
 from tollkeeper.console.menu import menu_of
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import render, say, say_done
+from tollkeeper.console.theme import Theme
 from tollkeeper.db import Database
 
 _Connection = ASGIConnection[Any, Any, Any, Any]
@@ -43,6 +44,16 @@ _log = structlog.stdlib.get_logger(__name__)
 _UNEXPECTED: Final = 500
 
 
+class _PartitionedCookie(Cookie):
+    """Sent in a frame of another site too, and kept apart for each such site (RFC 6265bis, CHIPS).
+
+    Python's own cookies know the attribute from 3.14 on.
+    """
+
+    def to_header(self, **kwargs: Any) -> str:
+        return super().to_header(**kwargs) + "; Partitioned"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
     """`secret` is the installation's. Over https the cookie is for https alone."""
@@ -51,6 +62,7 @@ class Door:
     clock: Clock
     secret: bytes
     base_url: str
+    theme: Theme = field(default_factory=Theme)
 
     async def admit(self, connection: _Connection) -> None:
         """Raises Unauthenticated for who is not signed in."""
@@ -73,14 +85,17 @@ class Door:
             return await sessions.rotate(tx, session, chance=secrets.token_bytes(32), now=now)
 
     def cookie(self, token: str, lasts: int) -> Cookie:
-        return Cookie(
+        """Return the cookie of a session, which a frame in another site gets only over https."""
+        secure = self.base_url.startswith("https://")
+        framed = secure and bool(self.theme.frame_origins)
+        return (_PartitionedCookie if framed else Cookie)(
             key=_COOKIE,
             value=token,
             path=sessions.CONSOLE,
             max_age=lasts,
             httponly=True,
-            samesite="lax",
-            secure=self.base_url.startswith("https://"),
+            samesite="none" if framed else "lax",
+            secure=secure,
         )
 
     def page(
@@ -96,12 +111,18 @@ class Door:
             "path": request.url.path,
             "done": say_done(request.query_params.get("done", "")),
         }
-        answer = render(template, known | values, status)
+        answer = self.render(template, known | values, status)
         fresh: str | None = cast("dict[str, Any]", request.scope)[_ROTATED]
         if fresh is not None:
             left = session.expires_at - self.clock.now()
             answer.cookies.append(self.cookie(fresh, int(left.total_seconds())))
         return answer
+
+    def render(
+        self, template: str, values: Mapping[str, object], status: int = 200
+    ) -> Response[bytes]:
+        """Answer with a page in the operator's look, for whoever it is."""
+        return render(template, values, status, self.theme)
 
     async def read_form(self, request: AnyRequest) -> Form:
         """Raises Forbidden for a form that this session's pages did not make."""
@@ -141,23 +162,29 @@ def session_of(connection: _Connection) -> Session:
     return session
 
 
-def answer_error(_request: AnyRequest, error: TollkeeperError) -> Response[bytes]:
+def error_pages(door: Door) -> dict[type[Exception] | int, Callable[..., Response[bytes]]]:
     """Errors of pages are pages."""
-    title = say(f"error.title_{error.status}") if error.status in _TITLED else error.title
-    return render("plain.html", {"title": title, "detail": error.detail}, error.status)
 
+    def answer(_: AnyRequest, error: TollkeeperError) -> Response[bytes]:
+        title = say(f"error.title_{error.status}") if error.status in _TITLED else error.title
+        return door.render("plain.html", {"title": title, "detail": error.detail}, error.status)
 
-def answer_http_exception(request: AnyRequest, error: HTTPException) -> Response[bytes]:
-    if error.status_code >= _UNEXPECTED:
-        return answer_unexpected(request, error)
-    if error.status_code == _NOWHERE:
-        return answer_error(request, NotFound(error.detail))
-    return answer_error(request, InvalidRequest(say("error.invalid")))
+    def answer_http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+        if error.status_code >= _UNEXPECTED:
+            return answer_unexpected(request, error)
+        if error.status_code == _NOWHERE:
+            return answer(request, NotFound(error.detail))
+        return answer(request, InvalidRequest(say("error.invalid")))
 
+    def answer_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
+        _log.error("unexpected_error", method=request.method, path=request.url.path, exc_info=error)
+        return answer(request, Unavailable(say("error.unexpected")))
 
-def answer_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
-    _log.error("unexpected_error", method=request.method, path=request.url.path, exc_info=error)
-    return answer_error(request, Unavailable(say("error.unexpected")))
+    return {
+        TollkeeperError: answer,
+        HTTPException: answer_http,
+        Exception: answer_unexpected,
+    }
 
 
 _TITLED: Final = frozenset({401, 403, _NOWHERE})

@@ -6,24 +6,22 @@ import secrets
 from collections.abc import Sequence
 
 from litestar import Router, get, post
-from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from litestar.response import Redirect, Response
 from litestar.types import ControllerRouterHandler
 
-from tollkeeper.base.errors import NotFound, TollkeeperError, Unauthenticated
+from tollkeeper.base.errors import NotFound, Unauthenticated
 from tollkeeper.console import sessions
-from tollkeeper.console.assets import serve_asset
+from tollkeeper.console.assets import KEPT, Zipped, serve_asset
 from tollkeeper.console.doors import (
     AnyRequest,
     Door,
-    answer_error,
-    answer_http_exception,
-    answer_unexpected,
+    error_pages,
     session_of,
     signed_in,
 )
-from tollkeeper.console.rendering import render, say
+from tollkeeper.console.rendering import say
+from tollkeeper.console.theme import Theme
 
 _SEE_OTHER = 303
 
@@ -34,16 +32,12 @@ def routes_of(door: Door, pages: Sequence[ControllerRouterHandler]) -> list[Rout
         route_handlers=[_home, _sign_out(door), *pages],
         guards=[signed_in(door)],
     )
-    outside = [_enter(door), _signed_out, serve_asset]
+    outside = [_enter(door), _signed_out(door), serve_asset, *_theme(door.theme)]
     return [
         Router(
             sessions.CONSOLE,
             route_handlers=[inside, *outside, _nowhere],
-            exception_handlers={
-                TollkeeperError: answer_error,
-                HTTPException: answer_http_exception,
-                Exception: answer_unexpected,
-            },
+            exception_handlers=error_pages(door),
         )
     ]
 
@@ -88,11 +82,34 @@ def _sign_out(door: Door) -> ControllerRouterHandler:
     return sign_out
 
 
-@get("/signed-out", include_in_schema=False)
-async def _signed_out() -> Response[bytes]:
-    return render(
-        "plain.html", {"title": say("signed_out.title"), "detail": say("signed_out.text")}
-    )
+def _signed_out(door: Door) -> ControllerRouterHandler:
+    @get("/signed-out", include_in_schema=False)
+    async def signed_out() -> Response[bytes]:
+        said = {"title": say("signed_out.title"), "detail": say("signed_out.text")}
+        return door.render("plain.html", said)
+
+    return signed_out
+
+
+def _theme(theme: Theme) -> list[ControllerRouterHandler]:
+    """What is the operator's own of every page."""
+
+    @get(theme.style_path, include_in_schema=False)
+    async def show_style() -> Response[bytes]:
+        kind = "text/css; charset=utf-8"
+        return Zipped(theme.style.encode(), media_type=kind, headers=dict(KEPT))
+
+    if theme.logo is None:
+        return [show_style]
+    logo = theme.logo
+
+    @get(logo.path, include_in_schema=False)
+    async def show_logo() -> Response[bytes]:
+        # A picture may hold script, and be opened by itself.
+        headers = KEPT | {"content-security-policy": "default-src 'none'; sandbox"}
+        return Response(logo.content, media_type=logo.media_type, headers=headers)
+
+    return [show_style, show_logo]
 
 
 @get("/{rest:path}", include_in_schema=False)

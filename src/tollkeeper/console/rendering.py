@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final, cast
@@ -16,21 +16,22 @@ from markupsafe import Markup, escape
 
 from tollkeeper.base.money import NANOS_PER_UNIT, Money, divide_half_up
 from tollkeeper.console.assets import Zipped, asset
+from tollkeeper.console.theme import Theme
 
 _HTML: Final = "text/html; charset=utf-8"
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors "
+)
 _HEADERS: Final = {
     "cache-control": "no-store",
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
-        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
 }
+_PLAIN: Final = Theme()
 _LOCALE: Final = "en_US"
 _CENT: Final = NANOS_PER_UNIT // 100
 _MINUS: Final = "\N{MINUS SIGN}"
@@ -124,6 +125,17 @@ _templates.filters.update(
 )
 
 
-def render(template: str, values: Mapping[str, object], status: int = 200) -> Response[bytes]:
-    page = _templates.get_template(template).render(values)
-    return Zipped(page.encode(), media_type=_HTML, status_code=status, headers=dict(_HEADERS))
+def render(
+    template: str, values: Mapping[str, object], status: int = 200, theme: Theme = _PLAIN
+) -> Response[bytes]:
+    page = _templates.get_template(template).render({"theme": theme, **values})
+    headers = _HEADERS | framing(theme.frame_origins)
+    return Zipped(page.encode(), media_type=_HTML, status_code=status, headers=headers)
+
+
+def framing(origins: Sequence[str]) -> dict[str, str]:
+    """Return the headers that say who may show a page in a frame."""
+    if not origins:
+        return {"content-security-policy": f"{_POLICY}'none'", "x-frame-options": "DENY"}
+    # X-Frame-Options knows no list.
+    return {"content-security-policy": _POLICY + " ".join(origins)}
