@@ -206,14 +206,15 @@ async def _open_rooms(
         top_ups=top_ups,
         invoices=desk,
         fees=subscriptions.desk_of(settings, till.till, top_ups.shop.billing_page),
-        door=Door(
-            database=database,
-            clock=clock,
-            secret=secret,
-            base_url=base_url,
-            theme=read_theme(settings.console),
-        ),
+        door=_door(settings, database, clock, secret, base_url),
     )
+
+
+def _door(
+    settings: Settings, database: Database, clock: Clock, secret: bytes, base_url: str
+) -> Door:
+    theme = read_theme(settings.console)
+    return Door(database=database, clock=clock, secret=secret, base_url=base_url, theme=theme)
 
 
 def _cycle_of(plans: PlanBook) -> Cycle:
