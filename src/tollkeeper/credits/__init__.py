@@ -1,6 +1,6 @@
 """Money becomes credit."""
 
-from tollkeeper.credits.buyers import buyer_of
+from tollkeeper.credits.buyers import buyer_of, keep_buyer
 from tollkeeper.credits.errors import (
     AmountOutOfRange,
     AutoTopUpNeedsMethod,
@@ -41,6 +41,8 @@ from tollkeeper.credits.model import (
 )
 from tollkeeper.credits.opening import open_shop
 from tollkeeper.credits.purchases import begin_purchase, buy, find_purchase, purchase_of
+from tollkeeper.credits.purchases import cancel as cancel_purchase
+from tollkeeper.credits.purchases import resume as resume_purchase
 from tollkeeper.credits.reconciling import (
     Difference,
     Reconciliation,
@@ -117,6 +119,7 @@ __all__ = [
     "buyer_of",
     "campaign_from",
     "campaigns",
+    "cancel_purchase",
     "failing_top_ups",
     "find_purchase",
     "foretelling_schedules",
@@ -126,6 +129,7 @@ __all__ = [
     "granting_routes",
     "introduce_later",
     "introduction_jobs",
+    "keep_buyer",
     "list_purchases",
     "months_of",
     "newest_campaigns",
@@ -146,6 +150,7 @@ __all__ = [
     "reconciliation_schedules",
     "recurring",
     "recurring_from",
+    "resume_purchase",
     "revenue",
     "revenue_routes",
     "revenue_rows",

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from tollkeeper import orgs, profiles
+from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.settings import TaxRule
-from tollkeeper.credits.model import Buyer, Tax
+from tollkeeper.credits.introducing import introduce_later
+from tollkeeper.credits.model import Buyer, Shop, Tax
 from tollkeeper.db import Connection
-from tollkeeper.profiles import TaxId
+from tollkeeper.profiles import Address, TaxId
 
 
 async def buyer_of(
@@ -32,6 +34,40 @@ async def buyer_of(
         email=profile.emails[0] if profile.emails else None,
     )
     return buyer, decided
+
+
+async def keep_buyer(
+    shop: Shop,
+    org_id: UUID,
+    address: Address | None,
+    tax_id: TaxId | None,
+    name: str | None = None,
+) -> None:
+    """Keep who buys in the billing profile, before the order that it is part of.
+
+    Raises InvalidRequest; its faults name the fields of an order (`billingAddress.city`).
+    """
+    try:
+        async with shop.till.database.transaction() as tx:
+            now = shop.till.clock.now()
+            await profiles.amend_profile(
+                tx, org_id, address, tax_id, now, introduce_later, name=name
+            )
+    except InvalidRequest as error:
+        raise as_ordered(error) from None
+
+
+def as_ordered(error: InvalidRequest) -> InvalidRequest:
+    """Name fields of a profile as an order has them: the tax id that came last is the order's."""
+    faults = {_ordered_name(name): said for name, said in error.faults.items()}
+    name, said = next(iter(faults.items()))
+    return InvalidRequest(f"{name}: {said[0]}", faults)
+
+
+def _ordered_name(name: str) -> str:
+    if name.startswith("address."):
+        return f"billingAddress.{name.removeprefix('address.')}"
+    return f"taxId.{name.rpartition('.')[2]}" if name.startswith("taxIds.") else name
 
 
 def _shown(tax_id: TaxId) -> str:

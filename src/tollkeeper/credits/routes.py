@@ -16,9 +16,8 @@ from tollkeeper.base.errors import InvalidRequest, NotFound
 from tollkeeper.base.ids import read_id, show_id, uuid7
 from tollkeeper.base.money import Money
 from tollkeeper.credits import purchases, store
-from tollkeeper.credits.buyers import buyer_of
+from tollkeeper.credits.buyers import buyer_of, keep_buyer
 from tollkeeper.credits.errors import AmountOutOfRange, PaymentsNotConfigured, PurchaseInProgress
-from tollkeeper.credits.introducing import introduce_later
 from tollkeeper.credits.model import Order, Purchase, Shop
 from tollkeeper.credits.shapes import (
     USD,
@@ -149,21 +148,13 @@ def _buy(shop: Shop) -> ControllerRouterHandler:
 
 
 async def _keep_buyer(shop: Shop, caller: Caller, data: NewPurchase) -> None:
-    """Who buys is part of the order, and kept before it."""
     if data.billing_address is None and data.tax_id is None:
         if shop.rules.address_required:
             await _check_known(shop, caller)
         return
     address = data.billing_address and data.billing_address.read()
     tax_id = data.tax_id and data.tax_id.read()
-    try:
-        async with shop.till.database.transaction() as tx:
-            now = shop.till.clock.now()
-            await profiles.amend_profile(tx, caller.org_id, address, tax_id, now, introduce_later)
-    except InvalidRequest as error:
-        faults = {_as_ordered(name): said for name, said in error.faults.items()}
-        name, said = next(iter(faults.items()))
-        raise InvalidRequest(f"{name}: {said[0]}", faults) from None
+    await keep_buyer(shop, caller.org_id, address, tax_id)
 
 
 async def _check_known(shop: Shop, caller: Caller) -> None:
@@ -171,13 +162,6 @@ async def _check_known(shop: Shop, caller: Caller) -> None:
         if await profiles.read_profile(connection, caller.org_id) is None:
             said = "is required, while there is no billing profile"
             raise InvalidRequest(f"billingAddress: {said}", {"billingAddress": [said]})
-
-
-def _as_ordered(name: str) -> str:
-    """Name a field of a profile as an order has it: the tax id that came last is the order's."""
-    if name.startswith("address."):
-        return f"billingAddress.{name.removeprefix('address.')}"
-    return f"taxId.{name.rpartition('.')[2]}" if name.startswith("taxIds.") else name
 
 
 def _list(shop: Shop) -> ControllerRouterHandler:

