@@ -49,7 +49,6 @@ from tollkeeper.ledger import Wallet
 from tollkeeper.limits import Cycle, LimitBook, budget_routes, limit_chores, operator_budget_routes
 from tollkeeper.metering import AutoTopUp, Meter, Rules, SpikeWatch
 from tollkeeper.notifications import Courier, MailServer, SmtpMailer
-from tollkeeper.operator import Opening
 from tollkeeper.ops import Job, Jobs, Metrics, NotReady, Observed, health_routes
 from tollkeeper.orgs import KEYRING, Caller, Capacities, Capacity, KeyRing, Organization
 from tollkeeper.payments import Payments, Till
@@ -305,7 +304,7 @@ def _shelves(settings: Settings, rooms: Rooms) -> Shelves:
 
 
 def _routes(settings: Settings, rooms: Rooms) -> list[ControllerRouterHandler]:
-    opening = opening_of(settings)
+    opening = operator.opening_of(settings)
 
     async def opened(tx: Connection, made: Organization) -> None:
         await operator.open_balances(tx, made.org_id, opening, made.created_at)
@@ -373,15 +372,6 @@ def _metering(settings: Settings, rooms: Rooms) -> list[HotRoute]:
         settings=settings,
         # An operator whose API is its own has no provider here, and means real credit.
         default_livemode=True,
-    )
-
-
-def opening_of(settings: Settings) -> Opening:
-    """Say what a new organization's balances begin with."""
-    return Opening(
-        overdraft=settings.billing.overdraft_nanos,
-        sandbox_credit=settings.billing.sandbox_credit_nanos,
-        welcome=credits.Welcome(settings.grants.welcome_nanos, settings.grants.welcome_days),
     )
 
 

@@ -33,7 +33,6 @@ def create(here: Installation, name: str, project: str, why: str, *, as_json: bo
     Their secrets are printed once and kept nowhere.
     """
     from tollkeeper import operator, orgs
-    from tollkeeper.app import opening_of
     from tollkeeper.base.clock import SystemClock
     from tollkeeper.base.ids import show_id, uuid7
     from tollkeeper.cli.naming import who
@@ -49,7 +48,7 @@ def create(here: Installation, name: str, project: str, why: str, *, as_json: bo
         }
         async with database.transaction() as tx:
             by = Act(who=who(), why=why, at=now)
-            opening = opening_of(here.settings)
+            opening = operator.opening_of(here.settings)
             await operator.create_organization(tx, by, org_id=org_id, name=name, opening=opening)
             await orgs.create_project(
                 tx, org_id=org_id, project_id=project_id, name=project, now=now

@@ -103,13 +103,13 @@ def _reading_ahead() -> Generator[None]:
 
 async def _prepare(here: Installation, url: str, address: str) -> tuple[dict[str, str], bool]:
     """Migrate and give a fresh installation what it needs; return what is printed of it."""
-    from tollkeeper.app import opening_of
     from tollkeeper.base.clock import SystemClock
     from tollkeeper.base.ids import read_id
     from tollkeeper.cli import first_start
     from tollkeeper.console import Pass, make_link
     from tollkeeper.db import Database, migrate
     from tollkeeper.http.store import instance_secret
+    from tollkeeper.operator import opening_of
     from tollkeeper.orgs import Role
     from tollkeeper.payments.processors.sandbox import SandboxProcessor
 

@@ -12,6 +12,7 @@ from tollkeeper.operator.acts import (
     grant,
     note,
     open_balances,
+    opening_of,
     refund,
     set_overdraft,
     unfreeze,
@@ -25,15 +26,20 @@ from tollkeeper.operator.proving import (
     verify,
     verify_all,
 )
-from tollkeeper.operator.purchases import refund_purchase
+from tollkeeper.operator.purchases import NewPurchaseRefund, refund_purchase
 from tollkeeper.operator.routes import credit_routes
-from tollkeeper.operator.shapes import PriceOut
+from tollkeeper.operator.shapes import Adjustment, Grant, OnBalance, Overdraft, PriceOut
 
 __all__ = [
     "Act",
+    "Adjustment",
     "Balance",
+    "Grant",
     "MarkupOut",
+    "NewPurchaseRefund",
+    "OnBalance",
     "Opening",
+    "Overdraft",
     "PriceOut",
     "Verification",
     "adjust",
@@ -48,6 +54,7 @@ __all__ = [
     "markup_of",
     "note",
     "open_balances",
+    "opening_of",
     "publish_prices",
     "refund",
     "refund_purchase",

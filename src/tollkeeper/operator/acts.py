@@ -16,6 +16,7 @@ from tollkeeper import credits, ledger, orgs  # noqa: A004 (the room's name)
 from tollkeeper.base.errors import InvalidRequest, NotFound
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.money import Money
+from tollkeeper.base.settings import Settings
 from tollkeeper.credits import Welcome
 from tollkeeper.db import Connection
 from tollkeeper.ledger import (
@@ -58,6 +59,15 @@ class Opening:
     overdraft: int
     sandbox_credit: int
     welcome: Welcome = NO_WELCOME
+
+
+def opening_of(settings: Settings) -> Opening:
+    """Say what a new organization's balances begin with."""
+    return Opening(
+        overdraft=settings.billing.overdraft_nanos,
+        sandbox_credit=settings.billing.sandbox_credit_nanos,
+        welcome=Welcome(settings.grants.welcome_nanos, settings.grants.welcome_days),
+    )
 
 
 async def create_organization(

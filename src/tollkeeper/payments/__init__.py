@@ -51,6 +51,7 @@ from tollkeeper.payments.refunding import (
 from tollkeeper.payments.store import (
     disputes_of,
     newest_disputes,
+    newest_refunds,
     payments_of,
     payments_settled,
     read_payments,
@@ -139,6 +140,7 @@ __all__ = [
     "make_default",
     "newest_disputes",
     "newest_events",
+    "newest_refunds",
     "open_page",
     "open_payments",
     "open_subscription",

@@ -204,6 +204,14 @@ _REFUNDS_OF: Final = f"""
 SELECT {_REFUND} FROM refund WHERE org_id = %(org_id)s AND payment_id = %(payment_id)s
 ORDER BY intended_at, refund_id
 """
+_NEWEST_REFUNDS: Final = f"""
+SELECT {_REFUND} FROM refund
+WHERE livemode
+  AND (%(intended_at)s::timestamptz IS NULL
+       OR (intended_at, refund_id) < (%(intended_at)s, %(refund_id)s))
+ORDER BY intended_at DESC, refund_id DESC
+LIMIT %(limit)s
+"""
 _WRITE_REFUND: Final = """
 UPDATE refund SET
     status = %(status)s, ref = %(ref)s, failure_detail = %(failure_detail)s,
@@ -240,6 +248,16 @@ async def read_refund(connection: Connection, org_id: UUID, refund_id: UUID) -> 
 async def refunds_of(connection: Connection, org_id: UUID, payment_id: UUID) -> list[Refund]:
     """Oldest first. Within a transaction, lock the payment before: that orders its refunds."""
     return await _refunds(connection, _REFUNDS_OF, org_id=org_id, payment_id=payment_id)
+
+
+async def newest_refunds(
+    connection: Connection, below: tuple[datetime, UUID] | None, limit: int
+) -> list[Refund]:
+    """Live ones of all organizations, newest first; `below` is where the page before ended."""
+    intended_at, refund_id = below or (None, None)
+    return await _refunds(
+        connection, _NEWEST_REFUNDS, intended_at=intended_at, refund_id=refund_id, limit=limit
+    )
 
 
 async def write_refund(tx: Connection, refund: Refund, check_at: datetime) -> None:

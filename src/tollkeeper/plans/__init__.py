@@ -36,7 +36,7 @@ from tollkeeper.plans.operator_routes import operator_plan_routes
 from tollkeeper.plans.plan_file import PlanIn, check_plan, read_plan_file, terms_in
 from tollkeeper.plans.publishing import bring_back_plan, publish_plan, retire_plan
 from tollkeeper.plans.routes import plan_routes
-from tollkeeper.plans.shapes import PlanVersionOut
+from tollkeeper.plans.shapes import CancelPlan, PlanVersionOut, SetPlan
 from tollkeeper.plans.showing import show_allowances, show_plan
 from tollkeeper.plans.store import read_plans, read_subscription, subscription_by_ref
 from tollkeeper.plans.subscribing import (
@@ -55,6 +55,7 @@ __all__ = [
     "AllowanceExhausted",
     "AlreadySubscribed",
     "By",
+    "CancelPlan",
     "CapacityExceeded",
     "Consumable",
     "Coverage",
@@ -72,6 +73,7 @@ __all__ = [
     "PlanVersionConflict",
     "PlanVersionOut",
     "Reported",
+    "SetPlan",
     "Source",
     "Status",
     "Subscription",

@@ -358,6 +358,10 @@ class Processor(Protocol):
     @property
     def livemode(self) -> bool: ...
 
+    def dispute_url(self, ref: str) -> str:
+        """Where an operator answers a dispute."""
+        ...
+
     # Customers and their ways to pay.
 
     async def create_customer(

@@ -111,6 +111,10 @@ class SandboxProcessor:
         """Where one plays the bank: disputes, refunds, and what becomes of webhooks."""
         return f"{self._base_url}/sandbox/dashboard/{self.seals.seal('dashboard', 'sandbox')}"
 
+    def dispute_url(self, ref: str) -> str:
+        del ref  # the dashboard shows them all
+        return self.dashboard_url
+
     def bank_url(self, ref: str) -> str:
         return f"{self._base_url}/sandbox/bank/{self.seals.seal('bank', ref)}"
 

@@ -79,6 +79,9 @@ class StripeProcessor:
         self.name: Final = "stripe"
         self.livemode: Final = livemode
 
+    def dispute_url(self, ref: str) -> str:
+        return f"https://dashboard.stripe.com/{'' if self.livemode else 'test/'}disputes/{ref}"
+
     async def create_customer(
         self, customer_id: UUID, org_id: UUID, details: CustomerDetails
     ) -> str:
