@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
+from yarl import URL
 
+from tollkeeper.base.ids import uuid7
+from tollkeeper.console.signing_in import account_sessions, store
+from tollkeeper.console.signing_in.model import Account, StaffRole
 from whole import Customer, Whole
 
 
@@ -72,4 +77,41 @@ async def signed_in(
     async with browser(whole) as one:
         entered = await one.open(await make_link(whole, customer, role, livemode=livemode))
         assert (entered.status, entered.location) == (303, "/console")
+        yield one
+
+
+async def make_account(
+    whole: Whole, *, email: str | None = None, staff: str | None = None
+) -> Account:
+    """Somebody with an account and without a password; of the staff, where a role is said."""
+    account = Account(
+        account_id=uuid7(),
+        email=email or f"{uuid7()}@example.org",
+        name="Sam Staff" if staff else "Pat Person",
+        password_hash=None,
+        staff_role=None if staff is None else StaffRole(staff),
+        created_at=whole.app.rooms.clock.now(),
+    )
+    async with whole.database.transaction() as tx:
+        assert await store.insert_account(tx, account)
+    return account
+
+
+async def sign_in(whole: Whole, one: Browser, account: Account) -> None:
+    """Give a browser what a password would give it."""
+    now = whole.app.rooms.clock.now()
+    async with whole.database.transaction() as tx:
+        _, token = await account_sessions.begin(
+            tx, account, user_agent="test", chance=os.urandom(32), now=now
+        )
+    one.session.cookie_jar.update_cookies(
+        {"tollkeeper_account": token}, URL(f"{whole.url}/console")
+    )
+
+
+@asynccontextmanager
+async def staff_signed_in(whole: Whole, role: str = "admin") -> AsyncGenerator[Browser]:
+    """A browser of somebody of the operator's staff: an admin, or a viewer."""
+    async with browser(whole) as one:
+        await sign_in(whole, one, await make_account(whole, staff=role))
         yield one

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final, cast
+from urllib.parse import urlencode
 
 import structlog
 from litestar.connection import ASGIConnection
@@ -14,6 +14,7 @@ from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.response import Response
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from tollkeeper.base.clock import Clock
 from tollkeeper.base.errors import (
@@ -36,7 +37,7 @@ _Connection = ASGIConnection[Any, Any, Any, Any]
 
 _COOKIE: Final = "tollkeeper_console"
 _SESSION: Final = "tollkeeper.console.session"
-_ROTATED: Final = "tollkeeper.console.rotated"
+_FRESH: Final = "tollkeeper.console.fresh_cookies"
 _FINE: Final = 200
 _BAD: Final = 400
 _NOWHERE: Final = 404
@@ -76,13 +77,12 @@ class Door:
             raise Unauthenticated(say("error.signed_out"))
         scope = cast("dict[str, Any]", connection.scope)
         scope[_SESSION] = session
-        scope[_ROTATED] = await self._rotate(session, now)
-
-    async def _rotate(self, session: Session, now: datetime) -> str | None:
-        if not sessions.is_due(session, now):
-            return None
-        async with self.database.transaction() as tx:
-            return await sessions.rotate(tx, session, chance=secrets.token_bytes(32), now=now)
+        if sessions.is_due(session, now):
+            async with self.database.transaction() as tx:
+                fresh = await sessions.rotate(tx, session, chance=secrets.token_bytes(32), now=now)
+            if fresh is not None:
+                left = session.expires_at - now
+                send_along(connection, self.cookie(fresh, int(left.total_seconds())))
 
     def cookie(self, token: str, lasts: int) -> Cookie:
         """Return the cookie of a session, which a frame in another site gets only over https."""
@@ -101,22 +101,17 @@ class Door:
     def page(
         self, request: AnyRequest, template: str, status: int = 200, **values: object
     ) -> Response[bytes]:
-        """Answer with a page of the person who is signed in, and with their new cookie if it is
-        time for one."""
+        """Answer with a page of the person who is signed in."""
         session = session_of(request)
         known = {
             "session": session,
             "form_token": sessions.form_token(self.secret, session),
             "menu": menu_of(session),
+            "frame": "base.html",
             "path": request.url.path,
             "done": say_done(request.query_params.get("done", "")),
         }
-        answer = self.render(template, known | values, status)
-        fresh: str | None = cast("dict[str, Any]", request.scope)[_ROTATED]
-        if fresh is not None:
-            left = session.expires_at - self.clock.now()
-            answer.cookies.append(self.cookie(fresh, int(left.total_seconds())))
-        return answer
+        return self.render(template, known | values, status)
 
     def render(
         self, template: str, values: Mapping[str, object], status: int = 200
@@ -155,6 +150,28 @@ async def money_only(connection: _Connection, _: BaseRouteHandler) -> None:
         raise Forbidden(say("error.no_money"))
 
 
+def send_along(connection: _Connection, cookie: Cookie) -> None:
+    """Have whatever is answered carry a cookie, be it a page, a file or a way to go on."""
+    scope = cast("dict[str, Any]", connection.scope)
+    scope[_FRESH] = [*scope.get(_FRESH, ()), cookie]
+
+
+def carry_cookies(app: ASGIApp) -> ASGIApp:
+    """Middleware, for what guards send along. What the answer itself says of a cookie is last."""
+
+    async def carry(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_cookies(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                fresh: list[Cookie] = cast("dict[str, Any]", scope).get(_FRESH, [])
+                said = [one.to_encoded_header() for one in fresh]
+                message["headers"] = [*said, *message.get("headers", [])]
+            await send(message)
+
+        await app(scope, receive, send_with_cookies)
+
+    return carry
+
+
 def session_of(connection: _Connection) -> Session:
     session: object = cast("dict[str, Any]", connection.scope)[_SESSION]
     if not isinstance(session, Session):
@@ -169,6 +186,15 @@ def error_pages(door: Door) -> dict[type[Exception] | int, Callable[..., Respons
         title = say(f"error.title_{error.status}") if error.status in _TITLED else error.title
         return door.render("plain.html", {"title": title, "detail": error.detail}, error.status)
 
+    def ask_to_sign_in(request: AnyRequest, error: Unauthenticated) -> Response[bytes]:
+        values = {
+            "title": say(f"error.title_{error.status}"),
+            "detail": error.detail,
+            "go_on": sign_in_path(request),
+            "go_on_label": say("error.sign_in"),
+        }
+        return door.render("plain.html", values, error.status)
+
     def answer_http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
         if error.status_code >= _UNEXPECTED:
             return answer_unexpected(request, error)
@@ -181,10 +207,18 @@ def error_pages(door: Door) -> dict[type[Exception] | int, Callable[..., Respons
         return answer(request, Unavailable(say("error.unexpected")))
 
     return {
+        Unauthenticated: ask_to_sign_in,
         TollkeeperError: answer,
         HTTPException: answer_http,
         Exception: answer_unexpected,
     }
+
+
+def sign_in_path(request: AnyRequest) -> str:
+    """Where to sign in, and then come back to what was asked for."""
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    back = wanted if request.method == "GET" else sessions.CONSOLE
+    return f"{sessions.CONSOLE}/sign-in?{urlencode({'next': back})}"
 
 
 _TITLED: Final = frozenset({401, 403, _NOWHERE})

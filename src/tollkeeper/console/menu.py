@@ -58,3 +58,16 @@ def menu_of(session: Session) -> list[Group]:
         for group in CUSTOMER
     )
     return [group for group in offered if group.entries]
+
+
+# The operator's pages, at `/console/staff/{name}`; their words are `staff_menu.{name}`.
+STAFF: Final = (
+    Group("today", ()),
+    Group("customers", ()),
+    Group("product", ()),
+    Group("system", (Entry("staff"),)),
+)
+
+
+def staff_menu() -> list[Group]:
+    return [group for group in STAFF if group.entries]

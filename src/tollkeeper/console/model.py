@@ -45,6 +45,14 @@ class Session:
     organization: str
     member: str | None
     member_id: UUID | None
+    account_session_id: UUID | None = None
+    person: str | None = None
+    """Whose account opened it, where one did."""
+
+    @property
+    def looking(self) -> bool:
+        """Whether it is somebody of the operator's staff, who is no member."""
+        return self.account_session_id is not None and self.member_id is None
 
     @property
     def sees_money(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import Router
+from litestar.types import ControllerRouterHandler
 
 from tollkeeper.console.customer.credits_page import credits_page
 from tollkeeper.console.customer.limits_page import limits_page
@@ -12,6 +13,8 @@ from tollkeeper.console.customer.usage_page import usage_pages
 from tollkeeper.console.doors import Door
 from tollkeeper.console.pages import routes_of
 from tollkeeper.console.shelves import Shelves
+from tollkeeper.console.staff.staff_page import staff_page
+from tollkeeper.console.staff_door import StaffDoor
 
 
 def console_pages(door: Door, shelves: Shelves) -> list[Router]:
@@ -25,4 +28,10 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
             limits_page(door, shelves),
             plan_page(door, shelves),
         ],
+        staff_pages(StaffDoor(door=door), shelves),
     )
+
+
+def staff_pages(door: StaffDoor, _shelves: Shelves) -> list[ControllerRouterHandler]:
+    """The operator's pages, below `/console/staff`."""
+    return [staff_page(door)]

@@ -12,31 +12,46 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper.base.errors import NotFound, Unauthenticated
 from tollkeeper.console import sessions
+from tollkeeper.console.account_door import go_to_sign_in
 from tollkeeper.console.assets import KEPT, Zipped, serve_asset
 from tollkeeper.console.doors import (
     AnyRequest,
     Door,
+    carry_cookies,
     error_pages,
     session_of,
     signed_in,
 )
+from tollkeeper.console.menu import staff_menu
 from tollkeeper.console.rendering import say
+from tollkeeper.console.staff_door import StaffDoor, staff_only
 from tollkeeper.console.theme import Theme
 
 _SEE_OTHER = 303
 
 
-def routes_of(door: Door, pages: Sequence[ControllerRouterHandler]) -> list[Router]:
+def routes_of(
+    door: Door,
+    pages: Sequence[ControllerRouterHandler],
+    staff_pages: Sequence[ControllerRouterHandler],
+) -> list[Router]:
     inside = Router(
         "/",
         route_handlers=[_home, _sign_out(door), *pages],
         guards=[signed_in(door)],
     )
+    staff = Router(
+        "/staff",
+        route_handlers=[_staff_home, *staff_pages],
+        guards=[staff_only(StaffDoor(door=door))],
+        exception_handlers={Unauthenticated: go_to_sign_in},
+    )
     outside = [_enter(door), _signed_out(door), serve_asset, *_theme(door.theme)]
     return [
         Router(
             sessions.CONSOLE,
-            route_handlers=[inside, *outside, _nowhere],
+            route_handlers=[inside, staff, *outside, _nowhere],
+            middleware=[carry_cookies],
             exception_handlers=error_pages(door),
         )
     ]
@@ -46,6 +61,12 @@ def routes_of(door: Door, pages: Sequence[ControllerRouterHandler]) -> list[Rout
 async def _home(request: AnyRequest) -> Redirect:
     first = "credits" if session_of(request).sees_money else "usage"
     return Redirect(f"{sessions.CONSOLE}/{first}", status_code=_SEE_OTHER)
+
+
+@get("/", include_in_schema=False)
+async def _staff_home() -> Redirect:
+    first = staff_menu()[0].entries[0].name
+    return Redirect(f"{sessions.CONSOLE}/staff/{first}", status_code=_SEE_OTHER)
 
 
 def _enter(door: Door) -> ControllerRouterHandler:

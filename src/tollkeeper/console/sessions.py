@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -15,6 +13,13 @@ from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import uuid7
 from tollkeeper.console import store
 from tollkeeper.console.model import Link, Pass, Session, lower_of
+from tollkeeper.console.tokens import (
+    ID_BYTES,
+    SECRET_BYTES,
+    hash_secret,
+    read_token,
+    write_token,
+)
 from tollkeeper.db import Connection
 
 CONSOLE: Final = "/console"
@@ -24,8 +29,6 @@ SESSION_LASTS: Final = timedelta(hours=12)
 _ROTATED_AFTER: Final = timedelta(minutes=30)
 # Requests of the same page may still be under way with the secret before.
 _PREVIOUS_LASTS: Final = timedelta(minutes=1)
-_ID: Final = 16
-_SECRET: Final = 32
 
 
 async def make_link(
@@ -48,36 +51,59 @@ async def make_link(
         if lower_of(where.role, member.role) is not where.role:
             said = f"must not be above the member's own, which is {member.role}"
             raise InvalidRequest(f"role: {said}", {"role": [said]})
-    token = _write(where.org_id.bytes, chance)
-    await store.insert_link(tx, where, _hash(chance), now, now + lasts)
+    token = write_token(where.org_id.bytes, chance)
+    await store.insert_link(tx, where, hash_secret(chance), now, now + lasts)
     return Link(url=f"{base_url.rstrip('/')}{CONSOLE}/enter/{token}", expires_at=now + lasts)
 
 
 async def enter(tx: Connection, token: str, *, chance: bytes, now: datetime) -> str | None:
     """Use a link up, and return the new session's token; None for a link that is not good."""
-    parts = _read(token, _ID, _SECRET)
+    parts = read_token(token, ID_BYTES, SECRET_BYTES)
     if parts is None:
         return None
     org_id, secret = UUID(bytes=parts[0]), parts[1]
-    where = await store.use_link(tx, org_id, _hash(secret), now)
+    where = await store.use_link(tx, org_id, hash_secret(secret), now)
     if where is None:
         return None
     session_id = uuid7()
     await store.insert_session(
-        tx, where, session_id, _hash(chance), now=now, expires_at=now + SESSION_LASTS
+        tx, where, session_id, hash_secret(chance), now=now, expires_at=now + SESSION_LASTS
     )
-    return _write(org_id.bytes, session_id.bytes, chance)
+    return write_token(org_id.bytes, session_id.bytes, chance)
+
+
+async def open_from_account(
+    tx: Connection,
+    where: Pass,
+    account_session_id: UUID,
+    *,
+    chance: bytes,
+    now: datetime,
+    expires_at: datetime,
+) -> str:
+    """Open an organization for who is signed in with an account; return the session's token."""
+    session_id = uuid7()
+    await store.insert_session(
+        tx,
+        where,
+        session_id,
+        hash_secret(chance),
+        now=now,
+        expires_at=expires_at,
+        account_session_id=account_session_id,
+    )
+    return write_token(where.org_id.bytes, session_id.bytes, chance)
 
 
 async def find(connection: Connection, token: str, now: datetime) -> Session | None:
     """Return whose session it is; None when it is over, or never was."""
-    parts = _read(token, _ID, _ID, _SECRET)
+    parts = read_token(token, ID_BYTES, ID_BYTES, SECRET_BYTES)
     if parts is None:
         return None
     session = await store.find_session(connection, UUID(bytes=parts[0]), UUID(bytes=parts[1]), now)
     if session is None:
         return None
-    given = _hash(parts[2])
+    given = hash_secret(parts[2])
     if hmac.compare_digest(given, session.secret_hash):
         return session
     recent = now - session.rotated_at < _PREVIOUS_LASTS
@@ -92,9 +118,9 @@ def is_due(session: Session, now: datetime) -> bool:
 
 async def rotate(tx: Connection, session: Session, *, chance: bytes, now: datetime) -> str | None:
     """Change the session's secret and return its new token; None when another request did."""
-    if not await store.rotate(tx, session, _hash(chance), now):
+    if not await store.rotate(tx, session, hash_secret(chance), now):
         return None
-    return _write(session.org_id.bytes, session.session_id.bytes, chance)
+    return write_token(session.org_id.bytes, session.session_id.bytes, chance)
 
 
 async def leave(tx: Connection, session: Session) -> None:
@@ -105,25 +131,3 @@ def form_token(secret: bytes, session: Session) -> str:
     """What each form of a session carries, and a page of another origin cannot know."""
     said = b"console form" + session.org_id.bytes + session.session_id.bytes
     return hmac.new(secret, said, hashlib.sha256).hexdigest()
-
-
-def _hash(secret: bytes) -> bytes:
-    return hashlib.sha256(secret).digest()
-
-
-def _write(*parts: bytes) -> str:
-    return urlsafe_b64encode(b"".join(parts)).rstrip(b"=").decode()
-
-
-def _read(token: str, *sizes: int) -> list[bytes] | None:
-    try:
-        found = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-    except (binascii.Error, UnicodeEncodeError):
-        return None
-    if len(found) != sum(sizes):
-        return None
-    parts: list[bytes] = []
-    for size in sizes:
-        parts.append(found[:size])
-        found = found[size:]
-    return parts

@@ -36,19 +36,26 @@ FORGET_SESSIONS: LiteralString = """
 
 INSERT_SESSION: LiteralString = """
     INSERT INTO console_session (org_id, session_id, secret_hash, role, member_id, livemode,
-                                 created_at, rotated_at, expires_at)
+                                 created_at, rotated_at, expires_at, account_session_id)
     VALUES (%(org_id)s, %(session_id)s, %(secret_hash)s, %(role)s, %(member_id)s, %(livemode)s,
-            %(now)s, %(now)s, %(expires_at)s)
+            %(now)s, %(now)s, %(expires_at)s, %(account_session_id)s)
 """
 
+# What an account opened is there as long as the account is signed in, and is a member or an admin
+# of the staff.
 FIND_SESSION: LiteralString = """
     SELECT s.org_id, s.session_id, s.secret_hash, s.previous_hash, s.role, s.livemode,
            s.rotated_at, s.expires_at, o.name AS organization, m.name AS member,
-           s.member_id, m.role AS member_role
+           s.member_id, m.role AS member_role, s.account_session_id, p.name AS person
     FROM console_session s
     JOIN organization o ON o.org_id = s.org_id
     LEFT JOIN member m ON m.org_id = s.org_id AND m.member_id = s.member_id
+    LEFT JOIN account_session a ON a.session_id = s.account_session_id
+    LEFT JOIN account p ON p.account_id = a.account_id
     WHERE s.org_id = %(org_id)s AND s.session_id = %(session_id)s AND s.expires_at > %(now)s
+      AND (s.account_session_id IS NULL
+           OR (a.expires_at > %(now)s AND p.disabled_at IS NULL
+               AND (s.member_id IS NOT NULL OR p.staff_role = 'admin')))
 """
 
 # Of two requests that would change the same secret one does.
@@ -93,8 +100,10 @@ async def insert_session(
     *,
     now: datetime,
     expires_at: datetime,
+    account_session_id: UUID | None = None,
 ) -> None:
     parameters = _of_pass(where) | {
+        "account_session_id": account_session_id,
         "session_id": session_id,
         "secret_hash": secret_hash,
         "now": now,

@@ -1,0 +1,1 @@
+"""Accounts: who signs in, how, and where they are signed in."""

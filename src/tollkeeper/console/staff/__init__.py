@@ -1,0 +1,1 @@
+"""The pages of the team that runs this installation, one file each."""

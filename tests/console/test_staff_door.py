@@ -1,0 +1,53 @@
+"""Who gets into the operator's pages, what they may do there, and how they look at a customer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from browsing import browser, make_account, sign_in, signed_in, staff_signed_in
+
+from tollkeeper.base.clock import MovableClock
+from whole import Customer, Whole
+
+PAGE = "/console/staff/staff"
+
+
+async def test_staff_pages_are_for_staff(whole: Whole, customer: Customer) -> None:
+    async with browser(whole) as nobody, browser(whole) as somebody:
+        asked = await nobody.open(f"{PAGE}?x=1")
+        assert asked.status == 303
+        assert asked.location == "/console/sign-in?next=%2Fconsole%2Fstaff%2Fstaff%3Fx%3D1"
+        await sign_in(whole, somebody, await make_account(whole))
+        assert (await somebody.open(PAGE)).status == 403
+    async with signed_in(whole, customer) as owner:
+        assert (await owner.open(PAGE)).status == 303
+    for role in ("admin", "viewer"):
+        async with staff_signed_in(whole, role) as one:
+            assert (await one.open("/console/staff")).location == PAGE
+            page = await one.open(PAGE)
+            assert page.status == 200
+            assert f"Sam Staff · {role.capitalize()}" in page.text
+            assert 'aria-current="page"' in page.text
+            assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+            assert (await one.open("/console/credits")).status == 401
+
+
+async def test_an_account_changes_its_secret_whatever_is_answered(
+    whole: Whole, clock: MovableClock
+) -> None:
+    async with staff_signed_in(whole) as one, browser(whole) as other:
+        known = {cookie.key: cookie.value for cookie in one.session.cookie_jar}
+        assert not (await one.open(PAGE)).set_cookie
+        clock.advance(timedelta(minutes=31))
+        gone = await one.open("/console/staff/nothing/here")
+        assert gone.status == 404
+        clock.advance(timedelta(minutes=31))
+        moved = await one.open("/console/staff")
+        assert moved.status == 303
+        assert "tollkeeper_account=" in moved.set_cookie
+        clock.advance(timedelta(minutes=2))
+        other.session.cookie_jar.update_cookies(known)
+        assert (await other.open(PAGE)).status == 303
+        assert (await one.open(PAGE)).status == 200
+        clock.advance(timedelta(hours=12))
+        assert (await one.open(PAGE)).status == 303
