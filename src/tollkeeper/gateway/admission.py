@@ -57,6 +57,15 @@ async def admit(parts: Parts, request: Request) -> Call:
     return Call(request=request, sale=sale, quote=held, overage=wish.terms.overage, metered=metered)
 
 
+def foresee(parts: Parts, request: Request) -> Quote:
+    """Say what would be held. Raises what refuses a call for what it is, not for its money."""
+    now = parts.clock.now()
+    ask, livemode = request.ask, request.caller.livemode
+    dialect = request.dialect.name
+    sale = parts.models.sell(ask.model, dialect, parts.books.book, now, livemode=livemode)
+    return _wish(parts, request, sale, now).full
+
+
 class _Wish(Struct, frozen=True, kw_only=True):
     """What is asked for, by whom, on which terms; `full` is its worst case."""
 

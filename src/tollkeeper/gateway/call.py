@@ -20,7 +20,7 @@ from tollkeeper.gateway.quote import Quote
 from tollkeeper.http.idempotency import Answer
 from tollkeeper.metering import Call as MeteredCall
 from tollkeeper.metering import Meter
-from tollkeeper.orgs import Caller
+from tollkeeper.orgs import Caller, Guest
 from tollkeeper.pricing import BookKeeper, Overage
 
 CURRENCY: Final = "USD"
@@ -49,13 +49,26 @@ class Request(Struct, frozen=True, kw_only=True):
 
     dialect: Dialect
     ask: Ask
-    caller: Caller
+    caller: Caller | Guest
     headers: CallHeaders
     request_id: str
     usage_id: UUID
     started: float
     deadline: float
     awaited: bool
+
+
+class Visit(Struct, frozen=True, kw_only=True):
+    """A call that comes without a key, from somebody who is signed in. Of two with the same
+    `usage_id` one is made; they are the same call if they have the same `hashed`."""
+
+    dialect: Dialect
+    ask: Ask
+    guest: Guest
+    headers: CallHeaders
+    request_id: str
+    usage_id: UUID
+    hashed: bytes
 
 
 class Call(Struct, kw_only=True):

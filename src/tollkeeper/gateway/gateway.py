@@ -27,6 +27,7 @@ from tollkeeper.gateway.providers import (
 from tollkeeper.gateway.proxy import Proxy
 from tollkeeper.gateway.routes import call_routes, model_routes
 from tollkeeper.gateway.shelf import Shelf
+from tollkeeper.gateway.visits import Visits
 from tollkeeper.http.api import HotRoute
 from tollkeeper.http.idempotency import Idempotency
 from tollkeeper.metering import Meter
@@ -40,12 +41,14 @@ _NEWER_LIMIT: Final = ("openai.com", "openai.azure.com", "ai.azure.com", "openro
 
 
 class Gateway:
-    """One per process. `routes` are for the application, `drain` is for when it stops."""
+    """One per process. `routes` are for the application, `visits` for pages that call models
+    for somebody who is signed in, `drain` is for when it stops."""
 
     def __init__(self, parts: Parts, keys: KeyRing, idempotency: Idempotency) -> None:
         self._parts = parts
         proxy = Proxy(parts, keys, idempotency)
         shelf = Shelf(parts.models, parts.books, keys, parts.clock)
+        self.visits = Visits(parts, proxy)
         self.routes: list[HotRoute] = [*call_routes(proxy), *model_routes(shelf)]
 
     @classmethod

@@ -16,7 +16,7 @@ import structlog
 from tollkeeper.base.errors import TollkeeperError, Unavailable
 from tollkeeper.base.ids import uuid7
 from tollkeeper.gateway.admission import admit, give_hold_back
-from tollkeeper.gateway.call import JSON, Call, Ended, Parts, Request, answered
+from tollkeeper.gateway.call import JSON, Call, Ended, Parts, Request, Visit, answered
 from tollkeeper.gateway.client import MAX_KEPT_BYTES, Client, as_bytes
 from tollkeeper.gateway.dialects import Ask, Dialect
 from tollkeeper.gateway.errors import AnswerNotKept, Stopping, UnsupportedMediaType
@@ -88,8 +88,7 @@ class Proxy:
         ask = read(dialect, body, headers)
         run = await self._claim(scope, caller, body)
         if isinstance(run, Answer):
-            self._parts.metrics.note_end(dialect.name, Outcome.REPLAYED)
-            await client.answer(run.status, run.body, as_bytes([*run.headers, *REPLAYED.items()]))
+            await self._replay(dialect, run, client)
             return
         await self._check_open(run)
         request = Request(
@@ -103,8 +102,49 @@ class Proxy:
             deadline=started + self._longest,
             awaited=run is not None,
         )
+        await self._fly(request, run, receive, client)
+
+    async def welcome(self, visit: Visit, receive: Receive, send: Send) -> None:
+        """Answer a call that comes without a key, as if it had come with one."""
+        client = Client(send, patience=self._patience)
+        try:
+            await self._take_visit(visit, receive, client)
+        except TollkeeperError as error:
+            await self._refuse(visit.dialect, visit.request_id, client, error)
+
+    async def _take_visit(self, visit: Visit, receive: Receive, client: Client) -> None:
+        started = now()
+        self._parts.flights.check_open()
+        key = f"visit-{visit.usage_id}"
+        run = await self._idempotency.begin(visit.guest.org_id, key, visit.hashed, self._lease)
+        if isinstance(run, Answer):
+            await self._replay(visit.dialect, run, client)
+            return
+        await self._check_open(run)
+        request = Request(
+            dialect=visit.dialect,
+            ask=visit.ask,
+            caller=visit.guest,
+            headers=visit.headers,
+            request_id=visit.request_id,
+            usage_id=visit.usage_id,
+            started=started,
+            deadline=started + self._longest,
+            # Whoever stops an answer does not want the rest of it.
+            awaited=False,
+        )
+        await self._fly(request, run, receive, client)
+
+    async def _replay(self, dialect: Dialect, known: Answer, client: Client) -> None:
+        self._parts.metrics.note_end(dialect.name, Outcome.REPLAYED)
+        headers = as_bytes([*known.headers, *REPLAYED.items()])
+        await client.answer(known.status, known.body, headers)
+
+    async def _fly(
+        self, request: Request, run: Run | None, receive: Receive, client: Client
+    ) -> None:
         flight = self._parts.flights.start(self._carry_out(request, client, run))
-        if ask.stream:
+        if request.ask.stream:
             await follow(flight, receive, client)
         else:
             await asyncio.shield(flight)

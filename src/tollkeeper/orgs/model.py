@@ -107,6 +107,24 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """Who spends without an API key: somebody who is signed in, for a project."""
+
+    org_id: UUID
+    project_id: UUID
+    livemode: bool
+    member_id: UUID | None
+
+    @property
+    def key_id(self) -> None:
+        return None
+
+    @property
+    def clamp(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorCaller:
     """An operator, known from a `tk_op_` key."""
 
