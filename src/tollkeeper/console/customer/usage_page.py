@@ -1,117 +1,253 @@
-"""Usage logs: every call, and how the cost of one was worked out."""
+"""Usage logs: every call, as it comes, and how the cost of one was worked out."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlencode
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
+import msgspec
 from litestar import get
-from litestar.params import FromPath, FromQuery, QueryParameter
-from litestar.response import Response
+from litestar.params import FromPath, FromQuery
+from litestar.response import Response, Stream
 from litestar.types import ControllerRouterHandler
-from msgspec import Meta
 
-from tollkeeper import metering, orgs
-from tollkeeper.base.errors import InvalidRequest
-from tollkeeper.base.ids import read_id, show_id
+from tollkeeper import metering
+from tollkeeper.base.errors import Forbidden, InvalidRequest
+from tollkeeper.console.customer.narrowing import (
+    Names,
+    address,
+    chips_of,
+    log_query,
+    read_moment,
+    read_names,
+    read_said,
+    zone_of,
+)
 from tollkeeper.console.doors import AnyRequest, Door, session_of
+from tollkeeper.console.model import Session
+from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
-from tollkeeper.db import Connection
-from tollkeeper.metering import Query
+from tollkeeper.http import csv_stream, encode_json
+from tollkeeper.metering import LoggedCall, Query
+
+PATH: Final = "/console/usage"
 
 _PAGE: Final = 50
-_PROJECTS: Final = 200
-_PATH: Final = "/console/usage"
-_EARLIEST: Final = date(1970, 1, 1)
-_LATEST: Final = date(2200, 1, 1)
+_NEWER: Final = 200
+_FILTERS: Final = (
+    "status",
+    "operation",
+    "model",
+    "project",
+    "key",
+    "member",
+    "provider",
+    "thread",
+    "endUser",
+    "tag",
+    "without",
+    "least",
+    "most",
+    "currency",
+    "from",
+    "to",
+)
+_KEPT: Final = ("zone", "live")
+_MONEY: Final = frozenset({"cost", "currency", "balanceAfter"})
+_MONEY_FILTERS: Final = frozenset({"least", "most"})
+_COLUMNS: Final = [field.encode_name for field in msgspec.structs.fields(LoggedCall)]
 
-Text = Annotated[str, Meta(max_length=200)]
-StatusText = Literal["", "success", "error"]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What an address asks of the log."""
+
+    said: Mapping[str, str]
+    kept: Mapping[str, str]
+    names: Names
+    zone: ZoneInfo
+    query: Query
+
+    def address(self, path: str, **more: str) -> str:
+        return address(path, {**self.said, **self.kept, **more})
 
 
 def usage_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
+    cursors = shelves.cursors
+
     @get("/usage", include_in_schema=False)
-    async def show_usage(
-        request: AnyRequest,
-        status: FromQuery[StatusText] = "",
-        operation: FromQuery[Text] = "",
-        model: FromQuery[Text] = "",
-        thread: FromQuery[Text] = "",
-        project: FromQuery[Text] = "",
-        start: Annotated[Text, QueryParameter(name="from")] = "",
-        end: Annotated[Text, QueryParameter(name="to")] = "",
-        before: FromQuery[str] = "",
-    ) -> Response[bytes]:
-        session = session_of(request)
-        asked = {
-            "status": status,
-            "operation": operation,
-            "model": model,
-            "thread": thread,
-            "project": project,
-            "from": start,
-            "to": end,
-        }
-        said = {name: text.strip() for name, text in asked.items() if text.strip()}
-        query = _read_query(said)
-        page = await metering.read_records(
-            door.database, shelves.cursors, session, query, cursor=before or None, limit=_PAGE
+    async def show_usage(request: AnyRequest, before: FromQuery[str] = "") -> Response[bytes]:
+        asked = await _read_asked(door, request)
+        log = await metering.read_log(
+            door.database,
+            cursors,
+            session_of(request),
+            asked.query,
+            cursor=before or None,
+            limit=_PAGE,
         )
-        async with door.database.connection() as connection:
-            projects = await _project_names(connection, session.org_id)
-        following = None if page.next_cursor is None else said | {"before": page.next_cursor}
+        live = asked.kept.get("live") == "1" and not before
         return door.page(
             request,
             "customer/usage.html",
-            records=page.data,
-            projects=projects,
-            asked=asked,
-            filtered=bool(said),
-            older=None if following is None else f"{_PATH}?{urlencode(following)}",
-            newest=f"{_PATH}?{urlencode(said)}" if before else None,
+            calls=log.calls,
+            older=_older(asked, log.next_cursor),
+            newer=asked.address(f"{PATH}/newer", after=log.mark) if live and log.mark else None,
+            newest=asked.address(PATH) if before else None,
+            live=live,
+            toggle=_toggle(asked),
+            fields=_fields(asked),
+            chips=chips_of(PATH, asked.said, asked.kept, asked.names),
+            cleared=address(PATH, asked.kept),
+            exports=[(one, asked.address(f"{PATH}/export", format=one)) for one in _FORMS],
+            names=asked.names,
+            zone=asked.zone.key,
         )
+
+    @get("/usage/older", include_in_schema=False)
+    async def show_older(request: AnyRequest, before: FromQuery[str]) -> Response[bytes]:
+        asked, session = await _read_asked(door, request), session_of(request)
+        log = await metering.read_log(
+            door.database, cursors, session, asked.query, cursor=before, limit=_PAGE
+        )
+        return _rows(door, request, asked, log.calls, older=_older(asked, log.next_cursor))
+
+    @get("/usage/newer", include_in_schema=False)
+    async def show_newer(request: AnyRequest, after: FromQuery[str]) -> Response[bytes]:
+        asked, session = await _read_asked(door, request), session_of(request)
+        log = await metering.read_newer(
+            door.database, cursors, session, asked.query, mark=after, limit=_NEWER
+        )
+        newer = asked.address(f"{PATH}/newer", after=log.mark or after)
+        answer = _rows(door, request, asked, log.calls, newer=newer)
+        if log.next_cursor is not None:
+            # More came at once than one looks at: begin anew.
+            answer.headers["hx-refresh"] = "true"
+        return answer
+
+    @get("/usage/export", include_in_schema=False)
+    async def export_usage(request: AnyRequest) -> Stream:
+        asked, session = await _read_asked(door, request), session_of(request)
+        batches = metering.read_whole_log(door.database, cursors, session, asked.query)
+        return _download(request.query_params.get("format", ""), batches, session)
 
     @get("/usage/{usage_id:str}", include_in_schema=False)
     async def show_record(request: AnyRequest, usage_id: FromPath[str]) -> Response[bytes]:
         session = session_of(request)
         async with door.database.connection() as connection:
             record = await metering.read_record(connection, shelves.prices, session, usage_id)
-            projects = await _project_names(connection, session.org_id)
-        return door.page(request, "customer/record.html", record=record, projects=projects)
+            names = await read_names(connection, session.org_id)
+        return door.page(request, "customer/record.html", record=record, names=names)
 
-    return [show_usage, show_record]
-
-
-def _read_query(said: dict[str, str]) -> Query:
-    """Raises InvalidRequest for a day or a project that is none."""
-    columns = {"operation": "operation", "model": "model", "thread": "thread_id"}
-    filters: dict[str, Any] = {columns[name]: said[name] for name in said if name in columns}
-    if "status" in said:
-        filters[said["status"]] = True
-    if "project" in said:
-        try:
-            filters["project_id"] = read_id("prj", said["project"])
-        except ValueError as error:
-            raise InvalidRequest(f"project: {error}") from None
-    start, end = _read_day(said.get("from")), _read_day(said.get("to"))
-    if end is not None:
-        end += timedelta(days=1)
-    return Query(start=start, end=end, currency=None, filters=filters)
+    return [show_usage, show_older, show_newer, export_usage, show_record]
 
 
-def _read_day(text: str | None) -> datetime | None:
-    if text is None:
+_FORMS: Final = ("csv", "jsonl")
+
+
+async def _read_asked(door: Door, request: AnyRequest) -> _Asked:
+    """Raises InvalidRequest for filters that say nothing, Forbidden for amounts of members."""
+    session, zone = session_of(request), zone_of(request)
+    said = read_said(request, _FILTERS)
+    if not session.sees_money and _MONEY_FILTERS & said.keys():
+        raise Forbidden(say("error.no_money"))
+    async with door.database.connection() as connection:
+        names = await read_names(connection, session.org_id)
+    return _Asked(
+        said=said,
+        kept=read_said(request, _KEPT),
+        names=names,
+        zone=zone,
+        query=log_query(said, names, zone),
+    )
+
+
+def _older(asked: _Asked, cursor: str | None) -> dict[str, str] | None:
+    """The page behind, as a page of its own and as rows to be put under these."""
+    if cursor is None:
         return None
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        found = date.min
-    if not _EARLIEST <= found < _LATEST:
-        raise InvalidRequest("A day is written as 2026-01-31, from 1970 on")
-    return datetime.combine(found, time(), UTC)
+    return {
+        "page": asked.address(PATH, before=cursor),
+        "rows": asked.address(f"{PATH}/older", before=cursor),
+    }
 
 
-async def _project_names(connection: Connection, org_id: Any) -> dict[str, str]:
-    found = await orgs.list_projects(connection, org_id, None, _PROJECTS)
-    return {show_id("prj", one.project_id): one.name for one in found}
+def _toggle(asked: _Asked) -> str:
+    kept = {name: text for name, text in asked.kept.items() if name != "live"}
+    on = asked.kept.get("live") == "1"
+    return address(PATH, {**asked.said, **kept, **({} if on else {"live": "1"})})
+
+
+def _fields(asked: _Asked) -> dict[str, str]:
+    """What the form's fields hold: moments as their fields write them, in the reader's zone."""
+    held = {name: asked.said.get(name, "") for name in _FILTERS}
+    moments = {
+        "from": read_moment(asked.said.get("from"), asked.zone),
+        "to": read_moment(asked.said.get("to"), asked.zone, through=True),
+    }
+    return held | {name: _write_moment(at, asked.zone) for name, at in moments.items()}
+
+
+def _write_moment(at: datetime | None, zone: ZoneInfo) -> str:
+    return "" if at is None else f"{at.astimezone(zone):%Y-%m-%dT%H:%M}"
+
+
+def _rows(
+    door: Door,
+    request: AnyRequest,
+    asked: _Asked,
+    calls: Sequence[LoggedCall],
+    older: Mapping[str, str] | None = None,
+    newer: str | None = None,
+) -> Response[bytes]:
+    return door.page(
+        request,
+        "customer/usage_more.html",
+        calls=calls,
+        older=older,
+        newer=newer,
+        names=asked.names,
+    )
+
+
+def _download(form: str, batches: AsyncIterator[list[LoggedCall]], session: Session) -> Stream:
+    columns = [name for name in _COLUMNS if session.sees_money or name not in _MONEY]
+    if form == "csv":
+        answer = csv_stream(columns, _cells(batches, columns), "usage_logs.csv")
+    elif form == "jsonl":
+        answer = Stream(
+            _json_lines(batches, columns),
+            media_type="application/x-ndjson",
+            headers={"content-disposition": "attachment; filename=usage_logs.jsonl"},
+        )
+    else:
+        raise InvalidRequest(say("usage.format_fault"))
+    answer.headers |= {"cache-control": "private, no-store", "x-content-type-options": "nosniff"}
+    return answer
+
+
+async def _cells(
+    batches: AsyncIterator[list[LoggedCall]], columns: Sequence[str]
+) -> AsyncIterator[list[list[object]]]:
+    async for calls in batches:
+        yield [[_cell(row[name]) for name in columns] for row in map(_members, calls)]
+
+
+async def _json_lines(
+    batches: AsyncIterator[list[LoggedCall]], columns: Sequence[str]
+) -> AsyncIterator[bytes]:
+    async for calls in batches:
+        rows = ({name: row[name] for name in columns} for row in map(_members, calls))
+        yield b"".join(encode_json(row) + b"\n" for row in rows)
+
+
+def _members(call: LoggedCall) -> dict[str, Any]:
+    fields = msgspec.structs.fields(LoggedCall)
+    return {field.encode_name: getattr(call, field.name) for field in fields}
+
+
+def _cell(value: object) -> object:
+    return encode_json(value).decode() if isinstance(value, dict) else value

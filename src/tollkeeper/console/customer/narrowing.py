@@ -1,0 +1,255 @@
+"""What calls are narrowed to: said in an address, shown as chips, asked of the log and of costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from tollkeeper import metering, orgs
+from tollkeeper.base.errors import InvalidRequest
+from tollkeeper.base.ids import read_id, show_id
+from tollkeeper.base.money import parse_nanos
+from tollkeeper.console.forms import AnyRequest
+from tollkeeper.console.rendering import say
+from tollkeeper.db import Connection
+from tollkeeper.metering import Query
+
+ZONE_COOKIE: Final = "tollkeeper_zone"
+LONGEST: Final = 300
+
+_MOST: Final = 10_000
+_DAY: Final = len("2026-01-31")
+_EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+_PREFIXES: Final = {"project": "prj", "key": "key", "member": "mem"}
+# What both the log and costs can be narrowed to, and what costs call it.
+DIMENSIONS: Final = {
+    "project": "project",
+    "key": "apiKey",
+    "member": "member",
+    "provider": "provider",
+    "model": "model",
+    "operation": "operation",
+    "endUser": "endUser",
+}
+_COLUMNS: Final = {
+    "project": "project_id",
+    "key": "key_id",
+    "provider": "provider",
+    "model": "model",
+    "operation": "operation",
+    "endUser": "end_user",
+    "thread": "thread_id",
+}
+_WITHOUT: Final = {
+    "project": "no_project",
+    "key": "no_key",
+    "provider": "no_provider",
+    "model": "no_model",
+    "operation": "no_operation",
+    "endUser": "no_end_user",
+}
+_TAG: Final = "tag:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What projects, keys and members are called, by their ids, and whose each key is."""
+
+    projects: Mapping[str, str]
+    keys: Mapping[str, str]
+    members: Mapping[str, str]
+    owned: Mapping[str, tuple[UUID, ...]]
+
+    def of(self, name: str, value: str) -> str:
+        known = {"project": self.projects, "key": self.keys, "member": self.members}
+        return known[name].get(value, value) if name in known else value
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One thing that is narrowed to, and the address without it."""
+
+    label: str
+    value: str
+    without: str
+
+
+async def read_names(connection: Connection, org_id: UUID) -> Names:
+    projects = await orgs.list_projects(connection, org_id, None, _MOST)
+    keys = await orgs.list_keys(connection, org_id, None, _MOST)
+    members = await orgs.list_members(connection, org_id, None, _MOST)
+    owned: dict[str, tuple[UUID, ...]] = {}
+    for key in keys:
+        if key.member_id is not None:
+            owner = show_id("mem", key.member_id)
+            owned[owner] = (*owned.get(owner, ()), key.key_id)
+    return Names(
+        projects={show_id("prj", one.project_id): one.name for one in projects},
+        keys={show_id("key", one.key_id): one.name for one in keys},
+        members={show_id("mem", one.member_id): one.name for one in members},
+        owned=owned,
+    )
+
+
+def read_said(request: AnyRequest, names: tuple[str, ...]) -> dict[str, str]:
+    """What an address says of these names. Raises InvalidRequest for what is too long."""
+    said: dict[str, str] = {}
+    for name in names:
+        text = request.query_params.get(name, "").strip()
+        if len(text) > LONGEST:
+            raise InvalidRequest(f"{name} is longer than {LONGEST} characters")
+        if text:
+            said[name] = text.replace("\0", "")
+    return said
+
+
+def zone_of(request: AnyRequest) -> ZoneInfo:
+    """The zone that the address names, else the one that the browser told, else UTC."""
+    asked = request.query_params.get("zone", "")
+    told = request.cookies.get(ZONE_COOKIE, "")
+    return metering.find_zone(asked) or metering.find_zone(told) or ZoneInfo("UTC")
+
+
+def log_query(said: Mapping[str, str], names: Names, zone: ZoneInfo) -> Query:
+    """Raises InvalidRequest for what nothing can be narrowed to."""
+    filters: dict[str, Any] = {
+        column: stored(name, said[name]) for name, column in _COLUMNS.items() if name in said
+    }
+    if "status" in said:
+        filters |= _read_status(said["status"])
+    for name, column in (("least", "least"), ("most", "most")):
+        if name in said:
+            filters[column] = _read_amount(name, said[name])
+    if "member" in said:
+        filters["keys"] = list(names.owned.get(said["member"], ()))
+    if "tag" in said:
+        filters["tags"] = json.dumps(dict([read_tag(said["tag"])]))
+    if "without" in said:
+        filters |= _read_without(said["without"], names)
+    return Query(
+        start=read_moment(said.get("from"), zone),
+        end=read_moment(said.get("to"), zone, through=True),
+        currency=said.get("currency"),
+        filters=filters,
+        by_start=True,
+    )
+
+
+def cost_filters(said: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The same for costs. Raises InvalidRequest."""
+    found = {
+        dimension: (str(stored(name, said[name])),)
+        for name, dimension in DIMENSIONS.items()
+        if name in said
+    }
+    if "tag" in said:
+        name, value = read_tag(said["tag"])
+        found[_TAG + name] = (value,)
+    return found
+
+
+def chips_of(
+    path: str, said: Mapping[str, str], kept: Mapping[str, str], names: Names
+) -> list[Chip]:
+    """`kept` is what else stands in the address."""
+    return [
+        Chip(
+            say(f"narrow.{name}"),
+            _say_value(name, value, names),
+            address(path, {k: v for k, v in said.items() if k != name} | dict(kept)),
+        )
+        for name, value in said.items()
+    ]
+
+
+def address(path: str, query: Mapping[str, str]) -> str:
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def stored(name: str, text: str) -> str | UUID:
+    """How a value is stored. Raises InvalidRequest for what is no id."""
+    prefix = _PREFIXES.get(name)
+    if prefix is None:
+        return text
+    try:
+        return read_id(prefix, text)
+    except ValueError as error:
+        raise InvalidRequest(f"{name}: {error}") from None
+
+
+def read_tag(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name:
+        raise InvalidRequest(say("narrow.tag_fault"))
+    return name, value
+
+
+def read_moment(text: str | None, zone: ZoneInfo, *, through: bool = False) -> datetime | None:
+    """Read a moment of the zone, or of its own offset; a day is its beginning, or its end."""
+    if text is None:
+        return None
+    try:
+        found = _day(text, zone, through) if len(text) <= _DAY else _time(text, zone)
+    except (ValueError, OverflowError):
+        found = datetime.min.replace(tzinfo=UTC)
+    if not _EARLIEST <= found < _LATEST:
+        raise InvalidRequest(say("narrow.time_fault"))
+    return found
+
+
+def _day(text: str, zone: ZoneInfo, through: bool) -> datetime:
+    day = date.fromisoformat(text) + timedelta(days=int(through))
+    return metering.midnight(day.year, day.month, day.day, zone)
+
+
+def _time(text: str, zone: ZoneInfo) -> datetime:
+    found = datetime.fromisoformat(text)
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _read_status(text: str) -> dict[str, Any]:
+    if text in ("success", "error"):
+        return {text: True}
+    if len(text) == len("200") and text.isdecimal() and text.isascii():
+        return {"status": int(text)}
+    raise InvalidRequest(say("narrow.status_fault"))
+
+
+def _read_amount(name: str, text: str) -> int:
+    try:
+        return int(parse_nanos(text.removeprefix("$")))
+    except ValueError:
+        raise InvalidRequest(say("narrow.amount_fault", name=say(f"narrow.{name}"))) from None
+
+
+def _read_without(text: str, names: Names) -> dict[str, Any]:
+    if text.startswith(_TAG):
+        return {"no_tag": text[len(_TAG) :]}
+    if text == "member":
+        return {"not_keys": [key for keys in names.owned.values() for key in keys]}
+    if text not in _WITHOUT:
+        raise InvalidRequest(say("narrow.without_fault"))
+    return {_WITHOUT[text]: True}
+
+
+def _say_value(name: str, value: str, names: Names) -> str:
+    say_it: dict[str, Callable[[str], str]] = {
+        "status": lambda text: say(f"usage.{text}") if text in ("success", "error") else text,
+        "without": lambda text: (
+            text[len(_TAG) :] if text.startswith(_TAG) else say(f"narrow.{text}").lower()
+        ),
+        "from": _say_time,
+        "to": _say_time,
+    }
+    return say_it[name](value) if name in say_it else names.of(name, value)
+
+
+def _say_time(text: str) -> str:
+    return text.replace("T", " ").replace("+00:00", " UTC")
