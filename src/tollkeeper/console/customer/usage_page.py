@@ -76,14 +76,21 @@ class _Asked:
 
 
 def usage_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
-    cursors = shelves.cursors
+    return [
+        _log_page(door, shelves),
+        *_more_of_it(door, shelves),
+        _export(door, shelves),
+        _record_page(door, shelves),
+    ]
 
+
+def _log_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
     @get("/usage", include_in_schema=False)
     async def show_usage(request: AnyRequest, before: FromQuery[str] = "") -> Response[bytes]:
         asked = await _read_asked(door, request)
         log = await metering.read_log(
             door.database,
-            cursors,
+            shelves.cursors,
             session_of(request),
             asked.query,
             cursor=before or None,
@@ -107,6 +114,13 @@ def usage_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
             zone=asked.zone.key,
         )
 
+    return show_usage
+
+
+def _more_of_it(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
+    """Rows alone, for a page that is open."""
+    cursors = shelves.cursors
+
     @get("/usage/older", include_in_schema=False)
     async def show_older(request: AnyRequest, before: FromQuery[str]) -> Response[bytes]:
         asked, session = await _read_asked(door, request), session_of(request)
@@ -128,12 +142,20 @@ def usage_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
             answer.headers["hx-refresh"] = "true"
         return answer
 
+    return [show_older, show_newer]
+
+
+def _export(door: Door, shelves: Shelves) -> ControllerRouterHandler:
     @get("/usage/export", include_in_schema=False)
     async def export_usage(request: AnyRequest) -> Stream:
         asked, session = await _read_asked(door, request), session_of(request)
-        batches = metering.read_whole_log(door.database, cursors, session, asked.query)
+        batches = metering.read_whole_log(door.database, shelves.cursors, session, asked.query)
         return _download(request.query_params.get("format", ""), batches, session)
 
+    return export_usage
+
+
+def _record_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
     @get("/usage/{usage_id:str}", include_in_schema=False)
     async def show_record(request: AnyRequest, usage_id: FromPath[str]) -> Response[bytes]:
         session = session_of(request)
@@ -142,7 +164,7 @@ def usage_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
             names = await read_names(connection, session.org_id)
         return door.page(request, "customer/record.html", record=record, names=names)
 
-    return [show_usage, show_older, show_newer, export_usage, show_record]
+    return show_record
 
 
 _FORMS: Final = ("csv", "jsonl")
