@@ -1612,6 +1612,6 @@ GRANT SELECT, INSERT ON account, account_identity, account_member, account_sessi
 GRANT UPDATE (email, name, password_hash, staff_role, disabled_at) ON account TO tollkeeper_app;
 GRANT UPDATE (secret_hash, previous_hash, rotated_at, seen_at, expires_at)
     ON account_session TO tollkeeper_app;
-GRANT UPDATE (used_at) ON account_link TO tollkeeper_app;
+GRANT UPDATE (secret_hash, used_at) ON account_link TO tollkeeper_app;
 GRANT UPDATE (empty_at) ON sign_in_pace TO tollkeeper_app;
 GRANT DELETE ON account_session, account_link, sign_in_pace TO tollkeeper_app;
