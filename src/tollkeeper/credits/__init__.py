@@ -74,9 +74,17 @@ from tollkeeper.credits.shapes import PurchaseOut
 from tollkeeper.credits.store import Sold, sold
 from tollkeeper.credits.store import page as newest_purchases
 from tollkeeper.credits.topping_up.acts import TopUps
-from tollkeeper.credits.topping_up.model import TopUp
+from tollkeeper.credits.topping_up.model import TopUp, TopUpState
 from tollkeeper.credits.topping_up.opening import open_top_ups, top_up_jobs, top_up_pages
 from tollkeeper.credits.topping_up.routes import top_up_routes
+from tollkeeper.credits.topping_up.setting import (
+    AutoTopUp,
+    NewAutoTopUp,
+    foresee_top_up,
+    recovery_link,
+    set_top_up,
+    show_top_up,
+)
 from tollkeeper.credits.topping_up.store import failing as failing_top_ups
 from tollkeeper.credits.topping_up.store import read as read_top_up
 from tollkeeper.credits.topping_up.watching import top_up_chores
@@ -84,11 +92,13 @@ from tollkeeper.credits.watching_store import Buying, watch_purchases
 
 __all__ = [
     "AmountOutOfRange",
+    "AutoTopUp",
     "AutoTopUpNeedsMethod",
     "Buyer",
     "Buying",
     "CampaignOut",
     "Difference",
+    "NewAutoTopUp",
     "NewCampaign",
     "NewRecurringGrant",
     "Order",
@@ -110,6 +120,7 @@ __all__ = [
     "Shop",
     "Sold",
     "TopUp",
+    "TopUpState",
     "TopUps",
     "Welcome",
     "Window",
@@ -122,6 +133,7 @@ __all__ = [
     "cancel_purchase",
     "failing_top_ups",
     "find_purchase",
+    "foresee_top_up",
     "foretelling_schedules",
     "give_to_newcomer",
     "given_each_period",
@@ -148,12 +160,15 @@ __all__ = [
     "reconciliation_chores",
     "reconciliation_routes",
     "reconciliation_schedules",
+    "recovery_link",
     "recurring",
     "recurring_from",
     "resume_purchase",
     "revenue",
     "revenue_routes",
     "revenue_rows",
+    "set_top_up",
+    "show_top_up",
     "sold",
     "tax_on",
     "top_up_chores",

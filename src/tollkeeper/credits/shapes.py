@@ -15,6 +15,7 @@ from tollkeeper.credits.model import Origin, Price, Purchase, PurchaseStatus
 from tollkeeper.db import Connection
 from tollkeeper.ledger import Wallet
 from tollkeeper.orgs import Caller
+from tollkeeper.payments import Owner
 from tollkeeper.payments.model import PageKind, Payment, PaymentStatus
 from tollkeeper.profiles import AddressShape, TaxIdShape
 
@@ -163,7 +164,7 @@ def _money(minor: int, currency: str) -> Money:
     return Money(payments.to_nanos(minor, currency))
 
 
-async def wallet_of(connection: Connection, caller: Caller, currency: str) -> Wallet:
+async def wallet_of(connection: Connection, caller: Caller | Owner, currency: str) -> Wallet:
     """Raises InvalidRequest."""
     for wallet in await ledger.wallets_of(connection, caller.org_id):
         if (wallet.livemode, wallet.currency) == (caller.livemode, currency):

@@ -2,8 +2,19 @@
 
 from tollkeeper.notifications.balances.crossing import Balance, Told, cross, note_balance
 from tollkeeper.notifications.delivery import Courier
+from tollkeeper.notifications.endpoints.acts import (
+    change_endpoint,
+    create_endpoint,
+    delete_endpoint,
+    get_delivery,
+    get_endpoint,
+    make_secret,
+    redeliver,
+    rotate_secret,
+    send_test,
+)
 from tollkeeper.notifications.endpoints.routes import webhook_routes
-from tollkeeper.notifications.endpoints.store import failing_endpoints
+from tollkeeper.notifications.endpoints.store import failing_endpoints, list_endpoints
 from tollkeeper.notifications.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
 from tollkeeper.notifications.events import (
     CATALOGUE,
@@ -28,15 +39,25 @@ from tollkeeper.notifications.events import (
 )
 from tollkeeper.notifications.handlers import notification_handlers
 from tollkeeper.notifications.mail import Mailer, MailServer, SmtpMailer
+from tollkeeper.notifications.model import Delivery, DeliveryState, Endpoint, Notice, Recipient
 from tollkeeper.notifications.outbox import notify
 from tollkeeper.notifications.routes import notice_routes
-from tollkeeper.notifications.store import list_notices
+from tollkeeper.notifications.shapes import CreateWebhook
+from tollkeeper.notifications.store import choose as choose_mail
+from tollkeeper.notifications.store import (
+    count_unread,
+    list_deliveries,
+    list_notices,
+    recipients,
+)
+from tollkeeper.notifications.store import mark_read as mark_notices
 
 __all__ = [
     "CATALOGUE",
     "AllowanceExhausted",
     "Balance",
     "Courier",
+    "CreateWebhook",
     "CreditAutoRechargeActionRequired",
     "CreditAutoRechargeSuspended",
     "CreditAutoRechargeTriggered",
@@ -46,12 +67,17 @@ __all__ = [
     "CreditPurchaseFailed",
     "CreditPurchased",
     "CreditRefunded",
+    "Delivery",
+    "DeliveryState",
     "DisputeOpened",
+    "Endpoint",
     "Event",
     "EventType",
     "MailServer",
     "Mailer",
+    "Notice",
     "PaymentMethodExpiring",
+    "Recipient",
     "Severity",
     "SmtpMailer",
     "Told",
@@ -61,12 +87,27 @@ __all__ = [
     "WebhookDisabled",
     "WebhookEndpointDisabled",
     "WebhookNotFound",
+    "change_endpoint",
+    "choose_mail",
+    "count_unread",
+    "create_endpoint",
     "cross",
+    "delete_endpoint",
     "failing_endpoints",
+    "get_delivery",
+    "get_endpoint",
+    "list_deliveries",
+    "list_endpoints",
     "list_notices",
+    "make_secret",
+    "mark_notices",
     "note_balance",
     "notice_routes",
     "notification_handlers",
     "notify",
+    "recipients",
+    "redeliver",
+    "rotate_secret",
+    "send_test",
     "webhook_routes",
 ]

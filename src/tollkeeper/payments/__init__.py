@@ -29,7 +29,11 @@ from tollkeeper.payments.methods.keeping import (
     get_method,
     list_methods,
     make_default,
+    open_setup_page,
+    portal_link,
 )
+from tollkeeper.payments.methods.keeping import remove as remove_method
+from tollkeeper.payments.methods.keeping import sync as sync_methods
 from tollkeeper.payments.minor import AmountNotPayable, show_minor, to_minor, to_nanos
 from tollkeeper.payments.opening import Chore, Payments, open_payments
 from tollkeeper.payments.paying import (
@@ -143,20 +147,24 @@ __all__ = [
     "newest_refunds",
     "open_page",
     "open_payments",
+    "open_setup_page",
     "open_subscription",
     "overdue_subscriptions",
     "payments_of",
     "payments_settled",
     "plain_page",
+    "portal_link",
     "pursue",
     "read_payments",
     "refund",
     "refunds_of",
+    "remove_method",
     "replay",
     "resume",
     "settle_unfinished",
     "show_minor",
     "subscription_fees",
+    "sync_methods",
     "to_minor",
     "to_nanos",
 ]

@@ -8,8 +8,9 @@ from tollkeeper.profiles.addresses import (
     form_of,
 )
 from tollkeeper.profiles.keeping import Saved, amend_profile
+from tollkeeper.profiles.keeping import keep as keep_profile
 from tollkeeper.profiles.model import Address, BuyerKind, Profile, Tax, TaxId
-from tollkeeper.profiles.routes import AddressShape, TaxIdShape, profile_routes
+from tollkeeper.profiles.routes import AddressShape, ProfileIn, TaxIdShape, profile_routes
 from tollkeeper.profiles.store import read_profile, write_profile
 from tollkeeper.profiles.tax_id_types import TaxIdType
 from tollkeeper.profiles.tax_ids import check_tax_ids, types_of
@@ -21,6 +22,7 @@ __all__ = [
     "AddressShape",
     "BuyerKind",
     "Profile",
+    "ProfileIn",
     "Saved",
     "Tax",
     "TaxId",
@@ -33,6 +35,7 @@ __all__ = [
     "countries",
     "decide_taxes",
     "form_of",
+    "keep_profile",
     "profile_routes",
     "read_profile",
     "types_of",

@@ -2,85 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Any
 
 from litestar import Request, Router, get, put
 from litestar.datastructures import State
 from litestar.params import JSONBody
 from litestar.types import ControllerRouterHandler
-from msgspec import Meta, Struct
 
 from tollkeeper import orgs
-from tollkeeper.base.errors import InvalidRequest
-from tollkeeper.base.ids import read_id, show_id
-from tollkeeper.base.money import MAX_NANOS, Money, NonNegativeMoneyIn, PositiveMoneyIn
+from tollkeeper.base.ids import show_id
 from tollkeeper.credits.errors import AutoTopUpNeedsMethod, PaymentsNotConfigured
-from tollkeeper.credits.shapes import USD, MethodId, wallet_of
-from tollkeeper.credits.topping_up import acts, store
 from tollkeeper.credits.topping_up.acts import TopUps
-from tollkeeper.credits.topping_up.model import (
-    Sums,
-    TopUp,
-    TopUpRules,
-    TopUpState,
-    day_of,
-    month_of,
-    state_of,
+from tollkeeper.credits.topping_up.setting import (
+    AutoTopUp,
+    NewAutoTopUp,
+    set_top_up,
+    show_top_up,
 )
-from tollkeeper.db import Connection
-from tollkeeper.ledger import Wallet
-from tollkeeper.payments import PaymentMethodNotFound, to_minor
+from tollkeeper.orgs import Caller
+from tollkeeper.payments import Owner, PaymentMethodNotFound
 
 AnyRequest = Request[Any, Any, State]
-CONSENT = (
-    "I agree that my payment method is charged {amount} whenever my balance falls below"
-    " {threshold}, at most {cap} of credit in a month, until I turn this off."
-)
-
-
-class Failure(Struct, frozen=True, kw_only=True, rename="camel"):
-    code: str
-    at: datetime
-
-
-class AutoTopUp(Struct, frozen=True, kw_only=True, rename="camel"):
-    """`retryAt` is when a resting one goes on by itself; `consent` is what turning it on agrees
-    to."""
-
-    enabled: bool
-    state: TopUpState
-    threshold: Money
-    amount: Money | None
-    target_balance: Money | None
-    monthly_cap: Money
-    bought_this_month: Money
-    currency: str
-    payment_method_id: str | None
-    suspended_reason: str | None
-    retry_at: datetime | None
-    last_failure: Failure | None
-    consent: str
-
-
-class NewAutoTopUp(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Either `amount` (always so much) or `targetBalance` (up to there). Without a
-    `paymentMethodId` the default method pays; without a `monthlyCap` a multiple of the amount is
-    the most."""
-
-    enabled: bool
-    threshold: Annotated[
-        NonNegativeMoneyIn | None, Meta(description="Strictly below it, the balance buys.")
-    ] = None
-    amount: PositiveMoneyIn | None = None
-    target_balance: PositiveMoneyIn | None = None
-    monthly_cap: PositiveMoneyIn | None = None
-    payment_method_id: MethodId | None = None
-
-    def __post_init__(self) -> None:
-        if self.amount is not None and self.target_balance is not None:
-            raise ValueError("must not have both amount and targetBalance")
 
 
 def top_up_routes(top_ups: TopUps) -> list[ControllerRouterHandler]:
@@ -97,10 +39,9 @@ def top_up_routes(top_ups: TopUps) -> list[ControllerRouterHandler]:
 def _read(top_ups: TopUps) -> ControllerRouterHandler:
     @get("/auto-top-up", summary="Get auto top-up")
     async def read_auto_top_up(request: AnyRequest) -> AutoTopUp:
-        caller = orgs.caller_of(request)
+        owner = _owner(orgs.caller_of(request))
         async with top_ups.shop.till.database.connection() as connection:
-            wallet = await wallet_of(connection, caller, USD)
-            return await _show(connection, top_ups, wallet)
+            return await show_top_up(connection, top_ups, owner)
 
     return read_auto_top_up
 
@@ -114,152 +55,11 @@ def _save(top_ups: TopUps) -> ControllerRouterHandler:
         opt={"errors": (AutoTopUpNeedsMethod, PaymentMethodNotFound, PaymentsNotConfigured)},
     )
     async def save_auto_top_up(request: AnyRequest, data: JSONBody[NewAutoTopUp]) -> AutoTopUp:
-        caller, till = orgs.caller_of(request), top_ups.shop.till
-        async with till.database.transaction() as tx:
-            wallet = await wallet_of(tx, caller, USD)
-            known = await store.lock(tx, wallet.org_id, wallet.wallet_id)
-            wanted = _wanted(data, known or _nothing(wallet, top_ups.rules), top_ups.rules)
-            await acts.save(
-                tx,
-                top_ups,
-                wanted,
-                who=show_id("key", caller.key_id),
-                said=_consent(wanted) if _agrees(known, wanted) else None,
-                now=till.clock.now(),
-            )
-        await acts.top_up(top_ups, wallet.org_id, wallet.wallet_id)
-        async with till.database.connection() as connection:
-            return await _show(connection, top_ups, wallet)
+        caller = orgs.caller_of(request)
+        return await set_top_up(top_ups, _owner(caller), data, show_id("key", caller.key_id))
 
     return save_auto_top_up
 
 
-def _wanted(data: NewAutoTopUp, known: TopUp, rules: TopUpRules) -> TopUp:
-    """Raises InvalidRequest, with all that is wrong."""
-    amount, target = known.amount_nanos, known.target_nanos
-    if data.amount is not None:
-        amount, target = data.amount, None
-    elif data.target_balance is not None:
-        amount, target = None, data.target_balance
-    threshold = known.threshold_nanos if data.threshold is None else data.threshold
-    measure = amount or target or 0
-    cap = data.monthly_cap or max(known.monthly_cap_nanos, 0)
-    if data.monthly_cap is None and (amount, target) != (known.amount_nanos, known.target_nanos):
-        cap = min(measure * rules.cap_multiple, MAX_NANOS)
-    method_id = known.method_id
-    if data.payment_method_id is not None:
-        method_id = read_id("met", data.payment_method_id)
-    faults = _faults(threshold, amount, target, cap, rules)
-    if faults:
-        name, said = next(iter(faults.items()))
-        raise InvalidRequest(f"{name}: {said[0]}", faults)
-    return TopUp(
-        org_id=known.org_id,
-        wallet_id=known.wallet_id,
-        livemode=known.livemode,
-        currency=known.currency,
-        enabled=data.enabled,
-        threshold_nanos=threshold,
-        amount_nanos=amount,
-        target_nanos=target,
-        monthly_cap_nanos=cap,
-        method_id=method_id,
-        failures=0,
-        suspended_reason=None,
-        not_before=None,
-        last_failure=known.last_failure,
-        last_failure_at=known.last_failure_at,
-    )
-
-
-def _faults(
-    threshold: int, amount: int | None, target: int | None, cap: int, rules: TopUpRules
-) -> dict[str, list[str]]:
-    faults: dict[str, list[str]] = {}
-    low, high = Money(rules.amount_min), Money(rules.amount_max)
-    if amount is not None:
-        if not rules.amount_min <= amount <= rules.amount_max:
-            faults["amount"] = [f"must be from {low} to {high}"]
-        else:
-            to_minor(amount, USD)
-        if threshold > amount:
-            faults["threshold"] = [f"must be at most the amount, {Money(amount)}"]
-    if target is not None and target < threshold + rules.amount_min:
-        least = Money(threshold + rules.amount_min)
-        faults["targetBalance"] = [f"must be at least {least}: {low} above the threshold"]
-    most = rules.threshold_max
-    if threshold < rules.threshold_min or (most is not None and threshold > most):
-        up_to = "the amount" if most is None else str(Money(most))
-        faults["threshold"] = [f"must be from {Money(rules.threshold_min)} to {up_to}"]
-    if cap < (amount or rules.amount_min):
-        faults["monthlyCap"] = ["must be at least what one top-up buys"]
-    return faults
-
-
-def _agrees(known: TopUp | None, wanted: TopUp) -> bool:
-    """Whether this turns it on, or changes what was agreed to."""
-    if not wanted.enabled:
-        return False
-    return known is None or not known.enabled or _consent(known) != _consent(wanted)
-
-
-def _consent(top_up: TopUp) -> str:
-    amount = top_up.amount_nanos
-    said = f"{Money(amount or 0)} {top_up.currency}"
-    if amount is None:
-        said = f"what is missing to {Money(top_up.target_nanos or 0)} {top_up.currency}"
-    return CONSENT.format(
-        amount=said,
-        threshold=f"{Money(top_up.threshold_nanos)} {top_up.currency}",
-        cap=f"{Money(top_up.monthly_cap_nanos)} {top_up.currency}",
-    )
-
-
-def _nothing(wallet: Wallet, rules: TopUpRules) -> TopUp:
-    """What is shown before anybody has set anything."""
-    return TopUp(
-        org_id=wallet.org_id,
-        wallet_id=wallet.wallet_id,
-        livemode=wallet.livemode,
-        currency=wallet.currency,
-        enabled=False,
-        threshold_nanos=rules.threshold_min,
-        amount_nanos=rules.amount_min,
-        target_nanos=None,
-        monthly_cap_nanos=rules.amount_min * rules.cap_multiple,
-        method_id=None,
-        failures=0,
-        suspended_reason=None,
-        not_before=None,
-        last_failure=None,
-        last_failure_at=None,
-    )
-
-
-async def _show(connection: Connection, top_ups: TopUps, wallet: Wallet) -> AutoTopUp:
-    found = await store.read(connection, wallet.org_id, wallet.wallet_id)
-    top_up = found or _nothing(wallet, top_ups.rules)
-    now = top_ups.shop.till.clock.now()
-    sums = await _sums(connection, wallet.org_id, wallet.wallet_id, now)
-    resting = state_of(top_up, sums, wallet.available, top_ups.rules, now)
-    failed, failed_at, method_id = top_up.last_failure, top_up.last_failure_at, top_up.method_id
-    amount, target = top_up.amount_nanos, top_up.target_nanos
-    return AutoTopUp(
-        enabled=top_up.enabled,
-        state=resting.state,
-        threshold=Money(top_up.threshold_nanos),
-        amount=None if amount is None else Money(amount),
-        target_balance=None if target is None else Money(target),
-        monthly_cap=Money(top_up.monthly_cap_nanos),
-        bought_this_month=Money(sums.month_nanos),
-        currency=top_up.currency,
-        payment_method_id=None if method_id is None else show_id("met", method_id),
-        suspended_reason=top_up.suspended_reason,
-        retry_at=resting.until,
-        last_failure=None if not failed or not failed_at else Failure(code=failed, at=failed_at),
-        consent=_consent(top_up),
-    )
-
-
-async def _sums(connection: Connection, org_id: UUID, wallet_id: UUID, now: datetime) -> Sums:
-    return await store.sums(connection, org_id, wallet_id, month=month_of(now), day=day_of(now))
+def _owner(caller: Caller) -> Owner:
+    return Owner(org_id=caller.org_id, livemode=caller.livemode)

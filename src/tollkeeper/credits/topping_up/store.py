@@ -109,6 +109,13 @@ _CROSSED_AMONG: Final = f"""{_CROSSED}
     SELECT * FROM unnest(%(orgs)s::uuid[], %(wallets)s::uuid[])
   )
 """
+# One at most is under way.
+_ASKED_ABOUT: Final = """
+SELECT purchase_id, created_at FROM purchase
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
+  AND origin = 'auto_top_up' AND status = 'requires_action'
+LIMIT 1
+"""
 _WAITING_LONG: Final = """
 SELECT org_id, purchase_id FROM purchase
 WHERE origin = 'auto_top_up' AND status = 'requires_action' AND created_at < %(before)s
@@ -202,6 +209,15 @@ def _balance(told_low: bool, told_depleted: bool, **row: Any) -> tuple[Told, Bal
 async def waiting_long(connection: Connection, before: datetime) -> list[tuple[UUID, UUID]]:
     found = await connection.execute(_WAITING_LONG, {"before": before})
     return [(row[0], row[1]) for row in await found.fetchall()]
+
+
+async def asked_about(
+    connection: Connection, org_id: UUID, wallet_id: UUID
+) -> tuple[UUID, datetime] | None:
+    """Return the purchase that a bank wants its customer's consent to, and when it began."""
+    found = await connection.execute(_ASKED_ABOUT, {"org_id": org_id, "wallet_id": wallet_id})
+    row = await found.fetchone()
+    return None if row is None else (row[0], row[1])
 
 
 def _names(among: Wallets | None) -> dict[str, Any]:
