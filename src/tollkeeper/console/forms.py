@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
+import msgspec
 from litestar import Request
 from litestar.datastructures import State
 from litestar.response import Redirect
 
+from tollkeeper.base.check import faults_in
 from tollkeeper.base.errors import Forbidden, InvalidRequest, TollkeeperError
+from tollkeeper.base.money import NumberText
 from tollkeeper.console.rendering import say
+from tollkeeper.http import invalid, read_custom
 
 AnyRequest = Request[Any, Any, State]
 
 CONFIRMATION: Final = "confirmation"
 _TOKEN: Final = "form_token"  # noqa: S105 (the name of a field)
 _SEE_OTHER: Final = 303
+# A comma elsewhere may be somebody's decimal point: that is asked about, not guessed.
+_THOUSANDS: Final = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +46,14 @@ class Form:
     def text(self, name: str) -> str:
         """What a field holds, without the blanks around it; nothing for a field that is missing."""
         return self.values.get(name, "").strip()
+
+    def amount(self, name: str) -> NumberText | None:
+        """An amount as people type it, such as $1,000.50, as the API takes it; None for an empty
+        field."""
+        said = self.text(name).removeprefix("$").strip()
+        if _THOUSANDS.fullmatch(said):
+            said = said.replace(",", "")
+        return NumberText(said) if said else None
 
     def ticked(self, name: str) -> bool:
         return self.text(name) != ""
@@ -76,6 +93,18 @@ async def read_form(request: AnyRequest, expected_token: str) -> Form:
     if not hmac.compare_digest(given.encode(), expected_token.encode()):
         raise Forbidden(say("error.form"))
     return Form(values={name: str(sent[name]) for name in sent if name != _TOKEN})
+
+
+def read_as(type_: type[T], values: Mapping[str, object]) -> T:
+    """Read fields as the API reads a body; those that are None were left out.
+
+    Raises InvalidRequest with every fault.
+    """
+    given = {name: value for name, value in values.items() if value is not None}
+    faults = faults_in(given, type_, read_custom)
+    if faults:
+        raise invalid(faults)
+    return msgspec.convert(given, type_, dec_hook=read_custom)
 
 
 def go_on(path: str, done: str = "", **query: str) -> Redirect:
