@@ -130,7 +130,7 @@ async def whole_served(
     with closing(listen("127.0.0.1", 0)) as listener:
         async with (
             open_app(settings or Settings(), url, clock, address=address_of(listener)) as app,
-            served(app.asgi, listener) as base,
+            served(app.asgi, listener, app.drain) as base,
             aiohttp.ClientSession() as session,
         ):
             whole = Whole(app, base.removesuffix("/api/v1"), session)

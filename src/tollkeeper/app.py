@@ -38,7 +38,16 @@ from tollkeeper import (
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.money import Money
 from tollkeeper.base.settings import Settings
-from tollkeeper.console import Door, Shelves, console_pages, portal_routes, read_theme
+from tollkeeper.console import (
+    Door,
+    Live,
+    Shelves,
+    console_pages,
+    glance_of,
+    open_live,
+    portal_routes,
+    read_theme,
+)
 from tollkeeper.credits import PurchaseSucceeded, Shop, TopUps
 from tollkeeper.db import Connection, Database, pending_on
 from tollkeeper.gateway import Gateway
@@ -87,6 +96,7 @@ class Rooms:
     top_ups: TopUps
     invoices: Desk
     fees: FeeDesk
+    live: Live
     door: Door
 
 
@@ -98,6 +108,11 @@ class Tollkeeper:
     api: Api
     jobs: Jobs
     rooms: Rooms
+
+    async def drain(self, grace_seconds: float) -> int:
+        """End what runs beside the requests; return how many calls had to be given up."""
+        await self.rooms.live.close()
+        return await self.rooms.gateway.drain(grace_seconds)
 
 
 @asynccontextmanager
@@ -205,6 +220,7 @@ async def _open_rooms(
         top_ups=top_ups,
         invoices=desk,
         fees=subscriptions.desk_of(settings, till.till, top_ups.shop.billing_page),
+        live=_live(opened, settings, database),
         door=_door(settings, database, clock, secret, base_url),
     )
 
@@ -212,8 +228,20 @@ async def _open_rooms(
 def _door(
     settings: Settings, database: Database, clock: Clock, secret: bytes, base_url: str
 ) -> Door:
-    theme = read_theme(settings.console)
-    return Door(database=database, clock=clock, secret=secret, base_url=base_url, theme=theme)
+    return Door(
+        database=database,
+        clock=clock,
+        secret=secret,
+        base_url=base_url,
+        theme=read_theme(settings.console),
+        glance=glance_of(settings),
+    )
+
+
+def _live(opened: AsyncExitStack, settings: Settings, database: Database) -> Live:
+    live = open_live(settings, database)
+    opened.push_async_callback(live.close)
+    return live
 
 
 def _cycle_of(plans: PlanBook) -> Cycle:
@@ -294,6 +322,7 @@ def _shelves(settings: Settings, rooms: Rooms) -> Shelves:
         invoices=rooms.invoices,
         keys=rooms.keys,
         limits=rooms.limits,
+        live=rooms.live,
         meter=rooms.meter,
         payments=rooms.payments,
         plans=rooms.plans,

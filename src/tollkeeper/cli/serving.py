@@ -85,7 +85,7 @@ async def _serve_here(
             stop=stop,
             grace_seconds=here.settings.server.shutdown_grace_seconds,
             ready=ready,
-            drain=app.rooms.gateway.drain,
+            drain=app.drain,
         )
 
 

@@ -1,6 +1,8 @@
 """The pages of customers, the links that lead to them, and who is signed in."""
 
+from tollkeeper.console.customer.live_page import glance_of, open_live
 from tollkeeper.console.doors import Door
+from tollkeeper.console.live import Live
 from tollkeeper.console.model import Link, Pass
 from tollkeeper.console.opening import console_pages
 from tollkeeper.console.portal_routes import portal_routes
@@ -11,11 +13,14 @@ from tollkeeper.console.theme import Theme, read_theme
 __all__ = [
     "Door",
     "Link",
+    "Live",
     "Pass",
     "Shelves",
     "Theme",
     "console_pages",
+    "glance_of",
     "make_link",
+    "open_live",
     "portal_routes",
     "read_theme",
 ]

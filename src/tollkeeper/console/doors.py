@@ -27,6 +27,7 @@ from tollkeeper.base.errors import (
 )
 from tollkeeper.console import sessions
 from tollkeeper.console.forms import AnyRequest, Form, Question, read_form
+from tollkeeper.console.live import Glance
 from tollkeeper.console.menu import menu_of
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import render, say, say_done
@@ -38,6 +39,7 @@ _Connection = ASGIConnection[Any, Any, Any, Any]
 _COOKIE: Final = "tollkeeper_console"
 _SESSION: Final = "tollkeeper.console.session"
 _FRESH: Final = "tollkeeper.console.fresh_cookies"
+_LIVE: Final = "tollkeeper.console.live"
 _FINE: Final = 200
 _BAD: Final = 400
 _NOWHERE: Final = 404
@@ -57,26 +59,31 @@ class _PartitionedCookie(Cookie):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """`secret` is the installation's. Over https the cookie is for https alone."""
+    """`secret` is the installation's. Over https the cookie is for https alone. `glance` reads
+    what every page shows of the balance."""
 
     database: Database
     clock: Clock
     secret: bytes
     base_url: str
     theme: Theme = field(default_factory=Theme)
+    glance: Glance | None = None
 
     async def admit(self, connection: _Connection) -> None:
         """Raises Unauthenticated for who is not signed in."""
         token = connection.cookies.get(_COOKIE)
         now = self.clock.now()
-        session = None
+        session, live = None, None
         if token is not None:
             async with self.database.connection() as reading:
                 session = await sessions.find(reading, token, now)
+                if session is not None and self.glance is not None:
+                    live = await self.glance(reading, session)
         if session is None:
             raise Unauthenticated(say("error.signed_out"))
         scope = cast("dict[str, Any]", connection.scope)
         scope[_SESSION] = session
+        scope[_LIVE] = live or {}
         if sessions.is_due(session, now):
             async with self.database.transaction() as tx:
                 fresh = await sessions.rotate(tx, session, chance=secrets.token_bytes(32), now=now)
@@ -110,6 +117,7 @@ class Door:
             "frame": "base.html",
             "path": request.url.path,
             "done": say_done(request.query_params.get("done", "")),
+            "standing": cast("dict[str, Any]", request.scope)[_LIVE],
         }
         return self.render(template, known | values, status)
 

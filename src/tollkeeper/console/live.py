@@ -19,6 +19,7 @@ import structlog
 
 from tollkeeper.base.errors import RateLimited, Unavailable
 from tollkeeper.console.model import Session
+from tollkeeper.db import Connection
 
 Owner = tuple[UUID, bool]  # organization, live mode
 
@@ -47,6 +48,7 @@ class News:
 
 State = Mapping[str, News]
 Look = Callable[[Sequence[Owner]], Awaitable[Mapping[Owner, State]]]
+Glance = Callable[[Connection, Session], Awaitable[State]]
 Check = Callable[[Session], Awaitable[Session | None]]
 
 

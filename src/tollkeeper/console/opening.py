@@ -7,6 +7,7 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper.console.customer.credits_page import credits_page
 from tollkeeper.console.customer.limits_page import limits_page
+from tollkeeper.console.customer.live_page import live_page
 from tollkeeper.console.customer.plan_page import plan_page
 from tollkeeper.console.customer.transactions_page import transaction_pages
 from tollkeeper.console.customer.usage_page import usage_pages
@@ -27,6 +28,7 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
             *usage_pages(door, shelves),
             limits_page(door, shelves),
             plan_page(door, shelves),
+            live_page(door, shelves.live),
         ],
         staff_pages(StaffDoor(door=door), shelves),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tollkeeper.base.settings import Settings
+from tollkeeper.console.live import Live
 from tollkeeper.credits import TopUps
 from tollkeeper.http import Cursors
 from tollkeeper.invoices import Desk
@@ -28,6 +29,7 @@ class Shelves:
     invoices: Desk
     keys: KeyRing
     limits: LimitBook
+    live: Live
     meter: Meter
     payments: Payments
     plans: PlanBook
