@@ -38,16 +38,7 @@ from tollkeeper import (
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.money import Money
 from tollkeeper.base.settings import Settings
-from tollkeeper.console import (
-    Door,
-    Live,
-    Shelves,
-    console_pages,
-    glance_of,
-    open_live,
-    portal_routes,
-    read_theme,
-)
+from tollkeeper.console import Door, Live, Shelves, console_pages, door_of, open_live, portal_routes
 from tollkeeper.credits import PurchaseSucceeded, Shop, TopUps
 from tollkeeper.db import Connection, Database, pending_on
 from tollkeeper.gateway import Gateway
@@ -176,11 +167,9 @@ async def _open_rooms(
     budgets = await opened.enter_async_context(
         LimitBook.open(database, clock, _cycle_of(plan_book))
     )
-    rules = Rules(budgets, plan_book)
-    opening = Meter.open(
-        database, clock, grace_seconds=grace, spending=settings.spending, rules=rules
+    meter = await opened.enter_async_context(
+        _meter(settings, database, clock, Rules(budgets, plan_book))
     )
-    meter = await opened.enter_async_context(opening)
     metrics = Metrics(version("tollkeeper"))
     idempotency = Idempotency(database, clock)
     gateway = await opened.enter_async_context(
@@ -220,28 +209,16 @@ async def _open_rooms(
         top_ups=top_ups,
         invoices=desk,
         fees=subscriptions.desk_of(settings, till.till, top_ups.shop.billing_page),
-        live=_live(opened, settings, database),
-        door=_door(settings, database, clock, secret, base_url),
+        live=await opened.enter_async_context(open_live(settings, database)),
+        door=door_of(settings, database, clock, secret, base_url),
     )
 
 
-def _door(
-    settings: Settings, database: Database, clock: Clock, secret: bytes, base_url: str
-) -> Door:
-    return Door(
-        database=database,
-        clock=clock,
-        secret=secret,
-        base_url=base_url,
-        theme=read_theme(settings.console),
-        glance=glance_of(settings),
-    )
-
-
-def _live(opened: AsyncExitStack, settings: Settings, database: Database) -> Live:
-    live = open_live(settings, database)
-    opened.push_async_callback(live.close)
-    return live
+def _meter(
+    settings: Settings, database: Database, clock: Clock, rules: Rules
+) -> AbstractAsyncContextManager[Meter]:
+    grace = settings.server.shutdown_grace_seconds
+    return Meter.open(database, clock, grace_seconds=grace, spending=settings.spending, rules=rules)
 
 
 def _cycle_of(plans: PlanBook) -> Cycle:

@@ -1,10 +1,10 @@
 """The pages of customers, the links that lead to them, and who is signed in."""
 
-from tollkeeper.console.customer.live_page import glance_of, open_live
+from tollkeeper.console.customer.live_page import open_live
 from tollkeeper.console.doors import Door
 from tollkeeper.console.live import Live
 from tollkeeper.console.model import Link, Pass
-from tollkeeper.console.opening import console_pages
+from tollkeeper.console.opening import console_pages, door_of
 from tollkeeper.console.portal_routes import portal_routes
 from tollkeeper.console.sessions import make_link
 from tollkeeper.console.shelves import Shelves
@@ -18,7 +18,7 @@ __all__ = [
     "Shelves",
     "Theme",
     "console_pages",
-    "glance_of",
+    "door_of",
     "make_link",
     "open_live",
     "portal_routes",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from litestar import Router
 from litestar.types import ControllerRouterHandler
 
+from tollkeeper.base.clock import Clock
+from tollkeeper.base.settings import Settings
+from tollkeeper.console.customer.analytics_page import analytics_pages
 from tollkeeper.console.customer.credits_page import credits_page
 from tollkeeper.console.customer.limits_page import limits_page
-from tollkeeper.console.customer.live_page import live_page
+from tollkeeper.console.customer.live_page import glance_of, live_page
 from tollkeeper.console.customer.plan_page import plan_page
 from tollkeeper.console.customer.transactions_page import transaction_pages
 from tollkeeper.console.customer.usage_page import usage_pages
@@ -16,6 +19,21 @@ from tollkeeper.console.pages import routes_of
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.console.staff.staff_page import staff_page
 from tollkeeper.console.staff_door import StaffDoor
+from tollkeeper.console.theme import read_theme
+from tollkeeper.db import Database
+
+
+def door_of(
+    settings: Settings, database: Database, clock: Clock, secret: bytes, base_url: str
+) -> Door:
+    return Door(
+        database=database,
+        clock=clock,
+        secret=secret,
+        base_url=base_url,
+        theme=read_theme(settings.console),
+        glance=glance_of(settings),
+    )
 
 
 def console_pages(door: Door, shelves: Shelves) -> list[Router]:
@@ -25,6 +43,7 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
         [
             credits_page(door, shelves),
             *transaction_pages(door, shelves),
+            *analytics_pages(door, shelves),
             *usage_pages(door, shelves),
             limits_page(door, shelves),
             plan_page(door, shelves),

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Final, LiteralString, NamedTuple
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from tollkeeper.db import Connection
 
 # Of purchases those that may still change: the newest. The marks say nothing but that something
@@ -52,6 +50,5 @@ async def watch_purchases(
 ) -> list[Buying]:
     """Return how the purchases of organizations go, live or test."""
     orgs, livemodes = [org_id for org_id, _ in owners], [livemode for _, livemode in owners]
-    async with connection.cursor(row_factory=class_row(Buying)) as cursor:
-        await cursor.execute(WATCHED, {"orgs": orgs, "livemodes": livemodes})
-        return await cursor.fetchall()
+    cursor = await connection.execute(WATCHED, {"orgs": orgs, "livemodes": livemodes})
+    return [Buying(*row) for row in await cursor.fetchall()]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, LiteralString
+from typing import Final, LiteralString
 from uuid import UUID
-
-from psycopg.rows import kwargs_row
 
 from tollkeeper.db import Connection
 from tollkeeper.ledger.model import Wallet
@@ -30,10 +28,9 @@ class Watched:
 
 async def watch_wallets(connection: Connection, org_ids: Sequence[UUID]) -> list[Watched]:
     """Return every wallet of these organizations as it is now."""
-    async with connection.cursor(row_factory=kwargs_row(_watched)) as cursor:
-        await cursor.execute(WATCHED, {"org_ids": list(org_ids)})
-        return await cursor.fetchall()
-
-
-def _watched(*, usage_seq: int, **columns: Any) -> Watched:
-    return Watched(wallet=Wallet(**columns), records=usage_seq)
+    cursor = await connection.execute(WATCHED, {"org_ids": list(org_ids)})
+    names = [column.name for column in cursor.description or ()][:-1]
+    return [
+        Watched(wallet=Wallet(**dict(zip(names, columns, strict=True))), records=records)
+        for *columns, records in await cursor.fetchall()
+    ]

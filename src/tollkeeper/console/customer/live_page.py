@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from litestar import get
 from litestar.response import Stream
@@ -49,12 +50,17 @@ def live_page(door: Door, live: Live) -> ControllerRouterHandler:
     return tell
 
 
-def open_live(settings: Settings, database: Database) -> Live:
+@asynccontextmanager
+async def open_live(settings: Settings, database: Database) -> AsyncGenerator[Live]:
     async def look(owners: Sequence[Owner]) -> Mapping[Owner, State]:
         async with database.connection() as connection:
             return await read_states(connection, settings, owners)
 
-    return Live(look)
+    live = Live(look)
+    try:
+        yield live
+    finally:
+        await live.close()
 
 
 def glance_of(settings: Settings) -> Glance:
