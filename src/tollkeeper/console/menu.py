@@ -36,12 +36,16 @@ CUSTOMER: Final = (
         "billing",
         (
             Entry("credits", money=True),
+            Entry("auto-top-up", money=True),
+            Entry("payment-methods", money=True),
             Entry("transactions", money=True),
+            Entry("invoices", money=True),
         ),
     ),
     Group(
         "usage",
         (
+            Entry("analytics"),
             Entry("usage"),
             Entry("limits", money=True),
             Entry("plan"),

@@ -13,6 +13,7 @@ from tollkeeper.metering.analytics import (
     midnight,
     read_costs,
     read_forecast,
+    read_spike,
     show_value,
     starts,
 )
@@ -124,6 +125,7 @@ __all__ = [
     "read_newer",
     "read_record",
     "read_records",
+    "read_spike",
     "read_whole_log",
     "rebuild_all",
     "refuse_charge",

@@ -9,7 +9,7 @@ from tollkeeper.metering.analytics.costs import (
 )
 from tollkeeper.metering.analytics.forecast import Forecast, ForecastState, read_forecast
 from tollkeeper.metering.analytics.routes import analytics_routes
-from tollkeeper.metering.analytics.spikes import SpikeWatch
+from tollkeeper.metering.analytics.spikes import SpikeWatch, read_spike
 from tollkeeper.metering.analytics.zones import Granularity, find_zone, midnight, starts
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "midnight",
     "read_costs",
     "read_forecast",
+    "read_spike",
     "show_value",
     "starts",
 ]

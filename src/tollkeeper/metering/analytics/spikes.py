@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from tollkeeper.base.clock import Clock
 from tollkeeper.base.ids import named_uuid
 from tollkeeper.base.money import NANOS_PER_UNIT, Money
 from tollkeeper.base.settings import Settings
-from tollkeeper.db import Database
+from tollkeeper.db import Connection, Database
 from tollkeeper.ledger import Wallet
 from tollkeeper.metering.analytics import burning
 from tollkeeper.metering.analytics.burning import Spike
@@ -51,13 +51,9 @@ class SpikeWatch:
 
     async def _look_at(self, org_id: UUID, wallet_id: UUID) -> bool:
         now = self._clock.now()
-        bounds = burning.hours_until(now, burning.DAYS + 1)
         async with self._database.transaction() as tx:
             wallet = await ledger.find_wallet(tx, org_id, wallet_id)
-            hours = await spent_by_hour(tx, org_id, wallet_id, bounds)
-            limits = self._settings.analytics
-            least = self._least(wallet)
-            spike = burning.find_spike(hours, bounds[-1], limits.spike_factor, least)
+            spike = await read_spike(tx, wallet, self._settings, now)
             if spike is None:
                 return False
             mode = "live" if wallet.livemode else "test"
@@ -67,10 +63,17 @@ class SpikeWatch:
             await notify(tx, org_id, event, now=now, livemode=wallet.livemode, notice_id=notice_id)
         return True
 
-    def _least(self, wallet: Wallet) -> int:
-        """What the least amount in dollars is in the wallet's currency."""
-        worth = self._settings.spending.get(wallet.currency, NANOS_PER_UNIT)
-        return int(self._settings.analytics.spike_minimum_nanos) * NANOS_PER_UNIT // worth
+
+async def read_spike(
+    connection: Connection, wallet: Wallet, settings: Settings, now: datetime
+) -> Spike | None:
+    """Say what is far above what is usual in the last hour or the last day."""
+    bounds = burning.hours_until(now, burning.DAYS + 1)
+    hours = await spent_by_hour(connection, wallet.org_id, wallet.wallet_id, bounds)
+    worth = settings.spending.get(wallet.currency, NANOS_PER_UNIT)
+    # The least amount is in dollars.
+    least = int(settings.analytics.spike_minimum_nanos) * NANOS_PER_UNIT // worth
+    return burning.find_spike(hours, bounds[-1], settings.analytics.spike_factor, least)
 
 
 def _event(spike: Spike, wallet: Wallet) -> UsageSpike:

@@ -162,7 +162,7 @@ FILTERS: Final[dict[str, LiteralString]] = {
     "no_project": " AND u.project_id IS NULL",
     "no_key": " AND u.key_id IS NULL",
     "no_end_user": " AND coalesce(u.detail ->> 'endUser', '') = ''",
-    "no_tag": " AND coalesce(u.detail -> 'tags' ->> %(no_tag)s::text, '') = ''",
+    "no_tag": " AND u.detail -> 'tags' ->> %(no_tag)s::text IS NULL",
     "not_keys": " AND (u.key_id IS NULL OR u.key_id <> ALL(%(not_keys)s))",
 }
 # Those that an index answers, however few records pass.
