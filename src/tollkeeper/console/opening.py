@@ -7,11 +7,14 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper.base.clock import Clock
 from tollkeeper.base.settings import Settings
+from tollkeeper.console.customer.add_credits_page import add_credits_pages
 from tollkeeper.console.customer.analytics_page import analytics_pages
 from tollkeeper.console.customer.credits_page import credits_page
+from tollkeeper.console.customer.invoices_page import invoice_pages
 from tollkeeper.console.customer.limits_page import limits_page
 from tollkeeper.console.customer.live_page import glance_of, live_page
 from tollkeeper.console.customer.plan_page import plan_page
+from tollkeeper.console.customer.purchase_page import landing_page, purchase_pages
 from tollkeeper.console.customer.transactions_page import transaction_pages
 from tollkeeper.console.customer.usage_page import usage_pages
 from tollkeeper.console.doors import Door
@@ -42,7 +45,10 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
         door,
         [
             credits_page(door, shelves),
+            *add_credits_pages(door, shelves),
+            *purchase_pages(door, shelves),
             *transaction_pages(door, shelves),
+            *invoice_pages(door, shelves),
             *analytics_pages(door, shelves),
             *usage_pages(door, shelves),
             limits_page(door, shelves),
@@ -50,6 +56,7 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
             live_page(door, shelves.live),
         ],
         staff_pages(StaffDoor(door=door), shelves),
+        [landing_page(door)],
     )
 
 

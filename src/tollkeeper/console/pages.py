@@ -12,7 +12,7 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper.base.errors import NotFound, Unauthenticated
 from tollkeeper.console import sessions
-from tollkeeper.console.account_door import go_to_sign_in
+from tollkeeper.console.account_door import AccountDoor, go_to_sign_in
 from tollkeeper.console.assets import KEPT, Zipped, serve_asset
 from tollkeeper.console.doors import (
     AnyRequest,
@@ -34,10 +34,12 @@ def routes_of(
     door: Door,
     pages: Sequence[ControllerRouterHandler],
     staff_pages: Sequence[ControllerRouterHandler],
+    open_pages: Sequence[ControllerRouterHandler],
 ) -> list[Router]:
+    """`open_pages` are for who is not signed in, too."""
     inside = Router(
         "/",
-        route_handlers=[_home, _sign_out(door), *pages],
+        route_handlers=[_home, _sign_out(door), _switch_mode(door), *pages],
         guards=[signed_in(door)],
     )
     staff = Router(
@@ -46,7 +48,7 @@ def routes_of(
         guards=[staff_only(StaffDoor(door=door))],
         exception_handlers={Unauthenticated: go_to_sign_in},
     )
-    outside = [_enter(door), _signed_out(door), serve_asset, *_theme(door.theme)]
+    outside = [_enter(door), _signed_out(door), serve_asset, *_theme(door.theme), *open_pages]
     return [
         Router(
             sessions.CONSOLE,
@@ -92,15 +94,35 @@ def _sign_out(door: Door) -> ControllerRouterHandler:
     @post("/sign-out", include_in_schema=False, status_code=_SEE_OTHER)
     async def sign_out(request: AnyRequest) -> Redirect:
         await door.read_form(request)
+        session = session_of(request)
         async with door.database.transaction() as tx:
-            await sessions.leave(tx, session_of(request))
-        return Redirect(
-            f"{sessions.CONSOLE}/signed-out",
-            status_code=_SEE_OTHER,
-            cookies=[door.cookie("", 0)],
-        )
+            await sessions.leave(tx, session)
+        # Staff who looked at a customer go back to their own pages.
+        path = "staff" if session.looking else "signed-out"
+        cookies = [door.cookie("", 0)]
+        if not session.looking and session.account_session_id is not None:
+            cookies.append(AccountDoor(door=door).no_cookie())
+        return Redirect(f"{sessions.CONSOLE}/{path}", status_code=_SEE_OTHER, cookies=cookies)
 
     return sign_out
+
+
+def _switch_mode(door: Door) -> ControllerRouterHandler:
+    @post("/switch-mode", include_in_schema=False, status_code=_SEE_OTHER)
+    async def switch_mode(request: AnyRequest) -> Redirect:
+        """From live to test or back, for who came with an account: links are for one of them."""
+        await door.read_form(request)
+        session, chance = session_of(request), secrets.token_bytes(32)
+        now = door.clock.now()
+        async with door.database.transaction() as tx:
+            token = await sessions.switch_mode(tx, session, chance=chance, now=now)
+        if token is None:
+            return Redirect(sessions.CONSOLE, status_code=_SEE_OTHER)
+        lasts = int((session.expires_at - now).total_seconds())
+        cookies = [door.cookie(token, lasts)]
+        return Redirect(sessions.CONSOLE, status_code=_SEE_OTHER, cookies=cookies)
+
+    return switch_mode
 
 
 def _signed_out(door: Door) -> ControllerRouterHandler:

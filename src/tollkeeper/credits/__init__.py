@@ -88,6 +88,7 @@ from tollkeeper.credits.topping_up.setting import (
 from tollkeeper.credits.topping_up.store import failing as failing_top_ups
 from tollkeeper.credits.topping_up.store import read as read_top_up
 from tollkeeper.credits.topping_up.watching import top_up_chores
+from tollkeeper.credits.transactions import Transaction, transaction_of
 from tollkeeper.credits.watching_store import Buying, watch_purchases
 
 __all__ = [
@@ -122,6 +123,7 @@ __all__ = [
     "TopUp",
     "TopUpState",
     "TopUps",
+    "Transaction",
     "Welcome",
     "Window",
     "begin_purchase",
@@ -175,6 +177,7 @@ __all__ = [
     "top_up_jobs",
     "top_up_pages",
     "top_up_routes",
+    "transaction_of",
     "usual_window",
     "watch_purchases",
 ]

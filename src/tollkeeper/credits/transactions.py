@@ -93,7 +93,7 @@ async def list_transactions(
         )
 
     def show(entry: Entry) -> Transaction:
-        return _transaction(entry, wallet.currency)
+        return transaction_of(entry, wallet.currency)
 
     page = page_of(found, limit, show, lambda last: cursors.seal(bound, [last.seq]))
     return list_answer(request, page, Transaction, "transactions.csv")
@@ -107,7 +107,7 @@ def _kinds(
     return None if include == "all" else _BOUGHT
 
 
-def _transaction(entry: Entry, currency: str) -> Transaction:
+def transaction_of(entry: Entry, currency: str) -> Transaction:
     purchase_id = purchase_of(entry)
     return Transaction(
         id=show_id("ent", entry.entry_id),

@@ -18,7 +18,7 @@ from tollkeeper.payments.handlers import Handlers
 from tollkeeper.payments.inbox.handling import Which, catch_up, handle_pending, replay
 from tollkeeper.payments.inbox.store import EventState
 from tollkeeper.payments.inbox.store import newest as newest_events
-from tollkeeper.payments.landing import BILLING_PATH, plain_page
+from tollkeeper.payments.landing import BILLING_PATH, land, plain_page
 from tollkeeper.payments.methods.customers import describe as describe_customer
 from tollkeeper.payments.methods.customers import ensure as customer_ref
 from tollkeeper.payments.methods.keeping import (
@@ -139,6 +139,7 @@ __all__ = [
     "intend_payment",
     "intend_refund",
     "intend_subscription",
+    "land",
     "list_methods",
     "lock_subscription",
     "make_default",

@@ -7,9 +7,6 @@ from base64 import b64encode
 from html import escape
 from typing import Final
 
-from litestar import get
-from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromQuery
 from litestar.response import Response
 
 BILLING_PATH: Final = "/console/billing"
@@ -51,17 +48,10 @@ def plain_page(
     )
 
 
-def landing_page() -> HTTPRouteHandler:
-    """Where customers land whose order named no `returnUrl`. The address tells how it went, and
-    anybody can write an address: nothing is promised that the balance does not show."""
-
-    @get(BILLING_PATH, include_in_schema=False)
-    async def land(
-        redirect_status: FromQuery[str] = "",
-    ) -> Response[bytes]:
-        return plain_page(*_SAID.get(redirect_status, _BACK))
-
-    return land
+def land(redirect_status: str) -> Response[bytes]:
+    """What is at BILLING_PATH for who is not signed in. The address tells how it went, and anybody
+    can write an address: nothing is promised that the balance does not show."""
+    return plain_page(*_SAID.get(redirect_status, _BACK))
 
 
 _BACK: Final = ("You can close this page", "What was done is shown in your account in a moment.")

@@ -17,7 +17,7 @@ from tollkeeper.http import HotRoute
 from tollkeeper.payments.inbox.handling import catch_up, handle_pending
 from tollkeeper.payments.inbox.post import deliver_sandbox
 from tollkeeper.payments.inbox.routes import webhook_route
-from tollkeeper.payments.landing import BILLING_PATH, landing_page
+from tollkeeper.payments.landing import BILLING_PATH
 from tollkeeper.payments.methods.routes import method_routes
 from tollkeeper.payments.processors import Processor, Processors
 from tollkeeper.payments.processors.sandbox import SandboxProcessor, sandbox_pages
@@ -113,6 +113,6 @@ def _payments(
         sandbox=sandbox,
         routes=method_routes(till, base_url.rstrip("/") + BILLING_PATH),
         hot_routes=hot_routes,
-        pages=[landing_page(), *([] if sandbox is None else sandbox_pages(sandbox, deliver))],
+        pages=[] if sandbox is None else sandbox_pages(sandbox, deliver),
         chores=chores,
     )

@@ -29,6 +29,7 @@ _OURS: Final = {
 }
 _NAMES: Final = cast("Mapping[str, str]", Locale("en").territories)
 _CODE: Final = 2
+_NOWHERE: Final = "ZZ"
 _SHOWN: Final = ("street_address", "city", "city_area", "country_area", "postal_code")
 
 
@@ -50,8 +51,8 @@ class AddressForm:
 @cache
 def countries() -> tuple[tuple[str, str], ...]:
     """Return code and name of every country that has a form, in the order of their names."""
-    known = [code for code in _library.load_validation_data("all") if len(code) == _CODE]
-    found = [(code, _NAMES[code]) for code in known if code in _NAMES]
+    codes: list[str] = [code for code in _library.load_validation_data("all") if len(code) == _CODE]
+    found = [(code, _NAMES[code]) for code in codes if code in _NAMES and code != _NOWHERE]
     return tuple(sorted(found, key=lambda one: one[1]))
 
 

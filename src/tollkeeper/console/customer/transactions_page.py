@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
+import msgspec
 from litestar import get
-from litestar.params import FromPath, FromQuery
-from litestar.response import Response
+from litestar.params import FromQuery
+from litestar.response import Response, Stream
 from litestar.types import ControllerRouterHandler
 
 from tollkeeper import credits, invoices, ledger  # noqa: A004 (the room's name)
-from tollkeeper.base.errors import InvalidRequest, NotFound
+from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import show_id
-from tollkeeper.console.customer.credits_page import USD, Movement
+from tollkeeper.console.customer.credits_page import Movement
+from tollkeeper.console.customer.wallets import USD, wallet_of
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
 from tollkeeper.console.model import Session
 from tollkeeper.console.shelves import Shelves
+from tollkeeper.credits import Transaction, transaction_of
 from tollkeeper.db import Connection
-from tollkeeper.http import read_path_id
-from tollkeeper.invoices import DocumentType, Invoice
+from tollkeeper.http import csv_stream
+from tollkeeper.invoices import DocumentType
 from tollkeeper.ledger import Entry, EntryKind
 
 _PAGE: Final = 25
+_BATCH: Final = 1000
 _BOUGHT: Final = (EntryKind.PURCHASE, EntryKind.AUTO_TOP_UP)
 _PATH: Final = "/console/transactions"
+_COLUMNS: Final = [field.encode_name for field in msgspec.structs.fields(Transaction)]
 
+# Purchases by hand alone are a filter too, beside purchases of both kinds.
 _SHOWN: Final[dict[str, Sequence[EntryKind] | None]] = {
     "purchases": _BOUGHT,
     "all": None,
-    **{kind.value: (kind,) for kind in EntryKind if kind is not EntryKind.PURCHASE},
+    **{kind.value: (kind,) for kind in EntryKind},
 }
 
 
 def transaction_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
-    desk, cursors = shelves.invoices, shelves.cursors
+    cursors = shelves.cursors
 
     @get("/transactions", include_in_schema=False, guards=[money_only])
     async def show_transactions(
@@ -44,13 +50,12 @@ def transaction_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHand
         show: FromQuery[str] = "purchases",
         before: FromQuery[str | None] = None,
     ) -> Response[bytes]:
-        if show not in _SHOWN:
-            raise InvalidRequest(f"There is no type {show}")
+        kinds = _kinds(show)
         session = session_of(request)
         bound = ("console-transactions", session.org_id, session.livemode, show)
         below = None if not before else cursors.open(bound, before, tuple[int])[0]
         async with door.database.connection() as connection:
-            found = await _entries(connection, session, _SHOWN[show], below)
+            found = await _entries(connection, session, kinds, below, _PAGE + 1)
             papers = await _invoices(connection, session, found[:_PAGE])
         older = None
         if len(found) > _PAGE:
@@ -67,41 +72,51 @@ def transaction_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHand
             newest=f"{_PATH}?{urlencode({'show': show})}" if before else None,
         )
 
-    @get("/invoices/{invoice_id:str}", include_in_schema=False, guards=[money_only])
-    async def download_invoice(request: AnyRequest, invoice_id: FromPath[str]) -> Response[bytes]:
-        session, known = session_of(request), read_path_id("inv", invoice_id)
-        async with door.database.connection() as connection:
-            invoice = await invoices.get_invoice(connection, session.org_id, known)
-        if invoice.livemode != session.livemode:
-            raise NotFound(f"There is no invoice {invoice_id}")
-        pdf = await invoices.print_invoice(desk, invoice)
-        return Response(
-            pdf,
-            media_type="application/pdf",
-            headers={
-                "content-disposition": f'attachment; filename="{invoice.number}.pdf"',
-                "cache-control": "private, no-store",
-                "x-content-type-options": "nosniff",
-            },
-        )
+    @get("/transactions/download", include_in_schema=False, guards=[money_only])
+    async def download(request: AnyRequest, show: FromQuery[str] = "purchases") -> Stream:
+        batches = _every_row(door, session_of(request), _kinds(show))
+        return csv_stream(_COLUMNS, batches, "transactions.csv", {"cache-control": "no-store"})
 
-    return [show_transactions, download_invoice]
+    return [show_transactions, download]
+
+
+def _kinds(show: str) -> Sequence[EntryKind] | None:
+    if show not in _SHOWN:
+        raise InvalidRequest(f"There is no type {show}")
+    return _SHOWN[show]
 
 
 async def _entries(
-    connection: Connection, session: Session, kinds: Sequence[EntryKind] | None, below: int | None
+    connection: Connection,
+    session: Session,
+    kinds: Sequence[EntryKind] | None,
+    below: int | None,
+    limit: int,
 ) -> list[Entry]:
-    for wallet in await ledger.wallets_of(connection, session.org_id):
-        if (wallet.livemode, wallet.currency) == (session.livemode, USD):
-            return await ledger.entries(
-                connection,
-                session.org_id,
-                wallet.wallet_id,
-                limit=_PAGE + 1,
-                below=below,
-                kinds=kinds,
-            )
-    return []
+    wallet = await wallet_of(connection, session)
+    if wallet is None:
+        return []
+    return await ledger.entries(
+        connection, session.org_id, wallet.wallet_id, limit=limit, below=below, kinds=kinds
+    )
+
+
+async def _every_row(
+    door: Door, session: Session, kinds: Sequence[EntryKind] | None
+) -> AsyncIterator[list[list[object]]]:
+    """All of them, newest first; entries never change, so each batch takes a connection anew."""
+    below: int | None = None
+    while True:
+        async with door.database.connection() as connection:
+            found = await _entries(connection, session, kinds, below, _BATCH)
+        yield [_row(entry) for entry in found]
+        if len(found) < _BATCH:
+            return
+        below = found[-1].seq
+
+
+def _row(entry: Entry) -> list[object]:
+    return list(msgspec.structs.astuple(transaction_of(entry, USD)))
 
 
 async def _invoices(
@@ -112,7 +127,7 @@ async def _invoices(
     for entry in entries:
         purchase_id = credits.purchase_of(entry)
         if entry.kind in _BOUGHT and purchase_id is not None:
-            papers: list[Invoice] = await invoices.list_invoices(
+            papers = await invoices.list_invoices(
                 connection,
                 session.org_id,
                 livemode=session.livemode,
