@@ -9,10 +9,12 @@ from tollkeeper.base.clock import Clock
 from tollkeeper.base.settings import Settings
 from tollkeeper.console.customer.add_credits_page import add_credits_pages
 from tollkeeper.console.customer.analytics_page import analytics_pages
-from tollkeeper.console.customer.credits_page import credits_page
+from tollkeeper.console.customer.auto_top_up_page import auto_top_up_pages
+from tollkeeper.console.customer.credits_page import credits_pages
 from tollkeeper.console.customer.invoices_page import invoice_pages
 from tollkeeper.console.customer.limits_page import limits_page
 from tollkeeper.console.customer.live_page import glance_of, live_page
+from tollkeeper.console.customer.payment_methods_page import payment_method_pages
 from tollkeeper.console.customer.plan_page import plan_page
 from tollkeeper.console.customer.purchase_page import landing_page, purchase_pages
 from tollkeeper.console.customer.transactions_page import transaction_pages
@@ -44,7 +46,9 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
     return routes_of(
         door,
         [
-            credits_page(door, shelves),
+            *credits_pages(door, shelves),
+            *auto_top_up_pages(door, shelves),
+            *payment_method_pages(door, shelves),
             *add_credits_pages(door, shelves),
             *purchase_pages(door, shelves),
             *transaction_pages(door, shelves),
