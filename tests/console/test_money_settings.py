@@ -1,4 +1,4 @@
-"""The settings about money: credits, auto top-up, payment methods; acts, roles, faults, strangers."""
+"""The pages of settings about money: each act, fault and role, and what is of others."""
 
 from __future__ import annotations
 
@@ -67,9 +67,11 @@ async def spend_six(whole: Whole, customer: Customer) -> None:
 
 async def soon(true: Callable[[], Awaitable[Any]]) -> Any:
     async with asyncio.timeout(20):
-        while not (found := await true()):
+        while True:
+            found = await true()
+            if found:
+                return found
             await asyncio.sleep(0.05)
-        return found
 
 
 def read(page: Page) -> str:
