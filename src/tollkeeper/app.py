@@ -277,7 +277,7 @@ def _make_api(settings: Settings, rooms: Rooms, repeated: Jobs) -> Api:
             *health_routes(checks, rooms.metrics, token.reveal() if token else None),
             *rooms.payments.pages,
             *credits.top_up_pages(rooms.top_ups),
-            *console_pages(rooms.door, _shelves(settings, rooms)),
+            *console_pages(rooms.door, _shelves(settings, rooms, repeated)),
         ],
         dependencies={
             "database": rooms.database,
@@ -289,7 +289,7 @@ def _make_api(settings: Settings, rooms: Rooms, repeated: Jobs) -> Api:
     )
 
 
-def _shelves(settings: Settings, rooms: Rooms) -> Shelves:
+def _shelves(settings: Settings, rooms: Rooms, repeated: Jobs) -> Shelves:
     return Shelves(
         settings=settings,
         capacities=_capacities(rooms),
@@ -298,6 +298,7 @@ def _shelves(settings: Settings, rooms: Rooms) -> Shelves:
         fees=rooms.fees,
         invoices=rooms.invoices,
         keys=rooms.keys,
+        late_jobs=repeated.late,
         limits=rooms.limits,
         live=rooms.live,
         meter=rooms.meter,

@@ -66,8 +66,11 @@ def menu_of(session: Session) -> list[Group]:
 
 # The operator's pages, at `/console/staff/{name}`; their words are `staff_menu.{name}`.
 STAFF: Final = (
-    Group("today", ()),
-    Group("customers", ()),
+    Group("today", (Entry("overview"),)),
+    Group(
+        "customers",
+        (Entry("organizations"), Entry("grants"), Entry("refunds"), Entry("disputes")),
+    ),
     Group("product", ()),
     Group("system", (Entry("staff"),)),
 )

@@ -22,6 +22,12 @@ from tollkeeper.console.customer.usage_page import usage_pages
 from tollkeeper.console.doors import Door
 from tollkeeper.console.pages import routes_of
 from tollkeeper.console.shelves import Shelves
+from tollkeeper.console.staff.disputes_page import disputes_pages
+from tollkeeper.console.staff.grants_page import grants_pages
+from tollkeeper.console.staff.organization_page import organization_pages
+from tollkeeper.console.staff.organizations_page import organizations_pages
+from tollkeeper.console.staff.overview_page import overview_pages
+from tollkeeper.console.staff.refunds_page import refunds_pages
 from tollkeeper.console.staff.staff_page import staff_page
 from tollkeeper.console.staff_door import StaffDoor
 from tollkeeper.console.theme import read_theme
@@ -64,6 +70,14 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
     )
 
 
-def staff_pages(door: StaffDoor, _shelves: Shelves) -> list[ControllerRouterHandler]:
+def staff_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandler]:
     """The operator's pages, below `/console/staff`."""
-    return [staff_page(door)]
+    return [
+        *overview_pages(door, shelves),
+        *organizations_pages(door, shelves),
+        *organization_pages(door, shelves),
+        *grants_pages(door, shelves),
+        *refunds_pages(door, shelves),
+        *disputes_pages(door, shelves),
+        staff_page(door),
+    ]

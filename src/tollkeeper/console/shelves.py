@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tollkeeper.base.settings import Settings
@@ -28,6 +29,7 @@ class Shelves:
     fees: FeeDesk
     invoices: Desk
     keys: KeyRing
+    late_jobs: Callable[[], Sequence[str]]
     limits: LimitBook
     live: Live
     meter: Meter

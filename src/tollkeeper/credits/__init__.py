@@ -10,6 +10,7 @@ from tollkeeper.credits.errors import (
 from tollkeeper.credits.foretelling import foretelling_schedules
 from tollkeeper.credits.granting import (
     CampaignOut,
+    Ending,
     NewCampaign,
     NewRecurringGrant,
     RecurringGrantOut,
@@ -99,6 +100,7 @@ __all__ = [
     "Buying",
     "CampaignOut",
     "Difference",
+    "Ending",
     "NewAutoTopUp",
     "NewCampaign",
     "NewRecurringGrant",

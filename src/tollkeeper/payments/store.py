@@ -206,9 +206,8 @@ ORDER BY intended_at, refund_id
 """
 _NEWEST_REFUNDS: Final = f"""
 SELECT {_REFUND} FROM refund
-WHERE livemode
-  AND (%(intended_at)s::timestamptz IS NULL
-       OR (intended_at, refund_id) < (%(intended_at)s, %(refund_id)s))
+WHERE %(intended_at)s::timestamptz IS NULL
+   OR (intended_at, refund_id) < (%(intended_at)s, %(refund_id)s)
 ORDER BY intended_at DESC, refund_id DESC
 LIMIT %(limit)s
 """
@@ -253,7 +252,7 @@ async def refunds_of(connection: Connection, org_id: UUID, payment_id: UUID) -> 
 async def newest_refunds(
     connection: Connection, below: tuple[datetime, UUID] | None, limit: int
 ) -> list[Refund]:
-    """Live ones of all organizations, newest first; `below` is where the page before ended."""
+    """Of all organizations, newest first; `below` is where the page before ended."""
     intended_at, refund_id = below or (None, None)
     return await _refunds(
         connection, _NEWEST_REFUNDS, intended_at=intended_at, refund_id=refund_id, limit=limit

@@ -22,6 +22,7 @@ from tollkeeper.credits.granting.recurring import define, give_due, give_to_newc
 from tollkeeper.credits.granting.routes import granting_routes
 from tollkeeper.credits.granting.shapes import (
     CampaignOut,
+    Ending,
     NewCampaign,
     NewRecurringGrant,
     RecurringGrantOut,
@@ -32,6 +33,7 @@ from tollkeeper.db import Database
 __all__ = [
     "Campaign",
     "CampaignOut",
+    "Ending",
     "Every",
     "NewCampaign",
     "NewRecurringGrant",
