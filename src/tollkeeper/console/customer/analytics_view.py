@@ -112,10 +112,15 @@ def _exact(currency: str) -> Callable[[int], str]:
 def _short(currency: str) -> Callable[[int], str]:
     def short(nanos: int) -> str:
         whole, rest = divmod(nanos, NANOS_PER_UNIT)
-        said = str(Money(nanos)) if rest else _scaled(whole)
+        said = _to_the_cent(str(Money(nanos))) if rest else _scaled(whole)
         return f"${said}" if currency == "USD" else said
 
     return short
+
+
+def _to_the_cent(amount: str) -> str:
+    whole, _, rest = amount.partition(".")
+    return f"{whole}.{rest:0<2}"
 
 
 def _scaled(count: int) -> str:
