@@ -87,8 +87,22 @@ document.addEventListener("click", (event) => {
   if (button?.hasAttribute("commandfor") && !("command" in button)) command(button);
 });
 
+// On a phone the menu is wider than the screen: what the keyboard is at is wholly seen.
+document.addEventListener("focusin", (event) => {
+  event.target.closest(".menu a")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+});
+
+// <div class="scroll">: what is wider than its place is scrolled by the keyboard, too.
+const scrolling = new ResizeObserver((changes) => {
+  for (const { target } of changes) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+
 function dress() {
   showTimes();
+  for (const wide of document.querySelectorAll(".scroll")) scrolling.observe(wide);
   for (const toast of document.querySelectorAll(".toast[data-leaves]")) keepToast(toast);
 }
 
