@@ -293,6 +293,7 @@ def _shelves(settings: Settings, rooms: Rooms, repeated: Jobs) -> Shelves:
     return Shelves(
         settings=settings,
         capacities=_capacities(rooms),
+        chat=rooms.gateway.visits,
         courier=rooms.courier,
         cursors=rooms.cursors,
         fees=rooms.fees,

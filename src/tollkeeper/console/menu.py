@@ -49,6 +49,7 @@ CUSTOMER: Final = (
             Entry("usage"),
             Entry("limits", money=True),
             Entry("plan"),
+            Entry("playground"),
         ),
     ),
     Group("organization", ()),

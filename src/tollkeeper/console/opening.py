@@ -16,6 +16,7 @@ from tollkeeper.console.customer.limits_page import limits_page
 from tollkeeper.console.customer.live_page import glance_of, live_page
 from tollkeeper.console.customer.payment_methods_page import payment_method_pages
 from tollkeeper.console.customer.plan_page import plan_page
+from tollkeeper.console.customer.playground_page import playground_pages
 from tollkeeper.console.customer.purchase_page import landing_page, purchase_pages
 from tollkeeper.console.customer.transactions_page import transaction_pages
 from tollkeeper.console.customer.usage_page import usage_pages
@@ -63,6 +64,7 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
             *usage_pages(door, shelves),
             limits_page(door, shelves),
             plan_page(door, shelves),
+            *playground_pages(door, shelves),
             live_page(door, shelves.live),
         ],
         staff_pages(StaffDoor(door=door), shelves),

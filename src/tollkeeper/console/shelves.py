@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tollkeeper.base.settings import Settings
+from tollkeeper.console.chatting import Chat
 from tollkeeper.console.live import Live
 from tollkeeper.credits import TopUps
 from tollkeeper.http import Cursors
@@ -24,6 +25,7 @@ from tollkeeper.subscriptions import FeeDesk
 class Shelves:
     settings: Settings
     capacities: Capacities
+    chat: Chat
     courier: Courier
     cursors: Cursors
     fees: FeeDesk
