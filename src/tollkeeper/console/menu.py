@@ -40,6 +40,7 @@ CUSTOMER: Final = (
             Entry("payment-methods", money=True),
             Entry("transactions", money=True),
             Entry("invoices", money=True),
+            Entry("billing-profile", money=True),
         ),
     ),
     Group(
@@ -52,7 +53,13 @@ CUSTOMER: Final = (
             Entry("playground"),
         ),
     ),
-    Group("organization", ()),
+    Group(
+        "organization",
+        (
+            Entry("notifications", money=True),
+            Entry("webhooks", managers=True),
+        ),
+    ),
 )
 
 
@@ -72,8 +79,11 @@ STAFF: Final = (
         "customers",
         (Entry("organizations"), Entry("grants"), Entry("refunds"), Entry("disputes")),
     ),
-    Group("product", ()),
-    Group("system", (Entry("staff"),)),
+    Group("product", (Entry("providers"),)),
+    Group(
+        "system",
+        (Entry("jobs"), Entry("inbox"), Entry("audit"), Entry("settings"), Entry("staff")),
+    ),
 )
 
 

@@ -14,21 +14,30 @@ from tollkeeper.console.customer.credits_page import credits_pages
 from tollkeeper.console.customer.invoices_page import invoice_pages
 from tollkeeper.console.customer.limits_page import limits_page
 from tollkeeper.console.customer.live_page import glance_of, live_page
+from tollkeeper.console.customer.notifications_page import notification_pages
 from tollkeeper.console.customer.payment_methods_page import payment_method_pages
 from tollkeeper.console.customer.plan_page import plan_page
 from tollkeeper.console.customer.playground_page import playground_pages
+from tollkeeper.console.customer.profile_page import profile_pages
 from tollkeeper.console.customer.purchase_page import landing_page, purchase_pages
 from tollkeeper.console.customer.transactions_page import transaction_pages
 from tollkeeper.console.customer.usage_page import usage_pages
+from tollkeeper.console.customer.webhooks_page import webhook_pages
 from tollkeeper.console.doors import Door
 from tollkeeper.console.pages import routes_of
 from tollkeeper.console.shelves import Shelves
+from tollkeeper.console.signing_in.opening import post_of, signing_in_pages
+from tollkeeper.console.staff.audit_page import audit_page
 from tollkeeper.console.staff.disputes_page import disputes_pages
 from tollkeeper.console.staff.grants_page import grants_pages
+from tollkeeper.console.staff.inbox_page import inbox_pages
+from tollkeeper.console.staff.jobs_page import jobs_pages
 from tollkeeper.console.staff.organization_page import organization_pages
 from tollkeeper.console.staff.organizations_page import organizations_pages
 from tollkeeper.console.staff.overview_page import overview_pages
+from tollkeeper.console.staff.providers_page import providers_page
 from tollkeeper.console.staff.refunds_page import refunds_pages
+from tollkeeper.console.staff.settings_page import settings_page
 from tollkeeper.console.staff.staff_page import staff_page
 from tollkeeper.console.staff_door import StaffDoor
 from tollkeeper.console.theme import read_theme
@@ -56,6 +65,9 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
             *credits_pages(door, shelves),
             *auto_top_up_pages(door, shelves),
             *payment_method_pages(door, shelves),
+            *profile_pages(door),
+            *notification_pages(door, shelves),
+            *webhook_pages(door, shelves),
             *add_credits_pages(door, shelves),
             *purchase_pages(door, shelves),
             *transaction_pages(door, shelves),
@@ -68,12 +80,13 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
             live_page(door, shelves.live),
         ],
         staff_pages(StaffDoor(door=door), shelves),
-        [landing_page(door)],
+        [landing_page(door), *signing_in_pages(door, shelves.settings)],
     )
 
 
 def staff_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandler]:
     """The operator's pages, below `/console/staff`."""
+    mail = post_of(shelves.settings, door.door.base_url)
     return [
         *overview_pages(door, shelves),
         *organizations_pages(door, shelves),
@@ -81,5 +94,10 @@ def staff_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandl
         *grants_pages(door, shelves),
         *refunds_pages(door, shelves),
         *disputes_pages(door, shelves),
-        staff_page(door),
+        providers_page(door, shelves),
+        *jobs_pages(door, shelves),
+        *inbox_pages(door, shelves),
+        audit_page(door, shelves),
+        settings_page(door, shelves),
+        *staff_page(door, mail),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 JsonValue = str | int | bool | None | list[Any] | dict[str, Any]
@@ -45,3 +45,25 @@ class Schedule:
     task: Task
     cron: str
     run: Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much of one kind of work waits, runs, and has failed for the last time."""
+
+    task: str
+    waiting: int
+    running: int
+    failed: int
+    waits_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedJob:
+    """What was tried as often as its kind of work allows."""
+
+    job_id: int
+    task: str
+    arguments: dict[str, Any]
+    tried: int
+    ended_at: datetime | None

@@ -10,6 +10,7 @@ from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 
 from tollkeeper.db import Connection
+from tollkeeper.jobs.model import Backlog, FailedJob
 
 # Never opened: it only phrases statements for the callers' connections.
 _manager: Final = JobManager(PsycopgConnector())
@@ -56,6 +57,32 @@ _DROP_QUEUEING_LOCK: Final = """
 UPDATE queue.procrastinate_jobs SET queueing_lock = NULL WHERE id = %(job_id)s
 """
 
+_WAITING: Final = """
+SELECT task_name, count(*) FILTER (WHERE status = 'todo'), count(*) FILTER (WHERE status = 'doing'),
+       count(*) FILTER (WHERE status = 'failed'), min(scheduled_at) FILTER (WHERE status = 'todo')
+FROM queue.procrastinate_jobs
+WHERE status IN ('todo', 'doing', 'failed')
+GROUP BY task_name
+ORDER BY task_name
+"""
+
+_FAILED: Final = """
+SELECT job.id, job.task_name, job.args, job.attempts,
+       (SELECT max(event.at) FROM queue.procrastinate_events AS event WHERE event.job_id = job.id)
+FROM queue.procrastinate_jobs AS job
+WHERE job.status = 'failed' AND (%(before)s::bigint IS NULL OR job.id < %(before)s)
+ORDER BY job.id DESC
+LIMIT %(most)s
+"""
+
+# Its queueing lock is dropped: one like it may wait already.
+_RUN_AGAIN: Final = """
+UPDATE queue.procrastinate_jobs
+SET status = 'todo', scheduled_at = NULL, queueing_lock = NULL, worker_id = NULL
+WHERE id = %(job_id)s AND status = 'failed'
+RETURNING task_name
+"""
+
 
 async def add_job(tx: Connection, job: Job) -> bool:
     """Return False when one with the same queueing lock waits already."""
@@ -75,6 +102,23 @@ async def free_stalled(connection: Connection, silent_seconds: float) -> list[st
     """Let jobs of dead workers run again, and return what they are called."""
     freed = await connection.execute(_FREE_STALLED, {"silent": silent_seconds})
     return [f"{name}[{job_id}]" for job_id, name in await freed.fetchall()]
+
+
+async def read_backlog(connection: Connection) -> list[Backlog]:
+    found = await connection.execute(_WAITING)
+    return [Backlog(*row) for row in await found.fetchall()]
+
+
+async def read_failed(connection: Connection, before: int | None, most: int) -> list[FailedJob]:
+    found = await connection.execute(_FAILED, {"before": before, "most": most})
+    return [FailedJob(*row) for row in await found.fetchall()]
+
+
+async def run_again(tx: Connection, job_id: int) -> str | None:
+    """Return what it is called; None for a job that has not failed, or is not there."""
+    found = await tx.execute(_RUN_AGAIN, {"job_id": job_id})
+    row = await found.fetchone()
+    return None if row is None else row[0]
 
 
 async def forget_failed(connection: Connection, days: int) -> int:

@@ -17,6 +17,7 @@ from tollkeeper.payments.errors import (
 from tollkeeper.payments.handlers import Handlers
 from tollkeeper.payments.inbox.handling import Which, catch_up, handle_pending, replay
 from tollkeeper.payments.inbox.store import EventState
+from tollkeeper.payments.inbox.store import find as find_event
 from tollkeeper.payments.inbox.store import newest as newest_events
 from tollkeeper.payments.landing import BILLING_PATH, land, plain_page
 from tollkeeper.payments.methods.customers import describe as describe_customer
@@ -129,6 +130,7 @@ __all__ = [
     "describe_customer",
     "disputes_of",
     "expiring_methods",
+    "find_event",
     "get_method",
     "get_payment",
     "get_refund",

@@ -115,6 +115,11 @@ WHERE processor = %(processor)s AND (%(state)s::text IS NULL OR state = %(state)
 ORDER BY received_at DESC, event_id
 LIMIT %(most)s
 """
+_FIND: Final = f"""
+SELECT {_EVENT} FROM inbox_event
+WHERE processor = %(processor)s AND event_id = %(event_id)s
+"""
+
 _READ_CURSOR: Final = """
 SELECT caught_up_to FROM inbox_cursor WHERE processor = %(processor)s AND livemode = %(livemode)s
 """
@@ -202,6 +207,11 @@ async def newest(
 ) -> list[InboxEvent]:
     wanted = None if state is None else state.value
     return await _events(connection, _LIST, processor=processor, state=wanted, most=most)
+
+
+async def find(connection: Connection, processor: str, event_id: str) -> InboxEvent | None:
+    found = await _events(connection, _FIND, processor=processor, event_id=event_id)
+    return found[0] if found else None
 
 
 async def read_cursor(connection: Connection, processor: str, *, livemode: bool) -> datetime | None:
