@@ -38,7 +38,16 @@ from tollkeeper import (
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.money import Money
 from tollkeeper.base.settings import Settings
-from tollkeeper.console import Door, Live, Shelves, console_pages, door_of, open_live, portal_routes
+from tollkeeper.console import (
+    Door,
+    Live,
+    Shelves,
+    console_pages,
+    door_of,
+    open_live,
+    portal_routes,
+    signing_in_jobs,
+)
 from tollkeeper.credits import PurchaseSucceeded, Shop, TopUps
 from tollkeeper.db import Connection, Database, pending_on
 from tollkeeper.gateway import Gateway
@@ -459,6 +468,7 @@ def job_handlers(settings: Settings, rooms: Rooms) -> list[jobs.Handler]:
         *notifications.notification_handlers(
             rooms.database, rooms.clock, rooms.courier, mailer=mailer, sender=mail.sender
         ),
+        *signing_in_jobs(rooms.door, settings, mailer),
     ]
 
 

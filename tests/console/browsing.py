@@ -105,7 +105,7 @@ async def sign_in(whole: Whole, one: Browser, account: Account) -> None:
             tx, account, user_agent="test", chance=os.urandom(32), now=now
         )
     one.session.cookie_jar.update_cookies(
-        {"tollkeeper_account": token}, URL(f"{whole.url}/console")
+        {"tollkeeper_account": token}, URL(f"{whole.url}/console/")
     )
 
 

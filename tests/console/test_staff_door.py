@@ -23,7 +23,7 @@ async def test_staff_pages_are_for_staff(whole: Whole, customer: Customer) -> No
         assert (await owner.open(PAGE)).status == 303
     for role in ("admin", "viewer"):
         async with staff_signed_in(whole, role) as one:
-            assert (await one.open("/console/staff")).location == PAGE
+            assert (await one.open("/console/staff")).location == "/console/staff/overview"
             page = await one.open(PAGE)
             assert page.status == 200
             assert f"Sam Staff · {role.capitalize()}" in page.text

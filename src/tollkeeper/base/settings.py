@@ -12,7 +12,7 @@ from msgspec import Meta, field
 
 from tollkeeper.base.money import NANOS_PER_UNIT, NonNegativeMoneyIn, PositiveMoneyIn
 from tollkeeper.base.setting_types import Percent, Seconds, Secret, Section
-from tollkeeper.base.settings_of_console import Console
+from tollkeeper.base.settings_of_console import Console, Oidc
 from tollkeeper.base.settings_of_money import (
     AutoTopUpSettings,
     Credits,
@@ -307,6 +307,7 @@ class Settings(Section, frozen=True):
     metering: Metering = field(default_factory=Metering)
     analytics: Analytics = field(default_factory=Analytics)
     console: Console = field(default_factory=Console)
+    oidc: Oidc = field(default_factory=Oidc)
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from tollkeeper.base.setting_types import Section
+from tollkeeper.base.setting_types import Secret, Section
 
 Origin = Annotated[str, Meta(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", max_length=300)]
 Accent = Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}$")]
@@ -38,3 +38,32 @@ class Console(Section, frozen=True):
             " frame; none, unless listed.",
         ),
     ] = field(default_factory=list[Origin])
+
+
+class Oidc(Section, frozen=True):
+    """Sign-in to the console at your own provider, by OpenID Connect."""
+
+    issuer: Annotated[
+        Annotated[str, Meta(pattern=r"^https?://\S+$", examples=["https://login.example.com"])]
+        | None,
+        Meta(description="The provider, as its tokens name it; unset, people have passwords."),
+    ] = None
+    client_id: Annotated[str | None, Meta(description="What it knows this installation by.")] = None
+    client_secret: Annotated[Secret | None, Meta(description="The secret that goes with it.")] = (
+        None
+    )
+    name: Annotated[
+        str, Meta(min_length=1, max_length=60, description="What the button says it is.")
+    ] = "single sign-on"
+    domains: Annotated[
+        list[str],
+        Meta(
+            max_length=100,
+            description="E-mail domains, such as `example.com`, that people may have; any, unless"
+            " listed.",
+        ),
+    ] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        if self.issuer is not None and (self.client_id is None or self.client_secret is None):
+            raise ValueError("oidc needs client_id and client_secret beside issuer")

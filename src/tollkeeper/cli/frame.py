@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "org": ("org", "Create, list and show organizations."),
     "project": ("project", "Create and list projects."),
     "member": ("member", "Add, list and remove members."),
+    "staff": ("staff", "Let your team into the console, and who is locked out back in."),
     "key": ("key", "Create, list and revoke API keys and operator keys."),
     "budget": ("budget", "Add, list, begin anew and remove budgets and rate limits."),
     "grant": ("credit", "Give an organization credit."),

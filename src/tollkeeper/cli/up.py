@@ -106,7 +106,7 @@ async def _prepare(here: Installation, url: str, address: str) -> tuple[dict[str
     from tollkeeper.base.clock import SystemClock
     from tollkeeper.base.ids import read_id
     from tollkeeper.cli import first_start
-    from tollkeeper.console import Pass, make_link
+    from tollkeeper.console import Pass, first_run_or_sign_in, make_link
     from tollkeeper.db import Database, migrate
     from tollkeeper.http.store import instance_secret
     from tollkeeper.operator import opening_of
@@ -128,11 +128,13 @@ async def _prepare(here: Installation, url: str, address: str) -> tuple[dict[str
         link = await make_link(
             tx, where, base_url, chance=secrets.token_bytes(32), now=now, lasts=_LINK_LASTS
         )
+        operator_console = await first_run_or_sign_in(tx, base_url, now)
         secret = await instance_secret(tx, secrets.token_bytes(32))
         sandbox = SandboxProcessor(database, SystemClock(), secret, base_url)
     shown = {
         "baseUrl": f"{address}/api/v1",
         "console": link.url,
+        "operatorConsole": operator_console,
         "organizationId": planned.organization_id,
         "projectId": planned.project_id,
         "inferenceKey": planned.inference_key.secret,
@@ -170,6 +172,7 @@ Tollkeeper is up. The organization {state}.
   ADMIN key    {adminKey}
   Operator     {operatorKey}{live}
   Console      {console}  (signs you in, once, within the hour)
+  Operator console  {operatorConsole}
 
 Try it:
 

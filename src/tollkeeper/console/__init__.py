@@ -8,6 +8,8 @@ from tollkeeper.console.opening import console_pages, door_of
 from tollkeeper.console.portal_routes import portal_routes
 from tollkeeper.console.sessions import make_link
 from tollkeeper.console.shelves import Shelves
+from tollkeeper.console.signing_in.links.making import first_run_or_sign_in
+from tollkeeper.console.signing_in.opening import signing_in_jobs
 from tollkeeper.console.theme import Theme, read_theme
 
 __all__ = [
@@ -19,8 +21,10 @@ __all__ = [
     "Theme",
     "console_pages",
     "door_of",
+    "first_run_or_sign_in",
     "make_link",
     "open_live",
     "portal_routes",
     "read_theme",
+    "signing_in_jobs",
 ]

@@ -12,7 +12,6 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper.base.errors import NotFound, Unauthenticated
 from tollkeeper.console import sessions
-from tollkeeper.console.account_door import AccountDoor, go_to_sign_in
 from tollkeeper.console.assets import KEPT, Zipped, serve_asset
 from tollkeeper.console.doors import (
     AnyRequest,
@@ -24,6 +23,7 @@ from tollkeeper.console.doors import (
 )
 from tollkeeper.console.menu import staff_menu
 from tollkeeper.console.rendering import say
+from tollkeeper.console.signing_in.account_door import AccountDoor, go_to_sign_in
 from tollkeeper.console.staff_door import StaffDoor, staff_only
 from tollkeeper.console.theme import Theme
 

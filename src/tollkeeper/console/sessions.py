@@ -21,6 +21,7 @@ from tollkeeper.console.tokens import (
     write_token,
 )
 from tollkeeper.db import Connection
+from tollkeeper.orgs import Role
 
 CONSOLE: Final = "/console"
 LINK_LASTS: Final = timedelta(minutes=10)
@@ -124,7 +125,34 @@ async def rotate(tx: Connection, session: Session, *, chance: bytes, now: dateti
 
 
 async def leave(tx: Connection, session: Session) -> None:
+    """End a session, and its account's where a member came with one."""
     await store.end_session(tx, session.org_id, session.session_id)
+    if session.account_session_id is not None and not session.looking:
+        await store.end_account_session(tx, session.account_session_id)
+
+
+async def switch_mode(
+    tx: Connection, session: Session, *, chance: bytes, now: datetime
+) -> str | None:
+    """Go from live to test data or back; None for a session that a link opened."""
+    if session.account_session_id is None:
+        return None
+    where = Pass(
+        org_id=session.org_id,
+        # A member's own role bounds it, as it did before.
+        role=Role.OWNER if session.member_id is not None else session.role,
+        livemode=not session.livemode,
+        member_id=session.member_id,
+    )
+    await store.end_session(tx, session.org_id, session.session_id)
+    return await open_from_account(
+        tx,
+        where,
+        session.account_session_id,
+        chance=chance,
+        now=now,
+        expires_at=session.expires_at,
+    )
 
 
 def form_token(secret: bytes, session: Session) -> str:

@@ -15,12 +15,12 @@ from litestar.response import Redirect, Response
 from tollkeeper import operator, orgs
 from tollkeeper.base.errors import Forbidden
 from tollkeeper.console import sessions
-from tollkeeper.console.account_door import AccountDoor, account_of
 from tollkeeper.console.doors import AnyRequest, Door
 from tollkeeper.console.forms import Form, Question
 from tollkeeper.console.menu import staff_menu
 from tollkeeper.console.model import Pass
 from tollkeeper.console.rendering import say
+from tollkeeper.console.signing_in.account_door import AccountDoor, account_of
 from tollkeeper.console.signing_in.model import Staff
 from tollkeeper.operator import Act
 

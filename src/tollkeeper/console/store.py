@@ -70,6 +70,11 @@ END_SESSION: LiteralString = """
 """
 
 
+END_ACCOUNT_SESSION: LiteralString = """
+    DELETE FROM account_session WHERE session_id = %(session_id)s
+"""
+
+
 async def insert_link(
     tx: Connection, where: Pass, secret_hash: bytes, now: datetime, expires_at: datetime
 ) -> None:
@@ -141,6 +146,10 @@ async def rotate(tx: Connection, session: Session, fresh: bytes, now: datetime) 
 
 async def end_session(tx: Connection, org_id: UUID, session_id: UUID) -> None:
     await tx.execute(END_SESSION, {"org_id": org_id, "session_id": session_id})
+
+
+async def end_account_session(tx: Connection, session_id: UUID) -> None:
+    await tx.execute(END_ACCOUNT_SESSION, {"session_id": session_id})
 
 
 def _of_pass(where: Pass) -> dict[str, Any]:

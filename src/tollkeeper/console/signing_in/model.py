@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from tollkeeper.orgs import Role
+
 
 class StaffRole(StrEnum):
     """What somebody of the operator's staff may do in the console."""
@@ -60,3 +62,37 @@ class Staff:
     @property
     def acts(self) -> bool:
         return self.role is StaffRole.ADMIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """An account in an organization."""
+
+    org_id: UUID
+    member_id: UUID
+    organization: str
+    role: Role
+
+
+class Purpose(StrEnum):
+    """What a link is for; its value is what the database knows it by."""
+
+    FIRST_RUN = "first_run"
+    STAFF = "staff"
+    MEMBER = "member"
+    RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountLink:
+    """A link that lets its bearer do one thing, once. Only the hash of its secret is kept."""
+
+    link_id: UUID
+    purpose: Purpose
+    email: str | None
+    made_by: str
+    created_at: datetime
+    expires_at: datetime
+    org_id: UUID | None = None
+    role: Role | None = None
+    staff_role: StaffRole | None = None

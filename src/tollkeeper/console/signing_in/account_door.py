@@ -5,9 +5,13 @@ It lies beside the cookie of the organization that is looked at: an account may 
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from secrets import token_hex
 from typing import Any, Final, cast
 
 from litestar.connection import ASGIConnection
@@ -22,11 +26,14 @@ from tollkeeper.console.forms import Form, read_form
 from tollkeeper.console.rendering import render, say, say_done
 from tollkeeper.console.signing_in import account_sessions, store
 from tollkeeper.console.signing_in.model import AccountSession
+from tollkeeper.console.tokens import SECRET_BYTES, read_token, write_token
 
 _Connection = ASGIConnection[Any, Any, Any, Any]
 
 _COOKIE: Final = "tollkeeper_account"
 _SESSION: Final = "tollkeeper.console.account_session"
+_GUEST_COOKIE: Final = "tollkeeper_guest"
+_GUEST_LASTS: Final = timedelta(hours=12)
 _SEE_OTHER: Final = 303
 
 
@@ -76,11 +83,13 @@ class AccountDoor:
     def no_cookie(self) -> Cookie:
         return self._cookie("", 0)
 
-    def _cookie(self, token: str, lasts: int) -> Cookie:
+    def _cookie(
+        self, token: str, lasts: int, key: str = _COOKIE, path: str = sessions.CONSOLE
+    ) -> Cookie:
         return Cookie(
-            key=_COOKIE,
+            key=key,
             value=token,
-            path=sessions.CONSOLE,
+            path=path,
             max_age=lasts,
             httponly=True,
             samesite="lax",
@@ -100,6 +109,32 @@ class AccountDoor:
         }
         return self.render(template, known | values, status)
 
+    def guest_page(
+        self, request: AnyRequest, template: str, status: int = 200, **values: object
+    ) -> Response[bytes]:
+        """Answer with a page of somebody who is not signed in yet. Its forms carry what only this
+        browser has, so that no other site can sign somebody in as whom it likes."""
+        known = {"done": say_done(request.query_params.get("done", ""))}
+        guest = _guest_of(request)
+        if not guest:
+            guest = write_token(secrets.token_bytes(SECRET_BYTES))
+            lasts = int(_GUEST_LASTS.total_seconds())
+            send_along(request, self._cookie(guest, lasts, _GUEST_COOKIE))
+        known["form_token"] = self._guest_token(guest)
+        return self.render(template, known | values, status)
+
+    async def read_guest_form(self, request: AnyRequest) -> Form:
+        """Raises Forbidden for a form that was not made for this browser."""
+        return await read_form(request, self._guest_token(_guest_of(request) or token_hex()))
+
+    def _guest_token(self, guest: str) -> str:
+        said = b"guest form" + guest.encode()
+        return hmac.new(self.door.secret, said, hashlib.sha256).hexdigest()
+
+    def short_cookie(self, key: str, value: str, path: str, lasts: int) -> Cookie:
+        """Return another cookie of accounts, for one purpose and a short time."""
+        return self._cookie(value, lasts, key, path)
+
     def render(
         self, template: str, values: Mapping[str, object], status: int = 200
     ) -> Response[bytes]:
@@ -110,6 +145,11 @@ class AccountDoor:
         """Raises Forbidden for a form that this session's pages did not make."""
         account = account_of(request)
         return await read_form(request, account_sessions.form_token(self.door.secret, account))
+
+
+def _guest_of(request: AnyRequest) -> str:
+    given = request.cookies.get(_GUEST_COOKIE, "")
+    return given if read_token(given, SECRET_BYTES) is not None else ""
 
 
 def account_only(door: AccountDoor) -> Callable[[_Connection, BaseRouteHandler], Awaitable[None]]:
