@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from html import unescape
 from typing import Any
 
+from aiohttp import web
 from browsing import Browser, Page, signed_in
 
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.money import PositiveMoneyIn
-from tollkeeper.base.settings import Currency, Settings
+from tollkeeper.base.settings import Currency, Settings, Webhooks
 from whole import Customer, Whole, whole_served
 
 VISA, MASTERCARD, DECLINES = "4242424242424242", "5555555555554444", "4000000000000341"
 MONEY = ("owner", "admin", "billing")
 TOP_UP = "/console/auto-top-up"
 METHODS = "/console/payment-methods"
+PROFILE = "/console/billing-profile"
+NOTICES = "/console/notifications"
+WEBHOOKS = "/console/webhooks"
+BERLIN = {
+    "name": "Acme GmbH",
+    "kind": "business",
+    "address.country": "DE",
+    "address.line1": "Invalidenstr. 1",
+    "address.city": "Berlin",
+    "address.postalCode": "10115",
+    "emails": "bills@acme.test, cfo@acme.test",
+}
 
 
 async def token_of(one: Browser, path: str = METHODS) -> str:
@@ -229,9 +243,20 @@ async def test_who_sees_no_money_sets_none(whole: Whole, customer: Customer) -> 
         known = f"{METHODS}/{show_id('met', uuid7())}"
         for path in (TOP_UP, f"{TOP_UP}/resume", f"{METHODS}/add", f"{known}/remove"):
             assert (await one.submit(path)).status == 403, path
+        for path in (PROFILE, NOTICES, WEBHOOKS, f"{WEBHOOKS}/new"):
+            assert (await one.open(path)).status == 403, path
+        for path in (PROFILE, f"{PROFILE}/country", f"{NOTICES}/read", WEBHOOKS):
+            assert (await one.submit(path)).status == 403, path
+    async with signed_in(whole, customer, "billing") as one:
+        known = f"{WEBHOOKS}/{show_id('whk', uuid7())}"
+        for path in (WEBHOOKS, f"{WEBHOOKS}/new", known, f"{known}/change", f"{known}/delete"):
+            assert (await one.open(path)).status == 403, path
+        for act in ("change", "enabled", "rotate", "delete", "test", "deliveries/dlv_x/redeliver"):
+            assert (await send(one, f"{known}/{act}")).status == 403, act
+        assert (await send(one, WEBHOOKS, url="https://example.com/")).status == 403
     for role in MONEY:
         async with signed_in(whole, customer, role) as one:
-            for path in ("/console/credits", TOP_UP, METHODS):
+            for path in ("/console/credits", TOP_UP, METHODS, PROFILE, NOTICES):
                 assert (await one.open(path)).status == 200
             assert (await one.submit(TOP_UP, enabled="yes")).status == 403  # without its token
 
@@ -276,3 +301,203 @@ async def test_each_currency_has_its_figures(database_url: str) -> None:
             assert part.text.count("hx-swap-oob") == 2
             assert "$10.00" in part.text
             assert "DIEM" not in part.text
+
+
+async def test_a_profile_is_kept_as_its_country_writes_it(whole: Whole, customer: Customer) -> None:
+    async with signed_in(whole, customer, "billing") as one:
+        page = await one.open(PROFILE)
+        assert "ZIP code" in page.text
+        drawn = await send(one, f"{PROFILE}/country", **(BERLIN | {"address.country": "JP"}))
+        assert "Prefecture" in drawn.text
+        assert 'value="Acme GmbH"' in drawn.text
+        saved = await send(one, PROFILE, **BERLIN)
+        assert (saved.status, saved.location) == (303, f"{PROFILE}?done=profile_saved")
+        ids = {"taxIds.1.type": "eu_vat", "taxIds.1.value": "DE136695976"}
+        assert (await send(one, PROFILE, **BERLIN, **ids)).status == 303
+        key = customer.keys["test ADMIN"]
+        kept = (await whole.ask("GET", "/billing/profile", key)).json
+        assert kept["taxIds"] == [{"type": "eu_vat", "value": "DE136695976"}]
+        assert kept["emails"] == ["bills@acme.test", "cfo@acme.test"]
+        assert kept["address"]["postalCode"] == "10115"
+        shown = await one.open(PROFILE)
+        assert 'value="DE136695976"' in shown.text
+        assert 'name="taxIds.1.value"' in shown.text
+
+
+async def test_each_fault_of_a_profile_is_beside_its_field(
+    whole: Whole, customer: Customer
+) -> None:
+    async with signed_in(whole, customer) as one:
+        faulty = BERLIN | {
+            "name": " ",
+            "address.postalCode": "1",
+            "address.city": "",
+            "address.line1": "x\ty",
+            "emails": "nobody",
+            "taxIds.0.value": "",
+            "taxIds.1.type": "eu_vat",
+            "taxIds.1.value": "DE1",
+        }
+        page = await send(one, PROFILE, **faulty)
+        assert page.status == 400
+        for name, said in [
+            ("name", "Is required."),
+            ("address.postalCode", "Must be a postal code such as"),
+            ("address.city", "Is required in Germany."),
+            ("address.line1", "Must be one line"),
+            ("emails", "Must be email addresses"),
+            ("taxIds.1.value", "Is no European VAT"),
+        ]:
+            fault = re.search(rf'id="{re.escape(name)}-fault"[^>]*>([^<]*)<', page.text)
+            assert fault, name
+            assert said in unescape(fault[1]), name
+        assert 'value="DE1"' in page.text
+        assert (await send(one, PROFILE, **(BERLIN | {"address.country": "XX"}))).status == 400
+        assert (await send(one, PROFILE, **(BERLIN | {"name": "a\0b"}))).status == 400
+        key = customer.keys["test ADMIN"]
+        assert (await whole.ask("GET", "/billing/profile", key)).status == 404
+
+
+async def test_who_is_mailed_is_chosen(whole: Whole, customer: Customer) -> None:
+    key = customer.keys["test ADMIN"]
+    people = dict[str, str]()
+    for role in ("owner", "billing"):
+        body = {"name": role.title(), "email": f"{role}@acme.test", "role": role}
+        made = await whole.ask("POST", "/members", key, body)
+        people[role] = made.json["id"]
+    await whole.ask("POST", "/billing/purchases", key, {"amount": 25})
+    other = await whole.customer()
+    async with (
+        signed_in(whole, customer) as one,
+        signed_in(whole, customer, "billing") as billing,
+        signed_in(whole, other) as stranger,
+    ):
+        page = await one.open(NOTICES)
+        assert "owner@acme.test" in page.text
+        path = f"{NOTICES}/{people['owner']}"
+        assert "Credit purchased" in (await one.open(path)).text
+        saved = await send(one, path, credit_balance_low="yes", dispute_opened="yes")
+        assert saved.location == f"{NOTICES}?done=preferences_saved"
+        assert "2 of 15 kinds" in (await one.open(NOTICES)).text
+        told = (await whole.ask("GET", "/notifications/preferences", key)).json["data"]
+        owner = next(one for one in told if one["memberId"] == people["owner"])
+        assert sum(choice["email"] for choice in owner["preferences"]) == 2
+        assert f"{NOTICES}/mem_" not in (await billing.open(NOTICES)).text
+        assert (await billing.open(path)).status == 403
+        assert (await send(billing, path)).status == 403
+        for who in (stranger,):
+            assert (await who.open(path)).status == 404
+            assert (await send(who, path)).status == 404
+            assert "owner@acme.test" not in (await who.open(NOTICES)).text
+        assert (await one.open(f"{NOTICES}?before=forged")).status == 400
+        assert (await send(one, f"{NOTICES}/read")).location == f"{NOTICES}?done=notices_read"
+        assert "Mark all as read" not in (await one.open(NOTICES)).text
+
+
+@asynccontextmanager
+async def listening() -> AsyncGenerator[tuple[str, list[str]]]:
+    """A server of the customer's: its address, and the bodies that came."""
+    heard: list[str] = []
+
+    async def hear(request: web.Request) -> web.Response:
+        heard.append(await request.text())
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/hooks", hear)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    yield f"http://127.0.0.1:{port}/hooks", heard
+    await runner.cleanup()
+
+
+async def test_webhooks_are_made_tested_changed_and_removed(database_url: str) -> None:
+    settings = Settings(webhooks=Webhooks(private_targets=True))
+    async with (
+        listening() as (url, heard),
+        whole_served(database_url, settings) as whole,
+    ):
+        customer, other = await whole.customer(), await whole.customer()
+        async with (
+            signed_in(whole, customer, "admin") as one,
+            signed_in(whole, other) as stranger,
+            signed_in(whole, customer, livemode=True) as live,
+        ):
+            fresh = await one.open(f"{WEBHOOKS}/new")
+            found = re.search(r'name="id" value="(whk_\w+)"', fresh.text)
+            assert found
+            path = f"{WEBHOOKS}/{found[1]}"
+            wrong = await send(one, WEBHOOKS, url="ftp://x", description="Mine")
+            assert wrong.status == 400
+            assert 'id="url-fault"' in wrong.text
+            assert 'value="Mine"' in wrong.text
+            fields = {"id": found[1], "url": url, "dispute_opened": "yes"}
+            made = await send(one, WEBHOOKS, **fields)
+            assert made.status == 200
+            secret = re.search(r"whsec_[\w+/=]+", unescape(made.text))
+            assert secret
+            await send(one, WEBHOOKS, **fields)  # a second click
+            listed = await one.open(WEBHOOKS)
+            assert listed.text.count("open-row") == 1
+            assert "whsec_" not in (await one.open(path)).text
+            changed = await send(one, f"{path}/change", url=url, description="Ours")
+            assert changed.location == f"{path}?done=webhook_changed"
+            assert "Ours" in (await one.open(path)).text
+            assert (await send(one, f"{path}/change", url="x")).status == 400
+            sent = await send(one, f"{path}/test", type="credit_balance_low")
+            assert sent.location == f"{path}?done=webhook_sent"
+
+            async def delivered() -> str:
+                page = await one.open(f"{path}?status=delivered")
+                found = re.search(rf"{path}/deliveries/(dlv_\w+)", page.text)
+                return found[0] if found else ""
+
+            delivery = await soon(delivered)
+            shown = unescape((await one.open(delivery)).text)
+            assert "HTTP 204" in shown
+            assert '"type": "credit_balance_low"' in shown
+            again = await send(one, f"{delivery}/redeliver")
+            assert again.location == f"{path}?done=webhook_sent"
+
+            async def twice() -> bool:
+                return len(heard) == 2
+
+            await soon(twice)
+            assert heard[0] == heard[1]
+            rotated = await send(one, f"{path}/rotate")
+            assert "whsec_" in rotated.text
+            assert secret[0] not in unescape(rotated.text)
+            for who in (stranger, live):
+                await finds_nothing(who, path, delivery)
+            await is_switched_and_removed(one, path)
+
+
+async def finds_nothing(who: Browser, path: str, delivery: str) -> None:
+    for page in (path, f"{path}/change", f"{path}/delete", delivery):
+        assert (await who.open(page)).status == 404, page
+    for act in ("enabled", "rotate", "delete"):
+        assert (await send(who, f"{path}/{act}")).status == 404, act
+    assert (await send(who, f"{path}/change", url="https://example.com/")).status == 404
+    assert (await send(who, f"{path}/test", type="credit_balance_low")).status == 404
+    assert (await send(who, f"{delivery}/redeliver")).status == 404
+
+
+async def is_switched_and_removed(one: Browser, path: str) -> None:
+    assert (await one.open(f"{path}/deliveries/dlv_x")).status == 404
+    for query in ("status=odd", "before=forged"):
+        assert (await one.open(f"{path}?{query}")).status == 400
+    assert (await send(one, f"{path}/test", type="odd")).status == 400
+    off = await send(one, f"{path}/enabled")
+    assert off.location == f"{path}?done=webhook_off"
+    assert "Nothing is sent: switched off by you." in (await one.open(path)).text
+    assert (await send(one, f"{path}/test", type="usage_spike")).status == 409
+    on = await send(one, f"{path}/enabled", enabled="yes")
+    assert on.location == f"{path}?done=webhook_on"
+    assert "type 127.0.0.1" in (await one.open(f"{path}/delete")).text
+    assert (await send(one, f"{path}/delete", confirmation="x")).status == 400
+    gone = await send(one, f"{path}/delete", confirmation="127.0.0.1")
+    assert gone.location == f"{WEBHOOKS}?done=webhook_deleted"
+    assert (await one.open(path)).status == 404
