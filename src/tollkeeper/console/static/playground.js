@@ -137,27 +137,32 @@
     at("empty").hidden = at("talk").children.length > 0;
     newId();
     keep();
+    estimate();
     stopping = null;
     setBusy(false);
     form.elements.text.focus();
     if (call !== null) await showCost(item, call);
   }
 
+  const nothing = form === null ? "" : at("estimate").textContent.trim();
   let waiting;
   let asked = 0;
   function estimate() {
     clearTimeout(waiting);
     waiting = setTimeout(async () => {
       keep();
-      if (!form.elements.text.value.trim()) return;
       const mine = (asked += 1);
+      if (!form.elements.text.value.trim()) {
+        at("estimate").replaceChildren(nothing);
+        return;
+      }
       const answer = await fetch(`${HERE}/estimate`, { method: "POST", body: fields() });
       if (answer.ok && mine === asked) at("estimate").innerHTML = await answer.text();
     }, ESTIMATE_MS);
   }
 
   function showPrice() {
-    const price = at("price");
+    const price = at("prices");
     if (price) price.textContent = form.elements.model.selectedOptions[0]?.dataset.price ?? "";
   }
 
@@ -168,6 +173,7 @@
     at("empty").hidden = false;
     form.elements.text.value = "";
     keep();
+    estimate();
     form.elements.text.focus();
   }
 
