@@ -79,7 +79,7 @@ def analytics_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandle
             asked=asked,
             found=found,
             summary=summary,
-            view=View(asked=asked, summary=summary, money=session.sees_money),
+            view=View(asked=asked, summary=summary, money=session.sees_money, now=now),
             choices=_choices(asked),
             chips=chips_of(PATH, asked.said, asked.kept, names),
             names=names,

@@ -30,6 +30,7 @@ class View:
     asked: Asked
     summary: Summary
     money: bool
+    now: datetime
 
     top = TOP
     height = HEIGHT
@@ -52,6 +53,7 @@ class View:
                 label=self._label,
             ),
             lines=self.asked.shape == "lines",
+            begun=sum(slot.start <= self.now for slot in self.summary.slots),
         )
 
     def calls_in(self, slot: Slot) -> str:
@@ -72,11 +74,11 @@ class View:
         ends = format_date(last, "MMM d, y", _LOCALE)
         return f"{format_date(at, 'MMM d', _LOCALE)} to {ends}"
 
-    def title(self, slot: Slot) -> str:
+    def title(self, slot: Slot, when: str) -> str:
         """An interval with what its calls came to."""
         calls = say("analytics.calls_of", count=show_count(slot.calls))
         cost = f"{_exact(self.asked.currency)(slot.amount)}, " if self.money else ""
-        return f"{self.when(slot)}: {cost}{calls}"
+        return f"{when}: {cost}{calls}"
 
     def _measure(self, slot: Slot) -> int:
         return slot.amount if self.asked.measure == "cost" else slot.calls

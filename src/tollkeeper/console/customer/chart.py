@@ -83,8 +83,10 @@ def draw(
     words: Words,
     *,
     lines: bool,
+    begun: int,
 ) -> Chart:
-    """`before` are the amounts of the period before, as far as there are."""
+    """`before` are the amounts of the period before, as far as there are; lines end with the last
+    interval that has begun."""
     most = max([0, *(before if not lines else ())])
     for slot in slots:
         most = max(most, *slot.parts.values(), 0) if lines else max(most, measure(slot))
@@ -97,7 +99,7 @@ def draw(
     steps = range(_STEPS + 1) if most else range(1)
     return Chart(
         bars=bars,
-        rises=_rises(slots, top) if lines else (),
+        rises=_rises(slots[:begun], top, len(slots)) if lines else (),
         grid=[(_down(step * number, top), words.short(step * number)) for number in steps],
         floor=_down(0, top),
     )
@@ -116,6 +118,7 @@ def _bar(
     count, slot = len(slots), slots[number]
     air = 14 if count < _MANY else 6
     every = -(-count // _LABELS)
+    shown = number % every == every // 2
     old = before[number] if number < len(before) else None
     return Bar(
         slot=slot,
@@ -128,9 +131,9 @@ def _bar(
         parts=_points(slot, top, words) if lines else _stack(slot, top, words),
         total=words.exact(total),
         before="" if old is None else words.exact(old),
-        ghost=None if old is None or lines else _down(old, top),
-        label=words.label(slot),
-        shown=number % every == every // 2,
+        ghost=None if not old or lines else _down(old, top),
+        label=words.label(slot) if shown else "",
+        shown=shown,
         spare=number // every % 2 == 1,
     )
 
@@ -160,8 +163,7 @@ def _points(slot: Slot, top: int, words: Words) -> list[Part]:
     ]
 
 
-def _rises(slots: Sequence[Slot], top: int) -> list[Rise]:
-    count = len(slots)
+def _rises(slots: Sequence[Slot], top: int, count: int) -> list[Rise]:
     keys = sorted({key for slot in slots for key in slot.parts})
     return [
         Rise(
@@ -172,7 +174,7 @@ def _rises(slots: Sequence[Slot], top: int) -> list[Rise]:
             y2=_down(slots[number + 1].parts.get(key, 0), top),
         )
         for key in keys
-        for number in range(count - 1)
+        for number in range(len(slots) - 1)
     ]
 
 

@@ -69,10 +69,14 @@ async def read_spike(
 ) -> Spike | None:
     """Say what is far above what is usual in the last hour or the last day."""
     bounds = burning.hours_until(now, burning.DAYS + 1)
-    hours = await spent_by_hour(connection, wallet.org_id, wallet.wallet_id, bounds)
+    whose = (wallet.org_id, wallet.wallet_id)
     worth = settings.spending.get(wallet.currency, NANOS_PER_UNIT)
     # The least amount is in dollars.
     least = int(settings.analytics.spike_minimum_nanos) * NANOS_PER_UNIT // worth
+    day = [bounds[-1 - burning.HOURS_OF_DAY], bounds[-1]]
+    if sum(await spent_by_hour(connection, *whose, day)) < least:
+        return None  # One sum is soon read, and mostly says enough.
+    hours = await spent_by_hour(connection, *whose, bounds)
     return burning.find_spike(hours, bounds[-1], settings.analytics.spike_factor, least)
 
 
