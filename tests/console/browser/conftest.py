@@ -34,6 +34,7 @@ to, so a page has to be tested here only for what it does.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 from playwright.async_api import Browser, async_playwright
@@ -57,7 +58,7 @@ async def chromium() -> AsyncIterator[Browser]:
 @pytest.fixture(scope="session")
 async def shared_whole(server: EmbeddedServer, databases: Databases) -> AsyncIterator[Whole]:
     """The server that tests of this folder share, one per worker."""
-    name = databases.take("test_browser")
+    name = databases.take(f"test_{uuid4().hex}")
     async with whole_served(server.url_of(name)) as served:
         yield served
     databases.drop(name)
