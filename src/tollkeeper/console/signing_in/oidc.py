@@ -110,12 +110,13 @@ class Provider:
             "redirect_uri": self.redirect_uri,
             "code_verifier": attempt.verifier,
         }
-        login = None
+        headers: dict[str, str] = {}
         if "client_secret_basic" in found.token_endpoint_auth_methods_supported:
-            login = aiohttp.BasicAuth(quote(self.client_id, ""), quote(self.client_secret, ""))
+            login = quote(self.client_id, ""), quote(self.client_secret, "")
+            headers["authorization"] = aiohttp.encode_basic_auth(*login)
         else:
             body |= {"client_id": self.client_id, "client_secret": self.client_secret}
-        tokens = _read(await _ask("POST", found.token_endpoint, body, login), Tokens)
+        tokens = _read(await _ask("POST", found.token_endpoint, body, headers), Tokens)
         claims = await self._claims(tokens.id_token, found)
         self._check(claims, attempt, now)
         return self._identity(claims)
@@ -207,12 +208,14 @@ async def _ask(
     method: str,
     address: str,
     body: dict[str, str] | None = None,
-    login: aiohttp.BasicAuth | None = None,
+    headers: dict[str, str] | None = None,
 ) -> bytes:
     try:
         async with (
             aiohttp.ClientSession(timeout=_TIMEOUT) as client,
-            client.request(method, address, data=body, auth=login, allow_redirects=False) as answer,
+            client.request(
+                method, address, data=body, headers=headers, allow_redirects=False
+            ) as answer,
         ):
             content = await answer.read()
     except (aiohttp.ClientError, TimeoutError) as error:
