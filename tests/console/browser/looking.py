@@ -61,8 +61,8 @@ async def focused(page: Page) -> dict[str, Any]:
             words: it.textContent.trim(),
             inMenu: it.closest("nav") !== null,
             seen: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0
-              && box.width > 0 && box.left >= 0 && box.top >= 0
-              && box.right <= innerWidth && box.bottom <= innerHeight,
+              && box.width > 0 && box.left > -1 && box.top > -1
+              && box.right < innerWidth + 1 && box.bottom < innerHeight + 1,
           };
         }"""
     )

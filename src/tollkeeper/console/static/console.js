@@ -23,7 +23,7 @@ function showTimes() {
   }
   for (const foot of document.querySelectorAll("[data-zone]")) {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    foot.textContent = foot.dataset.zone.replace("{zone}", zone.replaceAll("_", " "));
+    if (zone !== "UTC") foot.textContent = foot.dataset.zone.replace("{zone}", zone.replaceAll("_", " "));
     foot.removeAttribute("data-zone");
   }
 }
@@ -87,7 +87,10 @@ document.addEventListener("click", (event) => {
   if (button?.hasAttribute("commandfor") && !("command" in button)) command(button);
 });
 
-// On a phone the menu is wider than the screen: what the keyboard is at is wholly seen.
+// On a phone the menu is wider than the screen: the page that is open, and what the keyboard is at,
+// are wholly seen.
+const open = document.querySelector(".menu [aria-current]");
+if (open) open.closest(".menu").scrollLeft = open.offsetLeft - (innerWidth - open.offsetWidth) / 2;
 document.addEventListener("focusin", (event) => {
   event.target.closest(".menu a")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 });
