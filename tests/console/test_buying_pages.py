@@ -8,7 +8,11 @@ from html import unescape
 from typing import Any
 
 import pytest
+from banks import fake_settings
 from browsing import Browser, Page, signed_in
+from fake_stripe import How
+from fake_stripe import served as fake_served
+from msgspec.structs import replace
 
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.settings import Credits, Settings, TaxRule
@@ -272,3 +276,201 @@ async def test_nobody_pays_a_total_that_they_were_not_shown(database_url: str) -
             done = await one.submit(ADD, **sent)
             assert done.status == 303
             assert "$124.95" in (await one.open(done.location)).text
+
+
+async def test_members_and_strangers_buy_nothing_and_see_no_purchase(
+    whole: Whole, customer: Customer
+) -> None:
+    card = await keep_card(whole, customer, "pm_card_visa")
+    async with signed_in(whole, customer) as one:
+        sent = await filled(one, "10", method=card)
+        mine = (await one.submit(ADD, **sent)).location
+        waiting = await filled(one, "10")
+        open_one = (await one.submit(ADD, **waiting)).location
+        assert open_one
+    unpaid = f"/console/credits/purchases/{waiting['once']}"
+    other = await whole.customer()
+    async with (
+        signed_in(whole, customer, "member") as member,
+        signed_in(whole, other) as stranger,
+        signed_in(whole, customer, livemode=True) as live,
+    ):
+        for path in (ADD, mine, "/console/invoices", "/console/transactions/download"):
+            assert (await member.open(path)).status == 403, path
+        for path in (ADD, QUOTE, f"{unpaid}/cancel", f"{unpaid}/resume"):
+            assert (await member.submit(path, **sent)).status == 403, path
+        for who in (stranger, live):
+            token = (await who.open("/console/invoices")).form_token
+            for path in (mine, unpaid):
+                assert (await who.open(path)).status == 404
+                for act in ("cancel", "resume"):
+                    answer = await who.submit(f"{path}/{act}", form_token=token)
+                    assert answer.status == 404, path
+            for known in (sent["once"], waiting["once"]):
+                landed = await who.open(f"/console/billing?purchase={known}")
+                assert (landed.status, "close this page" in landed.text) == (200, True)
+        # Another's method is nobody's, and another's purchase is no purchase of theirs.
+        theirs = await filled(stranger, "10", method=card)
+        assert "This payment method is gone" in (await stranger.submit(ADD, **theirs)).text
+        assert (await stranger.submit(ADD, **{**theirs, "once": sent["once"]})).status == 400
+    assert await purchases(whole, other) == []
+    assert [one["status"] for one in await purchases(whole, customer)] == [
+        "requires_payment",
+        "succeeded",
+    ]
+
+
+async def test_no_money_moves_without_the_forms_token(whole: Whole, customer: Customer) -> None:
+    card = await keep_card(whole, customer, "pm_card_visa")
+    async with signed_in(whole, customer) as one:
+        sent = await filled(one, "10", method=card)
+        for token in ({}, {"form_token": ""}, {"form_token": "0" * 64}):
+            forged = {name: value for name, value in sent.items() if name != "form_token"} | token
+            for path in (ADD, QUOTE, "/console/credits/purchases/x/resume"):
+                assert (await one.submit(path, **forged)).status == 403, path
+        for once in ("", "x", "pur_1", show_id("met", uuid7())):
+            answer = await one.submit(ADD, **{**sent, "once": once})
+            assert answer.status == 400
+            assert value_of(answer, "once").startswith("pur_")
+    assert await purchases(whole, customer) == []
+
+
+async def test_live_credit_is_not_for_sale_without_a_processor(
+    whole: Whole, customer: Customer
+) -> None:
+    async with signed_in(whole, customer, livemode=True) as one:
+        page = await one.open(ADD)
+        assert "Credits cannot be bought here yet" in page.text
+        fields = {"form_token": page.form_token, "once": show_id("pur", uuid7()), "amount": "10"}
+        for path in (ADD, QUOTE):
+            assert "Credits cannot be bought here yet" in (await one.submit(path, **fields)).text
+    assert await purchases(whole, customer, "live") == []
+
+
+async def test_the_form_asks_for_what_the_country_wants(whole: Whole, customer: Customer) -> None:
+    async with signed_in(whole, customer) as one:
+        async with one.session.get(
+            whole.url + ADD, headers={"accept-language": "de-AT,de;q=0.9"}
+        ) as answer:
+            text = await answer.text()
+            assert '<option value="AT" selected>' in text
+        page = await one.open(ADD)
+        assert '<option value="US" selected>' in page.text
+        assert "ZIP code" in page.text
+        sent = await filled(one, "25")
+        japan = await one.submit(QUOTE, **{**sent, "billingAddress.country": "JP"})
+        assert "Prefecture" in japan.text
+        assert 'name="billingAddress.city"' not in japan.text
+        forged = await one.submit(ADD, **{**sent, "billingAddress.country": "XX"})
+        assert forged.status == 400
+        assert 'id="billingAddress.country-fault"' in forged.text
+
+
+async def test_invoices_and_statements_are_listed_and_downloaded(
+    whole: Whole, customer: Customer
+) -> None:
+    key = customer.keys["test ADMIN"]
+    async with signed_in(whole, customer, "billing") as one:
+        empty = await one.open("/console/invoices")
+        assert "No invoices yet" in empty.text
+        every = [
+            await whole.ask("POST", "/billing/purchases", key, {"amount": 5}) for _ in range(27)
+        ]
+        bought = every[-1]
+        body = {"amount": 2, "reason": "asked for"}
+        path = f"/organizations/{customer.id}/purchases/{bought.json['id']}/refunds"
+        refunded = await whole.operate("POST", path, body)
+        page = await one.open("/console/invoices")
+        numbers = re.findall(r'<td class="tight">([^<]+)</td>', page.text)
+        assert len(numbers) == 25
+        assert refunded.status == 201, refunded.text
+        assert numbers[0].startswith("TEST-CN-")
+        assert f"for {numbers[1]}" in page.text
+        older = re.search(r'href="(/console/invoices\?before=[^"]+)"', page.text)
+        assert older
+        rest = await one.open(unescape(older[1]))
+        more = re.findall(r'<td class="tight">([^<]+)</td>', rest.text)
+        assert len({*numbers, *more}) == 28
+        assert "Monthly statements" not in rest.text
+        months = re.findall(r"/console/statements/(\d{4}-\d{2})", page.text)
+        assert months
+        pdf = await one.open(f"/console/statements/{months[0]}")
+        assert (pdf.status, pdf.text[:5]) == (200, "%PDF-")
+        assert pdf.headers["content-disposition"].endswith(f'"statement-{months[0]}.pdf"')
+        for month in ("2026-13", "x", "9999-01"):
+            assert (await one.open(f"/console/statements/{month}")).status in {400, 404}
+        assert (await one.open("/console/invoices?before=forged")).status == 400
+
+
+async def test_transactions_are_filtered_and_exported(whole: Whole, customer: Customer) -> None:
+    key = customer.keys["test ADMIN"]
+    for amount in (5, 6):
+        await whole.ask("POST", "/billing/purchases", key, {"amount": amount})
+    said = await whole.ask("GET", "/billing/transactions?include=all", key, accept="text/csv")
+    async with signed_in(whole, customer, "billing") as one:
+        page = await one.open("/console/transactions")
+        for heading in ("Date", "Time", "Type", "Amount"):
+            assert f">{heading}</th>" in page.text
+        assert page.text.count("<tr>") == 3
+        assert page.text.count("Download invoice TEST-INV-") == 2
+        assert (await one.open("/console/transactions?show=purchase")).text.count("<tr>") == 3
+        assert "Nothing here yet" in (await one.open("/console/transactions?show=refund")).text
+        everything = await one.open("/console/transactions?show=all")
+        assert everything.text.count("<tr>") == 4
+        assert 'title="21 USD"' in everything.text
+        file = await one.open("/console/transactions/download?show=all")
+        assert file.text == said.text
+        assert file.headers["content-disposition"] == "attachment; filename=transactions.csv"
+        assert (await one.open("/console/transactions/download?show=x")).status == 400
+
+
+async def test_with_stripe_the_card_form_is_in_the_page_that_alone_lets_it_in(
+    database_url: str,
+) -> None:
+    async with fake_served() as fake:
+        stripe = replace(fake_settings(fake, timeout_seconds=5), publishable_key="pk_test_ours")
+        async with whole_served(database_url, Settings(stripe=stripe)) as whole:
+            customer = await whole.customer()
+            async with signed_in(whole, customer) as one:
+                form = await one.open(ADD)
+                assert "stripe.com" not in form.headers["content-security-policy"]
+                led = await one.submit(ADD, **await filled(one, "10", save="yes"))
+                assert re.fullmatch(r"/console/credits/purchases/pur_[0-9a-f]{32}", led.location)
+                page = await one.open(led.location)
+                policy = page.headers["content-security-policy"]
+                assert "script-src 'self' https://js.stripe.com;" in policy
+                assert "frame-src https://js.stripe.com https://hooks.stripe.com;" in policy
+                assert "connect-src 'self' https://api.stripe.com;" in policy
+                assert "default-src 'none'" in policy
+                assert 'data-key="pk_test_ours"' in page.text
+                secret = re.search(r'data-secret="([^"]+)"', page.text)
+                assert secret
+                session = secret[1].removesuffix("_secret_fake")
+                fault = await one.submit(f"{fake.base}/pay/{session}", card="4000000000000002")
+                assert fault.status == 402
+                assert "data-secret" in (await one.open(led.location)).text
+                paid = await one.submit(f"{fake.base}/pay/{session}", card="4242424242424242")
+                assert f"purchase={led.location.rpartition('/')[2]}" in paid.location
+                assert (await one.open(paid.location)).location == led.location
+                done = await one.open(led.location)
+                assert "Thank you" in done.text
+                assert "stripe.com" not in done.headers["content-security-policy"]
+    assert fake.charged == 1000
+
+
+async def test_stripes_bank_page_is_a_link_to_follow(database_url: str) -> None:
+    async with fake_served() as fake:
+        settings = Settings(stripe=fake_settings(fake, timeout_seconds=5))
+        async with whole_served(database_url, settings) as whole:
+            customer = await whole.customer()
+            card = await keep_card(whole, customer, "pm_card_visa")
+            async with signed_in(whole, customer) as one:
+                # Without a key for browsers the card is entered on Stripe's own page.
+                led = await one.submit(ADD, **await filled(one, "10"))
+                page = await one.open(led.location)
+                assert f'href="{fake.base}/pay/' in page.text
+                fake.fail("/v1/payment_intents", How.LOST_BEFORE, times=-1)
+                sent = await filled(one, "10", method=card)
+                lost = await one.submit(ADD, **sent)
+                assert lost.status == 303
+                assert "on its way" in (await one.open(lost.location)).text

@@ -35,7 +35,7 @@ from tollkeeper.credits import Order, Purchase, Shop
 from tollkeeper.ledger import Wallet
 from tollkeeper.payments import Owner, PaymentsNotConfigured
 from tollkeeper.payments.model import Method, PageKind, Payment, PaymentStatus
-from tollkeeper.profiles import AddressForm, Profile
+from tollkeeper.profiles import AddressForm, Profile, TaxIdType
 
 _BAD: Final = 400
 _REGION: Final = re.compile(r"[a-zA-Z]{2,3}-([A-Z]{2})\b")
@@ -148,7 +148,7 @@ def _show(form: Form, counter: Counter, shop: Shop) -> dict[str, Any]:
         "most": Money(shop.rules.most),
         "wants": wants,
         "countries": profiles.countries(),
-        "tax_types": profiles.types_of(wants.country),
+        "tax_types": _tax_types(wants.country),
         "tax_ids": _known_tax_ids(counter, wants.country),
         "city_label": say(f"place.{wants.city_label}"),
         "state_label": say(f"place.{wants.state_label}"),
@@ -162,6 +162,11 @@ def _address_form(country: str) -> AddressForm:
         return profiles.form_of(country)
     except InvalidRequest:
         return profiles.form_of(_SOMEWHERE)
+
+
+def _tax_types(country: str) -> list[TaxIdType]:
+    """The country's own first, then those that are had anywhere."""
+    return sorted(profiles.types_of(country), key=lambda one: not one.countries)
 
 
 def _known_tax_ids(counter: Counter, country: str) -> list[str]:

@@ -16,8 +16,7 @@ from tollkeeper.base.money import Money, parse_nanos
 from tollkeeper.base.settings import TaxRule
 from tollkeeper.console.forms import Form
 from tollkeeper.console.rendering import say, show_money
-from tollkeeper.credits import PurchaseRules, tax_on
-from tollkeeper.credits.model import Price
+from tollkeeper.credits import Price, PurchaseRules, tax_on
 from tollkeeper.profiles import Address, BuyerKind, Profile, TaxId
 
 USD: Final = "USD"

@@ -31,6 +31,7 @@ from tollkeeper.payments import Owner, PaymentsNotConfigured, Till
 from tollkeeper.payments.model import FailureCode, Method, PageKind, Payment
 
 _PATH: Final = "/console/credits/purchases"
+_FINE: Final = 200
 _BAD: Final = 400
 _STRIPE: Final = "https://js.stripe.com"
 # The processor's form in our page, and nothing of it on any other page.
@@ -121,24 +122,21 @@ async def find_own(door: Door, session: Session, purchase_id: UUID) -> Purchase 
 
 
 def purchase_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
-    till, shop = shelves.payments.till, shelves.top_ups.shop
+    return [_reading(door, shelves), _going_on(door, shelves), _giving_up(door, shelves)]
 
-    async def answer(
-        request: AnyRequest, story: Story, form: Form, status: int = 200
-    ) -> Response[bytes]:
-        session = session_of(request)
-        async with door.database.connection() as connection:
-            told = await _read_more(connection, till, session, story)
-        key = shelves.settings.stripe.publishable_key
-        shown = door.page(
-            request, "customer/purchase.html", status, story=story, form=form, key=key, **told
-        )
-        return _let_in_stripe(shown) if story.stage is Stage.CARD_FORM else shown
 
+def _reading(door: Door, shelves: Shelves) -> ControllerRouterHandler:
     @get("/credits/purchases/{purchase_id:str}", include_in_schema=False, guards=[money_only])
     async def show_purchase(request: AnyRequest, purchase_id: FromPath[str]) -> Response[bytes]:
+        till = shelves.payments.till
         story = await _read(door, till, session_of(request), purchase_id, ask=True)
-        return await answer(request, story, Form())
+        return await _answer(door, shelves, request, story)
+
+    return show_purchase
+
+
+def _going_on(door: Door, shelves: Shelves) -> ControllerRouterHandler:
+    till, shop = shelves.payments.till, shelves.top_ups.shop
 
     @post(
         "/credits/purchases/{purchase_id:str}/resume",
@@ -152,17 +150,22 @@ def purchase_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler
         form = await door.read_form(request)
         story = await _read(door, till, session_of(request), purchase_id)
         purchase, payment = story.purchase, story.payment
-        back = return_address(door, purchase.purchase_id)
         try:
             if story.stage is Stage.UNSENT:
                 await payments.charge(till, payment.org_id, payment.payment_id)
                 await payments.open_page(till, payment.org_id, payment.payment_id)
             else:
+                back = return_address(door, purchase.purchase_id)
                 await credits.resume_purchase(shop, purchase, _method(form), back)
         except TollkeeperError as error:
-            said = Form(values=form.values, problem=said_by(error))
-            return await answer(request, story, said, _BAD)
+            return await _answer(door, shelves, request, story, said_by(error))
         return go_on(page_of_purchase(purchase.purchase_id))
+
+    return go_on_paying
+
+
+def _giving_up(door: Door, shelves: Shelves) -> ControllerRouterHandler:
+    till, shop = shelves.payments.till, shelves.top_ups.shop
 
     @post(
         "/credits/purchases/{purchase_id:str}/cancel",
@@ -173,16 +176,32 @@ def purchase_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler
     async def give_up(
         request: AnyRequest, purchase_id: FromPath[str]
     ) -> Response[bytes] | Redirect:
-        form = await door.read_form(request)
+        await door.read_form(request)
         story = await _read(door, till, session_of(request), purchase_id)
         try:
             await credits.cancel_purchase(shop, story.purchase)
         except TollkeeperError as error:
-            said = Form(values=form.values, problem=said_by(error))
-            return await answer(request, story, said, _BAD)
+            return await _answer(door, shelves, request, story, said_by(error))
         return go_on(page_of_purchase(story.purchase.purchase_id))
 
-    return [show_purchase, go_on_paying, give_up]
+    return give_up
+
+
+async def _answer(
+    door: Door, shelves: Shelves, request: AnyRequest, story: Story, problem: str = ""
+) -> Response[bytes]:
+    async with door.database.connection() as connection:
+        told = await _read_more(connection, shelves.payments.till, session_of(request), story)
+    shown = door.page(
+        request,
+        "customer/purchase.html",
+        _BAD if problem else _FINE,
+        story=story,
+        form=Form(problem=problem),
+        key=shelves.settings.stripe.publishable_key,
+        **told,
+    )
+    return _let_in_stripe(shown) if story.stage is Stage.CARD_FORM else shown
 
 
 def landing_page(door: Door) -> ControllerRouterHandler:
