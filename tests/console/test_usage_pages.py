@@ -262,6 +262,14 @@ async def test_members_see_counts_and_no_cost(
             assert "$" not in page
             assert 'class="money"' not in page
             assert "Calls over time" in page
+        log = await read(one, "usage", live="1")
+        later = re.search(r'hx-get="([^"]+/newer[^"]+)"', log)
+        assert later
+        await report(whole, customer.keys["test INFERENCE"], [event(999, clock.now())])
+        for text in (log, (await one.open(html.unescape(later[1]))).text):
+            assert "/console/usage/use_" in text
+            assert "$" not in text
+            assert 'class="money"' not in text
         assert (await one.open("/console/analytics?measure=cost")).status == 400
         for row in await read_csv(one, "/console/analytics/costs.csv"):
             assert not {"cost", "currency"} & row.keys()
