@@ -188,11 +188,11 @@ async def test_what_cannot_be_set_is_said_beside_its_field(
         both = await send(one, TOP_UP, enabled="yes", threshold="-1", amount="x", buys="amount")
         assert 'id="threshold-fault"' in both.text
         assert 'id="amount-fault"' in both.text
-        query = "enabled=yes&threshold=10&buys=target&targetBalance=40"
-        said = read(await one.open(f"{TOP_UP}/sentence?{query}"))
+        wanted = {"enabled": "yes", "threshold": "10", "buys": "target", "targetBalance": "40"}
+        said = read(await send(one, f"{TOP_UP}/sentence", **wanted))
         assert "what is missing to $40.00 is bought with Visa" in said
         assert "at most $160.00 in a month" in said
-        assert "Fill in" in read(await one.open(f"{TOP_UP}/sentence?enabled=yes"))
+        assert "Fill in" in read(await send(one, f"{TOP_UP}/sentence", enabled="yes"))
 
 
 async def test_one_that_is_suspended_says_why_and_goes_on(whole: Whole, customer: Customer) -> None:
@@ -238,10 +238,16 @@ async def test_a_bank_that_asks_is_a_link_away(whole: Whole, customer: Customer)
 
 async def test_who_sees_no_money_sets_none(whole: Whole, customer: Customer) -> None:
     async with signed_in(whole, customer, "member") as one:
-        for path in ("/console/credits/balance", TOP_UP, f"{TOP_UP}/sentence", METHODS):
+        for path in ("/console/credits/balance", TOP_UP, METHODS):
             assert (await one.open(path)).status == 403, path
         known = f"{METHODS}/{show_id('met', uuid7())}"
-        for path in (TOP_UP, f"{TOP_UP}/resume", f"{METHODS}/add", f"{known}/remove"):
+        for path in (
+            TOP_UP,
+            f"{TOP_UP}/sentence",
+            f"{TOP_UP}/resume",
+            f"{METHODS}/add",
+            f"{known}/remove",
+        ):
             assert (await one.submit(path)).status == 403, path
         for path in (PROFILE, NOTICES, WEBHOOKS, f"{WEBHOOKS}/new"):
             assert (await one.open(path)).status == 403, path

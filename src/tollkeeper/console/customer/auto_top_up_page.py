@@ -57,26 +57,30 @@ class Desk:
 
 
 def auto_top_up_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
-    top_ups = shelves.top_ups
+    return [*_showing(door, shelves.top_ups), *_setting(door, shelves.top_ups)]
 
-    async def answer(request: AnyRequest, form: Form, status: int = 200) -> Response[bytes]:
-        async with door.database.connection() as connection:
-            desk = await read_desk(connection, top_ups, session_of(request))
-            plan = await _foresee(connection, top_ups, session_of(request), form)
-        rules = top_ups.rules
-        return door.page(
-            request,
-            "customer/auto_top_up.html",
-            status,
-            form=form,
-            desk=desk,
-            how=standing_of(desk.kept),
-            cards=[(show_id("met", one.method_id), card_name(one)) for one in desk.cards or []],
-            plan=_say_typed(plan, desk, form),
-            hints=_hints(top_ups),
-            least=show_money(Money(rules.amount_min)),
-        )
 
+async def _answer(
+    door: Door, top_ups: TopUps, request: AnyRequest, form: Form, status: int = 200
+) -> Response[bytes]:
+    session = session_of(request)
+    async with door.database.connection() as connection:
+        desk = await read_desk(connection, top_ups, session)
+        plan = await _foresee(connection, top_ups, session, form)
+    return door.page(
+        request,
+        "customer/auto_top_up.html",
+        status,
+        form=form,
+        desk=desk,
+        how=standing_of(desk.kept),
+        cards=[(show_id("met", one.method_id), card_name(one)) for one in desk.cards or []],
+        plan=_say_typed(plan, desk, form),
+        hints=_hints(top_ups),
+    )
+
+
+def _showing(door: Door, top_ups: TopUps) -> list[ControllerRouterHandler]:
     @get("/auto-top-up", include_in_schema=False, guards=[money_only])
     async def show_auto_top_up(request: AnyRequest) -> Response[bytes]:
         session = session_of(request)
@@ -86,11 +90,11 @@ def auto_top_up_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHand
             name: request.query_params[name] for name in FIELDS if name in request.query_params
         }
         form = _form_of(desk, top_ups)
-        return await answer(request, replace(form, values={**form.values, **typed}))
+        return await _answer(door, top_ups, request, replace(form, values={**form.values, **typed}))
 
-    @get("/auto-top-up/sentence", include_in_schema=False, guards=[money_only])
+    @post("/auto-top-up/sentence", include_in_schema=False, guards=[money_only], status_code=200)
     async def show_sentence(request: AnyRequest) -> Response[bytes]:
-        form = Form(values={name: str(value) for name, value in request.query_params.items()})
+        form = await door.read_form(request)
         session = session_of(request)
         async with door.database.connection() as connection:
             desk = await read_desk(connection, top_ups, session)
@@ -98,6 +102,10 @@ def auto_top_up_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHand
         said = _say_typed(plan, desk, form)
         return door.page(request, "customer/auto_top_up_sentence.html", plan=said)
 
+    return [show_auto_top_up, show_sentence]
+
+
+def _setting(door: Door, top_ups: TopUps) -> list[ControllerRouterHandler]:
     @post("/auto-top-up", include_in_schema=False, guards=[money_only], status_code=200)
     async def save_auto_top_up(request: AnyRequest) -> Response[bytes] | Redirect:
         form = await door.read_form(request)
@@ -106,7 +114,7 @@ def auto_top_up_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHand
             wanted = _read(form, top_ups)
             await credits.set_top_up(top_ups, owner_of(session), wanted, actor_of(session))
         except TollkeeperError as error:
-            return await answer(request, refuse(form, error, _PLACES), _BAD)
+            return await _answer(door, top_ups, request, refuse(form, error, _PLACES), _BAD)
         return go_on(PATH, "top_up_on" if wanted.enabled else "top_up_off")
 
     @post("/auto-top-up/resume", include_in_schema=False, guards=[money_only], status_code=200)
@@ -119,10 +127,12 @@ def auto_top_up_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHand
         except TollkeeperError as error:
             async with door.database.connection() as connection:
                 desk = await read_desk(connection, top_ups, session)
-            return await answer(request, refuse(_form_of(desk, top_ups), error, _PLACES), _BAD)
+            return await _answer(
+                door, top_ups, request, refuse(_form_of(desk, top_ups), error, _PLACES), _BAD
+            )
         return go_on(PATH, "top_up_resumed")
 
-    return [show_auto_top_up, show_sentence, save_auto_top_up, resume_auto_top_up]
+    return [save_auto_top_up, resume_auto_top_up]
 
 
 async def read_desk(connection: Connection, top_ups: TopUps, session: Session) -> Desk:

@@ -34,7 +34,12 @@ _ADDED: Final = ("", "succeeded", "processing")
 
 def payment_method_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
     till = shelves.payments.till
-    return [*_reading(door, till), *_adding(door, till), *_changing(door, till)]
+    return [
+        *_reading(door, till),
+        *_adding(door, till),
+        *_choosing(door, till),
+        *_removing(door, till),
+    ]
 
 
 async def _answer(
@@ -125,7 +130,35 @@ async def _count(door: Door, till: Till, request: AnyRequest) -> int:
         return len(await payments.list_methods(connection, till, owner_of(session_of(request))))
 
 
-def _changing(door: Door, till: Till) -> list[ControllerRouterHandler]:
+async def _find(door: Door, request: AnyRequest, method_id: str) -> Method:
+    """Raises PaymentMethodNotFound."""
+    known = read_path_id("met", method_id)
+    async with door.database.connection() as connection:
+        return await payments.get_method(connection, owner_of(session_of(request)), known)
+
+
+def _choosing(door: Door, till: Till) -> list[ControllerRouterHandler]:
+    @post(
+        "/payment-methods/{method_id:str}/default",
+        include_in_schema=False,
+        guards=[money_only],
+        status_code=200,
+    )
+    async def make_default(
+        request: AnyRequest, method_id: FromPath[str]
+    ) -> Response[bytes] | Redirect:
+        await door.read_form(request)
+        method = await _find(door, request, method_id)
+        try:
+            await payments.make_default(till, owner_of(session_of(request)), method.method_id)
+        except TollkeeperError as error:
+            return await _answer(door, till, request, refuse(Form(), error), _BAD)
+        return go_on(PATH, "method_default")
+
+    return [make_default]
+
+
+def _removing(door: Door, till: Till) -> list[ControllerRouterHandler]:
     def ask(request: AnyRequest, method: Method, form: Form) -> Response[bytes]:
         known = show_id("met", method.method_id)
         question = Question(
@@ -138,31 +171,9 @@ def _changing(door: Door, till: Till) -> list[ControllerRouterHandler]:
         )
         return door.ask_back(request, question, form)
 
-    async def find(request: AnyRequest, method_id: str) -> Method:
-        known = read_path_id("met", method_id)
-        async with door.database.connection() as connection:
-            return await payments.get_method(connection, owner_of(session_of(request)), known)
-
-    @post(
-        "/payment-methods/{method_id:str}/default",
-        include_in_schema=False,
-        guards=[money_only],
-        status_code=200,
-    )
-    async def make_default(
-        request: AnyRequest, method_id: FromPath[str]
-    ) -> Response[bytes] | Redirect:
-        await door.read_form(request)
-        method = await find(request, method_id)
-        try:
-            await payments.make_default(till, owner_of(session_of(request)), method.method_id)
-        except TollkeeperError as error:
-            return await _answer(door, till, request, refuse(Form(), error), _BAD)
-        return go_on(PATH, "method_default")
-
     @get("/payment-methods/{method_id:str}/remove", include_in_schema=False, guards=[money_only])
     async def ask_removal(request: AnyRequest, method_id: FromPath[str]) -> Response[bytes]:
-        return ask(request, await find(request, method_id), Form())
+        return ask(request, await _find(door, request, method_id), Form())
 
     @post(
         "/payment-methods/{method_id:str}/remove",
@@ -174,7 +185,7 @@ def _changing(door: Door, till: Till) -> list[ControllerRouterHandler]:
         request: AnyRequest, method_id: FromPath[str]
     ) -> Response[bytes] | Redirect:
         form = await door.read_form(request)
-        method = await find(request, method_id)
+        method = await _find(door, request, method_id)
         name = method.last4 or method.kind
         if not form.confirms(name):
             return ask(
@@ -186,7 +197,7 @@ def _changing(door: Door, till: Till) -> list[ControllerRouterHandler]:
             return ask(request, method, refuse(form, error))
         return go_on(PATH, "method_removed")
 
-    return [make_default, ask_removal, remove_method]
+    return [ask_removal, remove_method]
 
 
 def _where_to(form: Form) -> dict[str, str]:

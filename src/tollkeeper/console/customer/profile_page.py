@@ -95,7 +95,7 @@ def _answer(door: Door, request: AnyRequest, form: Form, status: int = 200) -> R
         },
         tax_types=[
             (one.code, say("profile.tax_type", name=one.name, example=one.example))
-            for one in profiles.types_of(wants.country)
+            for one in sorted(profiles.types_of(wants.country), key=lambda one: not one.countries)
         ],
         rows=range(min(rows + 1, _MOST_TAX_IDS)),
     )

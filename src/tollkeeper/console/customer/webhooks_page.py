@@ -47,6 +47,7 @@ def webhook_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]
     return [
         *_listing(door),
         *_making(door, shelves.courier),
+        *_changing(door, shelves.courier),
         *_looking(door, shelves.cursors),
         *_switching(door),
         *_secrets(door),
@@ -78,47 +79,49 @@ def _listing(door: Door) -> list[ControllerRouterHandler]:
 # ── Making and changing ──────────────────────────────────────────────────────────────────────────
 
 
+def _answer(door: Door, request: AnyRequest, form: Form, webhook_id: str | None) -> Response[bytes]:
+    status = _BAD if form.faults or form.problem else 200
+    types = [(one.value, event.title) for one, event in CATALOGUE.items()]
+    return door.page(
+        request,
+        "customer/webhook_form.html",
+        status,
+        form=form,
+        types=types,
+        back=PATH if webhook_id is None else f"{PATH}/{webhook_id}",
+        action=PATH if webhook_id is None else f"{PATH}/{webhook_id}/change",
+        made=webhook_id is not None,
+    )
+
+
+async def _read(courier: Courier, form: Form) -> CreateWebhook:
+    """Raises InvalidRequest."""
+    wanted = read_as(
+        CreateWebhook,
+        {
+            "url": form.text("url"),
+            "description": form.text("description"),
+            "types": [one.value for one in EventType if form.ticked(one)],
+        },
+    )
+    fault = await courier.fault_of(wanted.url)
+    if fault is not None:
+        raise invalid({"url": [fault]})
+    return wanted
+
+
 def _making(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
-    def answer(request: AnyRequest, form: Form, webhook_id: str | None) -> Response[bytes]:
-        status = _BAD if form.faults or form.problem else 200
-        types = [(one.value, event.title) for one, event in CATALOGUE.items()]
-        return door.page(
-            request,
-            "customer/webhook_form.html",
-            status,
-            form=form,
-            types=types,
-            back=PATH if webhook_id is None else f"{PATH}/{webhook_id}",
-            action=PATH if webhook_id is None else f"{PATH}/{webhook_id}/change",
-            made=webhook_id is not None,
-        )
-
-    async def read(form: Form) -> CreateWebhook:
-        """Raises InvalidRequest."""
-        wanted = read_as(
-            CreateWebhook,
-            {
-                "url": form.text("url"),
-                "description": form.text("description"),
-                "types": [one.value for one in EventType if form.ticked(one)],
-            },
-        )
-        fault = await courier.fault_of(wanted.url)
-        if fault is not None:
-            raise invalid({"url": [fault]})
-        return wanted
-
     @get("/webhooks/new", include_in_schema=False, guards=[managers_only])
     async def show_form(request: AnyRequest) -> Response[bytes]:
         # Sent twice, it is made once.
-        return answer(request, Form(values={"id": show_id("whk", uuid7())}), None)
+        return _answer(door, request, Form(values={"id": show_id("whk", uuid7())}), None)
 
     @post("/webhooks", include_in_schema=False, guards=[managers_only], status_code=200)
     async def create(request: AnyRequest) -> Response[bytes]:
         form = await door.read_form(request)
         session = session_of(request)
         try:
-            wanted = await read(form)
+            wanted = await _read(courier, form)
             new = Endpoint(
                 org_id=session.org_id,
                 endpoint_id=_read_new_id(form),
@@ -133,16 +136,20 @@ def _making(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
             async with door.database.transaction() as tx:
                 made = await notifications.create_endpoint(tx, new, secret)
         except TollkeeperError as error:
-            return answer(request, refuse(form, error), None)
+            return _answer(door, request, refuse(form, error), None)
         return _show_secret(door, request, made, secret)
 
+    return [show_form, create]
+
+
+def _changing(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
     @get("/webhooks/{webhook_id:str}/change", include_in_schema=False, guards=[managers_only])
     async def show_change(request: AnyRequest, webhook_id: FromPath[str]) -> Response[bytes]:
         async with door.database.transaction() as tx:
             known = await _find(tx, session_of(request), webhook_id)
         values = {"url": known.url, "description": known.description}
         values |= {one.value: "yes" for one in known.types}
-        return answer(request, Form(values=values), webhook_id)
+        return _answer(door, request, Form(values=values), webhook_id)
 
     @post(
         "/webhooks/{webhook_id:str}/change",
@@ -156,9 +163,9 @@ def _making(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
         async with door.database.transaction() as tx:
             await _find(tx, session, webhook_id)
         try:
-            wanted = await read(form)
+            wanted = await _read(courier, form)
         except InvalidRequest as error:
-            return answer(request, refuse(form, error), webhook_id)
+            return _answer(door, request, refuse(form, error), webhook_id)
         async with door.database.transaction() as tx:
             await notifications.change_endpoint(
                 tx,
@@ -169,7 +176,7 @@ def _making(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
             )
         return go_on(f"{PATH}/{webhook_id}", "webhook_changed")
 
-    return [show_form, create, show_change, change]
+    return [show_change, change]
 
 
 def _read_new_id(form: Form) -> UUID:
