@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
@@ -16,6 +17,7 @@ from litestar.types import ASGIApp, Scope
 from tollkeeper import metering, orgs
 from tollkeeper.base.errors import Forbidden, TollkeeperError
 from tollkeeper.base.ids import named_uuid, show_id
+from tollkeeper.base.money import Money
 from tollkeeper.console.chatting import (
     MAX_ANSWER_TOKENS,
     MAX_TALK,
@@ -35,7 +37,7 @@ from tollkeeper.console.chatting import (
 from tollkeeper.console.doors import AnyRequest, Door, session_of
 from tollkeeper.console.forms import Form, go_on
 from tollkeeper.console.model import Session
-from tollkeeper.console.rendering import say
+from tollkeeper.console.rendering import say, show_money
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.http.asgi import Message, respond
 from tollkeeper.metering import UsageRecordInFull
@@ -127,6 +129,7 @@ class Room:
                     seller: list(found)
                     for seller, found in groupby(models, key=lambda one: one.seller)
                 },
+                "price": _price,
                 "projects": projects,
                 "send_id": secrets.token_hex(16),
                 "longest": MAX_ANSWER_TOKENS,
@@ -274,6 +277,11 @@ class Room:
             "currency": refused.metadata.get("currency") or "USD",
             "affordable": refused.metadata.get("affordableMaxTokens"),
         }
+
+
+@lru_cache(maxsize=4096)  # Hundreds of models share a few prices, which take long to write.
+def _price(amount: Money) -> str:
+    return show_money(amount).striptags()
 
 
 def _is_limit(refused: Refused) -> bool:

@@ -161,11 +161,6 @@
     }, ESTIMATE_MS);
   }
 
-  function showPrice() {
-    const price = at("prices");
-    if (price) price.textContent = form.elements.model.selectedOptions[0]?.dataset.price ?? "";
-  }
-
   function clear() {
     talk = [];
     at("talk").replaceChildren();
@@ -202,7 +197,6 @@
     talk = JSON.parse(form.elements.talk.value || "[]");
     at("plain").hidden = true;
     restore();
-    showPrice();
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (event.submitter?.value === "clear") clear();
@@ -210,7 +204,6 @@
     });
     at("stop").addEventListener("click", () => stopping?.abort());
     form.addEventListener("input", estimate);
-    form.elements.model.addEventListener("change", showPrice);
     form.elements.text.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
         event.preventDefault();
