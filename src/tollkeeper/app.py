@@ -59,7 +59,7 @@ from tollkeeper.limits import Cycle, LimitBook, budget_routes, limit_chores, ope
 from tollkeeper.metering import AutoTopUp, Meter, Rules, SpikeWatch
 from tollkeeper.notifications import Courier, MailServer, SmtpMailer
 from tollkeeper.ops import Job, Jobs, Metrics, NotReady, Observed, health_routes
-from tollkeeper.orgs import KEYRING, Caller, Capacities, Capacity, KeyRing, Organization
+from tollkeeper.orgs import KEYRING, Capacities, Capacity, KeyRing, Maker, Organization
 from tollkeeper.payments import Payments, Till
 from tollkeeper.plans import CapacityExceeded, PlanBook
 from tollkeeper.pricing import BookKeeper
@@ -362,10 +362,10 @@ def _capacities(rooms: Rooms) -> Capacities:
     # Where plans are paid for with money, a test key makes no more room than was paid for.
     money = any(processor.livemode for processor in rooms.payments.till.processors.all)
 
-    def check(caller: Caller, capacity: Capacity, wanted: int) -> None:
-        livemode = money or caller.livemode
+    def check(maker: Maker, capacity: Capacity, wanted: int) -> None:
+        livemode = money or maker.livemode
         rooms.plans.check_capacity(
-            caller.org_id, capacity, wanted, at=rooms.clock.now(), livemode=livemode
+            maker.org_id, capacity, wanted, at=rooms.clock.now(), livemode=livemode
         )
 
     return Capacities(check, (CapacityExceeded,))

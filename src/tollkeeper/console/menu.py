@@ -56,6 +56,9 @@ CUSTOMER: Final = (
     Group(
         "organization",
         (
+            Entry("keys", managers=True),
+            Entry("projects", managers=True),
+            Entry("members", managers=True),
             Entry("notifications", money=True),
             Entry("webhooks", managers=True),
         ),

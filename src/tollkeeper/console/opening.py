@@ -12,13 +12,16 @@ from tollkeeper.console.customer.analytics_page import analytics_pages
 from tollkeeper.console.customer.auto_top_up_page import auto_top_up_pages
 from tollkeeper.console.customer.credits_page import credits_pages
 from tollkeeper.console.customer.invoices_page import invoice_pages
-from tollkeeper.console.customer.limits_page import limits_page
+from tollkeeper.console.customer.keys_page import key_pages
+from tollkeeper.console.customer.limits_page import limits_pages
 from tollkeeper.console.customer.live_page import glance_of, live_page
+from tollkeeper.console.customer.members_page import member_pages
 from tollkeeper.console.customer.notifications_page import notification_pages
 from tollkeeper.console.customer.payment_methods_page import payment_method_pages
 from tollkeeper.console.customer.plan_page import plan_page
 from tollkeeper.console.customer.playground_page import playground_pages
 from tollkeeper.console.customer.profile_page import profile_pages
+from tollkeeper.console.customer.projects_page import project_pages
 from tollkeeper.console.customer.purchase_page import landing_page, purchase_pages
 from tollkeeper.console.customer.transactions_page import transaction_pages
 from tollkeeper.console.customer.usage_page import usage_pages
@@ -74,8 +77,11 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
             *invoice_pages(door, shelves),
             *analytics_pages(door, shelves),
             *usage_pages(door, shelves),
-            limits_page(door, shelves),
+            *limits_pages(door, shelves),
             plan_page(door, shelves),
+            *key_pages(door, shelves),
+            *project_pages(door, shelves),
+            *member_pages(door, shelves),
             *playground_pages(door, shelves),
             live_page(door, shelves.live),
         ],

@@ -13,7 +13,7 @@ from tollkeeper.orgs.api_keys import (
     update_key,
 )
 from tollkeeper.orgs.audit import audit, list_audit
-from tollkeeper.orgs.capacities import Capacities, Capacity
+from tollkeeper.orgs.capacities import Capacities, Capacity, Maker
 from tollkeeper.orgs.doors import (
     KEYRING,
     admin_only,
@@ -61,11 +61,13 @@ from tollkeeper.orgs.organizations import (
     get_project,
     list_orgs,
     list_projects,
+    lock_org,
     rename_project,
 )
 from tollkeeper.orgs.routes import organization_routes
 from tollkeeper.orgs.search_store import names_of as names_of_orgs
 from tollkeeper.orgs.search_store import newest_act, search_orgs
+from tollkeeper.orgs.shapes import CreateApiKey, CreateMember, NamedIn, UpdateApiKey, UpdateMember
 
 __all__ = [
     "KEYRING",
@@ -75,6 +77,8 @@ __all__ = [
     "Caller",
     "Capacities",
     "Capacity",
+    "CreateApiKey",
+    "CreateMember",
     "DuplicateMember",
     "DuplicateOrganization",
     "DuplicateProject",
@@ -83,7 +87,9 @@ __all__ = [
     "KeyKind",
     "KeyRing",
     "LastOwner",
+    "Maker",
     "Member",
+    "NamedIn",
     "NewKey",
     "OperatorCaller",
     "OperatorKey",
@@ -91,6 +97,8 @@ __all__ = [
     "Project",
     "ProjectNotFound",
     "Role",
+    "UpdateApiKey",
+    "UpdateMember",
     "admin_only",
     "any_key",
     "archive_project",
@@ -113,6 +121,7 @@ __all__ = [
     "list_operator_keys",
     "list_orgs",
     "list_projects",
+    "lock_org",
     "name_of",
     "names_of_orgs",
     "newest_act",

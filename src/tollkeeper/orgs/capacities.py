@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
+from uuid import UUID
 
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.db import Connection
 from tollkeeper.orgs import store
-from tollkeeper.orgs.model import Caller
 
 
 class Capacity(StrEnum):
@@ -21,7 +21,17 @@ class Capacity(StrEnum):
     API_KEYS = "api_keys"
 
 
-def _unlimited(_caller: Caller, _capacity: Capacity, _wanted: int) -> None:
+class Maker(Protocol):
+    """For whom something is made, by a key or by somebody who is signed in."""
+
+    @property
+    def org_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+
+def _unlimited(_maker: Maker, _capacity: Capacity, _wanted: int) -> None:
     """Let there be any number."""
 
 
@@ -29,16 +39,16 @@ def _unlimited(_caller: Caller, _capacity: Capacity, _wanted: int) -> None:
 class Capacities:
     """`check` raises one of `refusals` where the caller's organization may not have so many."""
 
-    check: Callable[[Caller, Capacity, int], None] = _unlimited
+    check: Callable[[Maker, Capacity, int], None] = _unlimited
     refusals: tuple[type[TollkeeperError], ...] = ()
 
-    async def check_made(self, tx: Connection, caller: Caller, capacity: Capacity) -> None:
+    async def check_made(self, tx: Connection, maker: Maker, capacity: Capacity) -> None:
         """Raise if what was just made in `tx` is one too many, which then was never made.
 
         The organization was locked before, so that two who make one at once count each other.
         """
-        count = await store.count_made(tx, capacity, caller.org_id)
-        self.check(caller, capacity, count)
+        count = await store.count_made(tx, capacity, maker.org_id)
+        self.check(maker, capacity, count)
 
 
 UNLIMITED: Final = Capacities()

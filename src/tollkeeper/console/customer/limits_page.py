@@ -1,26 +1,77 @@
-"""Budgets and limits: what may be used, and what is used of it now."""
+"""Budgets and limits: what may be used, and what is used of it now; added, changed, begun anew."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeVar
 
-from litestar import get
-from litestar.params import FromQuery
-from litestar.response import Response
+from litestar import get, post
+from litestar.params import FromPath, FromQuery
+from litestar.response import Redirect, Response
 from litestar.types import ControllerRouterHandler
 
 from tollkeeper import limits
-from tollkeeper.base.money import NANOS_PER_UNIT, Money
+from tollkeeper.base.errors import InvalidRequest, TollkeeperError
+from tollkeeper.base.ids import show_id, uuid7
+from tollkeeper.console.customer.budget_words import (
+    amount_in,
+    percent_of,
+    say_each,
+    say_scope,
+    show_amount,
+    write_amount,
+)
+from tollkeeper.console.customer.narrowing import Names, read_names
+from tollkeeper.console.customer.noting import note
+from tollkeeper.console.customer.saying import faults_of, refuse
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
-from tollkeeper.console.rendering import say, show_count, show_money
+from tollkeeper.console.forms import Form, Question, go_on, read_as
+from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
-from tollkeeper.limits import BudgetOut, Measure
+from tollkeeper.http import read_path_id
+from tollkeeper.limits import BudgetChange, BudgetIn, BudgetOut, Enforcement, Limit, Measure, Period
 
+PATH: Final = "/console/limits"
+
+T = TypeVar("T", BudgetIn, BudgetChange)
 _PAGE: Final = 50
-_PATH: Final = "/console/limits"
+_BAD: Final = 400
+_EACH: Final = ("apiKey", "project", "member", "endUser", "model", "provider")
+# Fields of text that the room reads as they are; empty ones were left out.
+_SAID: Final = (
+    "measure",
+    "period",
+    "timeZone",
+    "projectId",
+    "apiKeyId",
+    "memberId",
+    "endUser",
+    "provider",
+    "model",
+    "tag",
+    "each",
+)
+_NEW: Final = {
+    "measure": Measure.COST.value,
+    "period": Period.MONTH.value,
+    "timeZone": "UTC",
+    "enforcement": Enforcement.HARD.value,
+    "tolerancePercent": "0",
+    "alertPercents": "50, 80, 100",
+}
 
 
-def limits_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
+def limits_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
+    return [
+        _listing(door, shelves),
+        *_making(door, shelves),
+        *_changing(door, shelves),
+        _resetting(door, shelves),
+        *_ending(door, shelves),
+    ]
+
+
+def _listing(door: Door, shelves: Shelves) -> ControllerRouterHandler:
     @get("/limits", include_in_schema=False, guards=[money_only])
     async def show_limits(request: AnyRequest, before: FromQuery[str] = "") -> Response[bytes]:
         session = session_of(request)
@@ -35,47 +86,234 @@ def limits_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
                 cursor=before or None,
                 limit=_PAGE,
             )
+            names = await read_names(connection, session.org_id)
         following = page.next_cursor
         return door.page(
             request,
             "customer/limits.html",
-            budgets=page.data,
-            scope=_say_scope,
-            amount=_show_amount,
-            percent=_percent,
-            older=None if following is None else f"{_PATH}?before={following}",
-            newest=_PATH if before else None,
+            budgets=[(one, say_scope(one, names)) for one in page.data],
+            amount=show_amount,
+            percent=percent_of,
+            older=None if following is None else f"{PATH}?before={following}",
+            newest=PATH if before else None,
         )
 
     return show_limits
 
 
-def _say_scope(budget: BudgetOut) -> str:
-    named = (
-        budget.project_id,
-        budget.api_key_id,
-        budget.member_id,
-        budget.end_user,
-        budget.provider,
-        budget.model,
-        budget.tag,
+def _making(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
+    async def answer(request: AnyRequest, form: Form, status: int = 200) -> Response[bytes]:
+        async with door.database.connection() as connection:
+            names = await read_names(connection, session_of(request).org_id)
+        choices = _choices(names)
+        return door.page(request, "customer/limit_new.html", status, form=form, choices=choices)
+
+    @get("/limits/new", include_in_schema=False, guards=[money_only])
+    async def ask_for_budget(request: AnyRequest) -> Response[bytes]:
+        return await answer(request, Form(values=_NEW))
+
+    @post("/limits", include_in_schema=False, guards=[money_only], status_code=200)
+    async def make_budget(request: AnyRequest) -> Response[bytes] | Redirect:
+        session, now = session_of(request), door.clock.now()
+        form = await door.read_form(request)
+        try:
+            new = _read_new(form).read(session.org_id, uuid7(), now)
+            async with door.database.transaction() as tx:
+                made = await limits.create_budget(tx, new)
+                await note(tx, session, "budget.create", now, **_told(made))
+        except TollkeeperError as error:
+            return await answer(request, refuse(form, error), _BAD)
+        await shelves.limits.refresh()
+        return go_on(PATH, "budget_made")
+
+    return [ask_for_budget, make_budget]
+
+
+def _choices(names: Names) -> dict[str, Sequence[tuple[str, str]]]:
+    anything = ("", say("limits.any"))
+    apart = [(one, say_each(one)) for one in _EACH]
+    return {
+        "measure": [(one.value, say(f"limits.measure_{one}")) for one in Measure],
+        "period": [(one.value, say(f"limits.per_{one}")) for one in Period],
+        "enforcement": [(one.value, say(f"limits.enforcement_{one}")) for one in Enforcement],
+        "project": [anything, *names.projects.items()],
+        "key": [anything, *names.keys.items()],
+        "member": [anything, *names.members.items()],
+        "each": [("", say("limits.together")), *apart],
+    }
+
+
+def _told(limit: Limit) -> dict[str, object]:
+    return {"budgetId": show_id("bud", limit.limit_id), "name": limit.name}
+
+
+def _read_new(form: Form) -> BudgetIn:
+    """Raises InvalidRequest with every fault."""
+    fields = {name: form.text(name) or None for name in _SAID}
+    return _read(BudgetIn, form, fields)
+
+
+def _read(shape: type[T], form: Form, fields: dict[str, str | None]) -> T:
+    faults: dict[str, list[str]] = {}
+    tolerance = form.text("tolerancePercent") or "0"
+    alerts = _read_percents(form.text("alertPercents"))
+    if alerts is None:
+        faults["alertPercents"] = [say("limits.alerts_wrong")]
+    given = fields | {
+        "name": form.text("name"),
+        "amount": _NO_AMOUNT if (amount := amount_in(form, "amount")) is None else amount,
+        "enforcement": form.text("enforcement") or None,
+        "tolerancePercent": int(tolerance) if tolerance.isdecimal() else tolerance,
+        "alertPercents": alerts,
+    }
+    try:
+        read = read_as(shape, given)
+    except InvalidRequest as error:
+        faults |= {name.partition(".")[0]: [said] for name, said in faults_of(error).items()}
+        read = None
+    if read is None or faults:
+        raise InvalidRequest(say("limits.faults"), faults)
+    return read
+
+
+# What is no number, so that an empty field is said to want one.
+_NO_AMOUNT: Final = ""
+
+
+def _read_percents(text: str) -> list[int] | None:
+    """50, 80 and 100 of `50, 80, 100`; None for what is no such list."""
+    parts = [part.strip().removesuffix("%").strip() for part in text.split(",")] if text else []
+    if not all(part.isascii() and part.isdigit() and len(part) <= 3 for part in parts):  # noqa: PLR2004 (digits of 300)
+        return None
+    percents = [int(part) for part in parts]
+    return percents if all(1 <= one <= 300 for one in percents) else None  # noqa: PLR2004 (as the room says)
+
+
+def _changing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
+    async def answer(
+        request: AnyRequest, limit: Limit, form: Form, status: int = 200
+    ) -> Response[bytes]:
+        session = session_of(request)
+        async with door.database.connection() as connection:
+            names = await read_names(connection, session.org_id)
+            (budget,) = await limits.show_budgets(
+                connection,
+                shelves.limits,
+                [limit],
+                livemode=session.livemode,
+                now=door.clock.now(),
+            )
+        return door.page(
+            request,
+            "customer/limit.html",
+            status,
+            form=form,
+            budget=budget,
+            scope=say_scope(budget, names),
+            amount=show_amount,
+            percent=percent_of,
+            choices=_choices(names),
+        )
+
+    @get("/limits/{budget_id:str}", include_in_schema=False, guards=[money_only])
+    async def show_limit(request: AnyRequest, budget_id: FromPath[str]) -> Response[bytes]:
+        limit = await _find(door, request, budget_id)
+        return await answer(request, limit, Form(values=_written(limit)))
+
+    @post("/limits/{budget_id:str}", include_in_schema=False, guards=[money_only], status_code=200)
+    async def change_limit(
+        request: AnyRequest, budget_id: FromPath[str]
+    ) -> Response[bytes] | Redirect:
+        session, now = session_of(request), door.clock.now()
+        form = await door.read_form(request)
+        limit = await _find(door, request, budget_id)
+        try:
+            change = _read(BudgetChange, form, {}).read(limit)
+            async with door.database.transaction() as tx:
+                changed = await limits.change_budget(tx, session.org_id, limit.limit_id, change)
+                await note(tx, session, "budget.update", now, **_told(changed))
+        except InvalidRequest as error:
+            return await answer(request, limit, refuse(form, error), _BAD)
+        await shelves.limits.refresh()
+        return go_on(PATH, "saved")
+
+    return [show_limit, change_limit]
+
+
+def _resetting(door: Door, shelves: Shelves) -> ControllerRouterHandler:
+    @post(
+        "/limits/{budget_id:str}/reset",
+        include_in_schema=False,
+        guards=[money_only],
+        status_code=303,
     )
-    said = [one for one in named if one is not None]
-    if budget.each is not None:
-        said.append(say("limits.each", subject=budget.each))
-    return ", ".join(said) or say("limits.everything")
+    async def reset_limit(request: AnyRequest, budget_id: FromPath[str]) -> Redirect:
+        session, now = session_of(request), door.clock.now()
+        await door.read_form(request)
+        limit = await _find(door, request, budget_id)
+        async with door.database.transaction() as tx:
+            place = session.org_id, limit.limit_id
+            await limits.reset_budget(tx, *place, None, livemode=session.livemode, now=now)
+            await note(tx, session, "budget.reset", now, **_told(limit))
+        await shelves.limits.refresh()
+        return go_on(PATH, "budget_reset")
+
+    return reset_limit
 
 
-def _show_amount(budget: BudgetOut, amount: Money) -> str:
-    if budget.measure is Measure.COST:
-        return show_money(amount)
-    count = show_count(amount.nanos // NANOS_PER_UNIT)
-    return say(f"limits.{budget.measure}", count=count)
+async def _find(door: Door, request: AnyRequest, budget_id: str) -> Limit:
+    known = read_path_id("bud", budget_id)
+    async with door.database.connection() as connection:
+        return await limits.get_budget(connection, session_of(request).org_id, known)
 
 
-def _percent(budget: BudgetOut) -> int:
-    """How much of it is used or held; a budget of nothing is all used."""
-    if budget.used is None or budget.held is None:
-        return 0
-    taken = budget.used.nanos + budget.held.nanos
-    return min(100, 100 * taken // budget.amount.nanos) if budget.amount.nanos else 100
+def _written(limit: Limit) -> dict[str, str]:
+    """The fields of the form, as a budget is."""
+    shown = BudgetOut.of(limit, limits.Span(limit.created_at, None), None, livemode=True)
+    return {
+        "name": limit.name,
+        "amount": write_amount(limit.measure, shown.amount),
+        "enforcement": limit.enforcement.value,
+        "tolerancePercent": str(limit.tolerance_percent),
+        "alertPercents": ", ".join(str(one) for one in limit.alert_percents),
+    }
+
+
+def _ending(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
+    def ask(request: AnyRequest, limit: Limit, form: Form) -> Response[bytes]:
+        question = Question(
+            title=say("limits.delete_title", name=limit.name),
+            detail=say("limits.delete_detail"),
+            name=limit.name,
+            action=f"{PATH}/{show_id('bud', limit.limit_id)}/delete",
+            button=say("limits.delete"),
+            back=PATH,
+        )
+        return door.ask_back(request, question, form)
+
+    @get("/limits/{budget_id:str}/delete", include_in_schema=False, guards=[money_only])
+    async def ask_deletion(request: AnyRequest, budget_id: FromPath[str]) -> Response[bytes]:
+        return ask(request, await _find(door, request, budget_id), Form())
+
+    @post(
+        "/limits/{budget_id:str}/delete",
+        include_in_schema=False,
+        guards=[money_only],
+        status_code=200,
+    )
+    async def delete_limit(
+        request: AnyRequest, budget_id: FromPath[str]
+    ) -> Response[bytes] | Redirect:
+        session, now = session_of(request), door.clock.now()
+        form = await door.read_form(request)
+        limit = await _find(door, request, budget_id)
+        if not form.confirms(limit.name):
+            wrong = say("confirm.mismatch", name=limit.name)
+            return ask(request, limit, form.faulty(confirmation=wrong))
+        async with door.database.transaction() as tx:
+            await limits.remove_budget(tx, session.org_id, limit.limit_id, now)
+            await note(tx, session, "budget.delete", now, **_told(limit))
+        await shelves.limits.refresh()
+        return go_on(PATH, "budget_deleted")
+
+    return [ask_deletion, delete_limit]
