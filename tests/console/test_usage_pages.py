@@ -252,6 +252,28 @@ async def test_a_bar_and_a_group_lead_to_their_calls(
                 assert row["model"] == "sandbox-small"
 
 
+async def test_unusual_spending_is_said_to_who_sees_money(
+    whole: Whole, customer: Customer, clock: MovableClock
+) -> None:
+    key, now = customer.keys["test INFERENCE"], clock.now()
+    days = [event(n, now - timedelta(days=n), usage={"input": 1_000}) for n in range(1, 7)]
+    await report(whole, key, days)
+    async with (
+        signed_in(whole, customer, "billing") as one,
+        signed_in(whole, customer, "member") as member,
+    ):
+        assert "Unusual spending" not in await read(one, "analytics")
+        wild = event(99, now - timedelta(minutes=1), usage={"input": 1_000_000_000})
+        await report(whole, key, [wild])
+        said = (await read(one, "analytics")).split("Unusual spending")[1]
+        records = (
+            await whole.ask("GET", "/billing/usage-records", customer.keys["test ADMIN"])
+        ).json
+        cost = parse_nanos(str(records["data"][0]["cost"]))
+        assert cost <= exact(said) <= cost + 10**9
+        assert "Unusual spending" not in await read(member, "analytics")
+
+
 async def test_members_see_counts_and_no_cost(
     whole: Whole, customer: Customer, clock: MovableClock
 ) -> None:

@@ -90,17 +90,17 @@ def draw(
     most = max([0, *(before if not lines else ())])
     for slot in slots:
         most = max(most, *slot.parts.values(), 0) if lines else max(most, measure(slot))
-    step = _nice(-(-most // _STEPS)) if most else 0
-    top = step * _STEPS or 1
+    step = _nice(-(-most // _STEPS)) if most else 1
+    steps = -(-most // step)
+    top = step * max(steps, 1)
     bars = [
         _bar(number, slots, before, measure(slots[number]), top, words, lines=lines)
         for number in range(len(slots))
     ]
-    steps = range(_STEPS + 1) if most else range(1)
     return Chart(
         bars=bars,
         rises=_rises(slots[:begun], top, len(slots)) if lines else (),
-        grid=[(_down(step * number, top), words.short(step * number)) for number in steps],
+        grid=[(_down(step * number, top), words.short(step * number)) for number in range(steps + 1)],
         floor=_down(0, top),
     )
 
