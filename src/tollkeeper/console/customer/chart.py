@@ -100,7 +100,9 @@ def draw(
     return Chart(
         bars=bars,
         rises=_rises(slots[:begun], top, len(slots)) if lines else (),
-        grid=[(_down(step * number, top), words.short(step * number)) for number in range(steps + 1)],
+        grid=[
+            (_down(step * number, top), words.short(step * number)) for number in range(steps + 1)
+        ],
         floor=_down(0, top),
     )
 
