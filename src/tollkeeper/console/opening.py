@@ -18,7 +18,7 @@ from tollkeeper.console.customer.live_page import glance_of, live_page
 from tollkeeper.console.customer.members_page import member_pages
 from tollkeeper.console.customer.notifications_page import notification_pages
 from tollkeeper.console.customer.payment_methods_page import payment_method_pages
-from tollkeeper.console.customer.plan_page import plan_page
+from tollkeeper.console.customer.plan_page import plan_pages
 from tollkeeper.console.customer.playground_page import playground_pages
 from tollkeeper.console.customer.profile_page import profile_pages
 from tollkeeper.console.customer.projects_page import project_pages
@@ -78,7 +78,7 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
             *analytics_pages(door, shelves),
             *usage_pages(door, shelves),
             *limits_pages(door, shelves),
-            plan_page(door, shelves),
+            *plan_pages(door, shelves),
             *key_pages(door, shelves),
             *project_pages(door, shelves),
             *member_pages(door, shelves),

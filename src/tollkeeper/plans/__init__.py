@@ -33,10 +33,16 @@ from tollkeeper.plans.model import (
     When,
 )
 from tollkeeper.plans.operator_routes import operator_plan_routes
-from tollkeeper.plans.plan_file import PlanIn, check_plan, read_plan_file, terms_in
+from tollkeeper.plans.plan_file import (
+    PlanIn,
+    check_plan,
+    read_plan_file,
+    terms_in,
+    write_plan_file,
+)
 from tollkeeper.plans.publishing import bring_back_plan, publish_plan, retire_plan
 from tollkeeper.plans.routes import plan_routes
-from tollkeeper.plans.shapes import CancelPlan, PlanVersionOut, SetPlan
+from tollkeeper.plans.shapes import BillingPlanOut, CancelPlan, PlanVersionOut, SetPlan
 from tollkeeper.plans.showing import show_allowances, show_plan
 from tollkeeper.plans.store import read_plans, read_subscription, subscription_by_ref
 from tollkeeper.plans.subscribing import (
@@ -54,6 +60,7 @@ from tollkeeper.plans.terms import Terms
 __all__ = [
     "AllowanceExhausted",
     "AlreadySubscribed",
+    "BillingPlanOut",
     "By",
     "CancelPlan",
     "CapacityExceeded",
@@ -110,4 +117,5 @@ __all__ = [
     "subscribe",
     "subscription_by_ref",
     "terms_in",
+    "write_plan_file",
 ]

@@ -1,0 +1,116 @@
+"""The page of the plan: what is left, subscribing, changing, cancelling, going on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from browsing import Browser, signed_in
+from test_organization_pages import audited, read, send
+
+from whole import Customer, Whole
+
+PLAN = "/console/plan"
+
+
+@pytest.fixture(autouse=True)
+async def published(whole: Whole) -> None:
+    for code, fee in {"free": 0, "pro": 2000, "team": 5000}.items():
+        tokens: dict[str, Any] = {
+            "code": "llm_tokens",
+            "name": "LLM tokens",
+            "covers": [{"units": ["tokens"]}],
+            "included": 1000 + fee,
+            "overagePrice": 0.002,
+            "overagePer": 1000,
+        }
+        plan = {
+            "code": code,
+            "name": code.title(),
+            "feeMinor": fee,
+            "consumables": [tokens],
+            "capacities": {"seats": 9},
+        }
+        answer = await whole.operate("POST", "/plans", {"plan": plan, "reason": "test"})
+        assert answer.status == 201, answer.text
+
+
+async def keep_card(whole: Whole, customer: Customer) -> None:
+    body = {"token": "pm_card_visa"}
+    answer = await whole.ask("POST", "/billing/payment-methods", customer.keys["test ADMIN"], body)
+    assert answer.status < 300, answer.text
+
+
+async def shown(one: Browser) -> str:
+    return read(await one.open(PLAN))
+
+
+async def test_a_customer_subscribes_changes_cancels_and_goes_on(
+    whole: Whole, customer: Customer
+) -> None:
+    async with signed_in(whole, customer, "billing") as one:
+        page = await shown(one)
+        assert "0 of 1,000 used" in page
+        assert "Beyond it: $0.002000 for every 1,000, from credit" in page
+        assert "$20.00 a month" in page
+        assert "Up to 9 members" in page
+        asked = read(await one.open(f"{PLAN}/choose/pro"))
+        assert "You pay $20.00 now, and again each month." in asked
+        missing = await send(one, f"{PLAN}/choose/pro")
+        assert missing.status == 400
+        assert "needs a payment method" in missing.text
+        assert 'href="/console/payment-methods">Add a payment method' in missing.text
+        await keep_card(whole, customer)
+        chosen = await send(one, f"{PLAN}/choose/pro")
+        assert (chosen.status, chosen.location) == (303, f"{PLAN}?done=plan_chosen")
+        page = await shown(one)
+        assert "0 of 3,000 used" in page
+        assert "$20.00 is paid next on" in page
+        assert "You pay about $30.00 now" in read(await one.open(f"{PLAN}/choose/team"))
+        await send(one, f"{PLAN}/choose/team")
+        assert "$50.00 is paid next on" in await shown(one)
+        assert "You pay nothing now" in read(await one.open(f"{PLAN}/choose/pro"))
+        assert "type Team" in (await one.open(f"{PLAN}/cancel")).text
+        assert (await send(one, f"{PLAN}/cancel", confirmation="team")).status == 400
+        ended = await send(one, f"{PLAN}/cancel", confirmation="Team")
+        assert (ended.status, ended.location) == (303, f"{PLAN}?done=plan_cancelled")
+        assert "It is cancelled, and holds until" in await shown(one)
+        kept = await send(one, f"{PLAN}/resume")
+        assert kept.status == 303
+        assert "$50.00 is paid next on" in await shown(one)
+        await send(one, f"{PLAN}/choose/pro")
+        assert "the plan pro begins" in await shown(one)
+    acts = [what for what, _ in await audited(whole, customer)]
+    assert [what for what in acts if not what.startswith("organization")][:5] == [
+        "plan.change",
+        "plan.resume",
+        "plan.cancel",
+        "plan.change",
+        "plan.subscribe",
+    ]
+
+
+async def test_what_cannot_be_done_is_said(whole: Whole, customer: Customer) -> None:
+    async with signed_in(whole, customer) as one:
+        assert (await one.open(f"{PLAN}/choose/none")).status == 404
+        assert (await send(one, f"{PLAN}/choose/none")).status == 404
+        assert (await one.open(f"{PLAN}/cancel")).status == 404
+        assert (await send(one, f"{PLAN}/cancel", confirmation="Free")).status == 404
+        assert (await send(one, f"{PLAN}/resume")).status == 400
+        body = {"plan": "pro", "reason": "sold", "livemode": False}
+        await whole.operate("PUT", f"/organizations/{customer.id}/plan", body)
+        assert "arranged with the team" in await shown(one)
+        refused = await send(one, f"{PLAN}/choose/team")
+        assert refused.status == 400
+
+
+async def test_members_see_the_plan_without_prices_and_change_nothing(
+    whole: Whole, customer: Customer
+) -> None:
+    async with signed_in(whole, customer, "member") as one:
+        page = await shown(one)
+        assert "0 of 1,000 used" in page
+        assert "$" not in page
+        asked = [await one.open(f"{PLAN}/{path}") for path in ("choose/pro", "cancel")]
+        sent = [await send(one, f"{PLAN}/{path}") for path in ("choose/pro", "cancel", "resume")]
+        assert [page.status for page in [*asked, *sent]] == [403] * 5
