@@ -6,23 +6,27 @@ import asyncio
 import re
 import secrets
 from datetime import timedelta
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from browsing import Browser, Page, browser, make_account, sign_in, staff_signed_in
+from browsing import Browser, Page, browser, make_account, sign_in, signed_in, staff_signed_in
 from yarl import URL
 
 from tollkeeper import orgs
 from tollkeeper.base.clock import MovableClock
-from tollkeeper.base.ids import show_id
+from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.console import first_run_or_sign_in
 from tollkeeper.console.signing_in import accounts, passwords, store
 from tollkeeper.console.signing_in.entrance import safe_aim
+from tollkeeper.console.signing_in.inviting import invite_member as invite_member_of
 from tollkeeper.console.signing_in.links import making
+from tollkeeper.console.signing_in.links import store as links
+from tollkeeper.console.signing_in.links.mailing import mailing_handlers
 from tollkeeper.console.signing_in.links.making import NewLink, Post
 from tollkeeper.console.signing_in.model import Account, Purpose, StaffRole
 from tollkeeper.operator import Act
-from tollkeeper.orgs import Role
+from tollkeeper.orgs import Member, Role
 from whole import Customer, Whole
 
 PASSWORD = "a quiet green lamp"
@@ -40,14 +44,21 @@ async def make_link(whole: Whole, new: NewLink) -> str:
 
 
 async def invite_member(whole: Whole, customer: Customer, email: str, role: Role) -> str:
-    new = NewLink(
-        purpose=Purpose.MEMBER,
-        made_by="ada@example.org",
-        email=email,
+    now = whole.app.rooms.clock.now()
+    member = Member(
         org_id=customer.org_id,
+        member_id=uuid7(),
+        name="Ada",
+        email=email,
         role=role,
+        created_at=now,
     )
-    return await make_link(whole, new)
+    async with whole.database.transaction() as tx:
+        await orgs.create_member(tx, member)
+        act, post = Act(who="boss", why="", at=now), Post(base_url=whole.url, mails=False)
+        link = await invite_member_of(tx, act, member, post, chance=secrets.token_bytes(32))
+    assert link is not None
+    return link
 
 
 async def with_password(whole: Whole, email: str, *, staff: str | None = None) -> Account:
@@ -426,3 +437,76 @@ async def test_somebody_can_always_act(whole: Whole, clock: MovableClock) -> Non
     async with whole.database.transaction() as tx:
         with pytest.raises(accounts.LastAdmin):
             await accounts.set_disabled(tx, act, boss.account_id, disabled=True)
+
+
+async def test_owners_and_admins_invite_members_to_sign_in(
+    whole: Whole, customer: Customer
+) -> None:
+    gone = await invite_member(whole, customer, "gone@example.org", Role.OWNER)
+    await invite_member(whole, customer, "ada@example.org", Role.OWNER)
+    async with whole.database.transaction() as tx:
+        left, ada = await orgs.list_members(tx, customer.org_id, None, 10)
+        await orgs.delete_member(tx, customer.org_id, left.member_id)
+    path = f"/console/members/{show_id('mem', ada.member_id)}/invite"
+    async with (
+        signed_in(whole, customer) as owner,
+        signed_in(whole, customer, "admin") as admin,
+        signed_in(whole, customer, "member") as member,
+        browser(whole) as one,
+    ):
+        # Who was removed before they came does not come in by the link they have.
+        fields = {"name": "Gone", "password": PASSWORD}
+        assert (await fill(one, gone, **fields)).status == 404
+        assert (await one.open(ACCOUNT)).status == 303
+        for who, status in ((admin, 403), (member, 403), (owner, 200)):
+            token = (await who.open("/console/usage")).form_token
+            answer = await who.submit(path, form_token=token)
+            assert answer.status == status
+        link = re.search(rf"{whole.url}/console/invitation/[\w-]+", answer.text)
+        assert link
+        joined = await fill(one, link[0], name="Ada", password=PASSWORD)
+        assert joined.location == "/console/organizations"
+        again = await owner.submit(path, form_token=token)
+        assert again.location == "/console/members?done=has_joined"
+    assert "member.invite" in {row["what"] for row in await audited(whole)}
+
+
+class Letters:
+    """A mail server that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.all: list[EmailMessage] = []
+
+    async def send(self, message: EmailMessage) -> None:
+        self.all.append(message)
+
+
+async def test_links_are_mailed_and_lie_in_no_queue(whole: Whole, clock: MovableClock) -> None:
+    account = await with_password(whole, "ada@example.org")
+    letters, post = Letters(), Post(base_url=whole.url, mails=True)
+    handlers = mailing_handlers(
+        whole.database, clock, post, mailer=letters, sender="us@example.org", name="Acme"
+    )
+    mail_link, mail_reset = (one.run for one in handlers)
+    new = NewLink(
+        purpose=Purpose.STAFF,
+        made_by="boss@example.org",
+        email="new@example.org",
+        staff_role=StaffRole.VIEWER,
+    )
+    async with whole.database.transaction() as tx:
+        chance = secrets.token_bytes(32)
+        assert await making.send(tx, new, post, chance=chance, now=clock.now()) is None
+        (link,) = await links.list_of_staff(tx, clock.now())
+    await mail_link(link.link_id.hex)
+    await mail_reset(account.email)
+    await mail_reset("nobody@example.org")
+    invitation, reset = letters.all
+    assert (invitation["to"], reset["to"]) == ("new@example.org", account.email)
+    found = [re.search(r"http\S+", one.get_content()) for one in letters.all]
+    async with browser(whole) as one:
+        for address, fields in zip(found, ({"name": "New"}, {}), strict=True):
+            assert address
+            assert (await fill(one, address[0], password=PASSWORD, **fields)).status == 303
+    await mail_link(link.link_id.hex)
+    assert len(letters.all) == 2

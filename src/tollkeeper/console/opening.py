@@ -29,6 +29,7 @@ from tollkeeper.console.customer.webhooks_page import webhook_pages
 from tollkeeper.console.doors import Door
 from tollkeeper.console.pages import routes_of
 from tollkeeper.console.shelves import Shelves
+from tollkeeper.console.signing_in.inviting import inviting_page
 from tollkeeper.console.signing_in.opening import post_of, signing_in_pages
 from tollkeeper.console.staff.audit_page import audit_page
 from tollkeeper.console.staff.disputes_page import disputes_pages
@@ -82,6 +83,7 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
             *key_pages(door, shelves),
             *project_pages(door, shelves),
             *member_pages(door, shelves),
+            inviting_page(door, post_of(shelves.settings, door.base_url)),
             *playground_pages(door, shelves),
             live_page(door, shelves.live),
         ],

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from tollkeeper import operator, orgs
+from tollkeeper import operator
 from tollkeeper.base.errors import InvalidRequest, NotFound, TollkeeperError
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.console.rendering import say
@@ -15,7 +15,6 @@ from tollkeeper.console.signing_in import store
 from tollkeeper.console.signing_in.model import Account, AccountLink, Purpose, StaffRole
 from tollkeeper.db import Connection
 from tollkeeper.operator import Act
-from tollkeeper.orgs import Member
 
 _LONGEST_EMAIL: Final = 254
 
@@ -69,27 +68,12 @@ async def _join_staff(
 async def _join(
     tx: Connection, link: AccountLink, org_id: UUID, account: Account, now: datetime
 ) -> None:
-    """Somebody who is a member by that e-mail already stays the member they are."""
     known = await store.find_member_by_email(tx, org_id, account.email)
     if known is not None and known[1] is not None:
         return
     if known is None:
-        if link.role is None:
-            raise TypeError("An invitation to an organization says no role")
-        made = await orgs.create_member(
-            tx,
-            Member(
-                org_id=org_id,
-                member_id=uuid7(),
-                name=account.name,
-                email=account.email,
-                role=link.role,
-                created_at=now,
-            ),
-        )
-        member_id = made.member_id
-    else:
-        member_id = known[0]
+        raise NotFound(say("link.gone"))  # They were removed before they came.
+    member_id = known[0]
     await store.insert_member(tx, org_id, member_id, account.account_id, now)
     said = {"member": show_id("mem", member_id), "role": link.role, "invitedBy": link.made_by}
     await operator.note(tx, Act(who=account.email, why="", at=now), "member.join", org_id, **said)

@@ -26,6 +26,7 @@ def mailing_handlers(
     """`name` is whose console it is, as pages say it."""
 
     async def mail_link(link_id: str) -> None:
+        _check(mailer)
         chance, now = secrets.token_bytes(32), clock.now()
         async with database.transaction() as tx:
             link = await store.renew_link(tx, UUID(link_id), hash_secret(chance), now)
@@ -34,6 +35,7 @@ def mailing_handlers(
             await hand_over(link, what, making.address_of(link, post, chance))
 
     async def mail_reset(email: str) -> None:
+        _check(mailer)
         chance, now = secrets.token_bytes(32), clock.now()
         async with database.transaction() as tx:
             account = await accounts.find_account_by_email(tx, email)
@@ -41,15 +43,13 @@ def mailing_handlers(
                 return
             new = NewLink(purpose=Purpose.RESET, email=account.email, made_by=account.email)
             address = await making.make(tx, new, post, chance=chance, now=now)
-        await _send(account.email, name, say("mail.reset", name=name), address)
+        await send(account.email, say("mail.reset", name=name), address)
 
     async def hand_over(link: AccountLink, what: str, address: str) -> None:
         if link.email is not None:
-            await _send(link.email, name, what, address)
+            await send(link.email, what, address)
 
-    async def _send(email: str, name: str, what: str, address: str) -> None:
-        if mailer is None:
-            raise RuntimeError("No mail server is set; set it to send the mails that wait")
+    async def send(email: str, what: str, address: str) -> None:
         message = EmailMessage()
         message["From"] = sender
         message["To"] = email
@@ -57,9 +57,16 @@ def mailing_handlers(
         message["Date"] = format_datetime(clock.now())
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(say("mail.text", what=what, address=address, name=name))
-        await mailer.send(message)
+        await _check(mailer).send(message)
 
     return [Handler(MAIL_LINK, mail_link), Handler(MAIL_RESET, mail_reset)]
+
+
+def _check(mailer: Mailer | None) -> Mailer:
+    """Before a link gets another secret: the one that was shown to somebody shall stay good."""
+    if mailer is None:
+        raise RuntimeError("No mail server is set; set it to send the mails that wait")
+    return mailer
 
 
 async def _what(tx: Connection, link: AccountLink, name: str) -> str:
@@ -68,4 +75,6 @@ async def _what(tx: Connection, link: AccountLink, name: str) -> str:
     if link.org_id is None:
         return say("mail.staff", who=link.made_by, name=name)
     organization = await orgs.get_org(tx, link.org_id)
-    return say("mail.member", who=link.made_by, organization=organization.name, name=name)
+    # What customers wrote is one line: a mail of ours has no paragraph of theirs.
+    said = " ".join(organization.name.split())
+    return say("mail.member", who=" ".join(link.made_by.split()), organization=said, name=name)
