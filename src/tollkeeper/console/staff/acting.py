@@ -32,13 +32,14 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """A field of a form; its words are texts `staff_acts.{name}`, its hint `…_hint` if it has."""
+    """A field of a form; its words are texts `staff_acts.{name}`, its hint `…_hint` if it has one,
+    unless they are said."""
 
     name: str
-    kind: Literal["text", "date", "number", "choice", "tick", "area"] = "text"
+    kind: Literal["text", "date", "number", "choice", "tick", "area", "long"] = "text"
     required: bool = True
     options: Sequence[tuple[str, str]] = ()
-    hint: bool = False
+    hint: bool | str = False
     label: str = ""
 
 

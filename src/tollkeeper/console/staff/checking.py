@@ -19,6 +19,7 @@ from tollkeeper import (
 from tollkeeper.console.rendering import say, show_count
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.console.staff.disputes_page import DISPUTES
+from tollkeeper.console.staff.mode import Mode
 from tollkeeper.console.staff_door import STAFF_PAGES
 from tollkeeper.credits import Reconciliation, TopUp
 from tollkeeper.db import Connection
@@ -66,16 +67,16 @@ class Item:
     urgent: bool = False
 
 
-async def read_checks(connection: Connection, shelves: Shelves) -> Checks:
+async def read_checks(connection: Connection, shelves: Shelves, *, livemode: bool) -> Checks:
     disputes: list[Dispute] = []
     for status in (DisputeStatus.OPEN, DisputeStatus.INQUIRY):
         disputes += await payments.newest_disputes(connection, status, None, _MOST + 1)
-    top_ups = await credits.failing_top_ups(connection, _MOST + 1)
+    top_ups = await credits.failing_top_ups(connection, _MOST + 1, livemode=livemode)
     unpriced = await metering.list_unpriced(connection, None, _MOST + 1)
-    endpoints = await notifications.failing_endpoints(connection, _MOST + 1)
+    endpoints = await notifications.failing_endpoints(connection, _MOST + 1, livemode=livemode)
     named = {one.org_id for one in (*top_ups, *unpriced, *endpoints)}
     return Checks(
-        disputes=[one for one in disputes if one.livemode],
+        disputes=[one for one in disputes if one.livemode == livemode],
         top_ups=top_ups,
         unpriced=unpriced,
         endpoints=endpoints,
@@ -86,15 +87,16 @@ async def read_checks(connection: Connection, shelves: Shelves) -> Checks:
     )
 
 
-def items_of(checks: Checks, now: datetime) -> list[Item]:
+def items_of(checks: Checks, now: datetime, mode: Mode) -> list[Item]:
     """What needs somebody, the most urgent first."""
+    checks_path = f"{CHECKS}?mode={mode}"
     found = [
         *_items_of_books(checks, now),
         _item("disputes", checks.disputes, DISPUTES, urgent=True),
-        _item("unpriced", checks.unpriced, f"{CHECKS}#unpriced", urgent=True),
+        _item("unpriced", checks.unpriced, f"{checks_path}#unpriced", urgent=True),
         _item("jobs", checks.late_jobs, f"{STAFF_PAGES}/jobs", urgent=True),
-        _item("top_ups", checks.top_ups, f"{CHECKS}#top-ups"),
-        _item("endpoints", checks.endpoints, f"{CHECKS}#endpoints"),
+        _item("top_ups", checks.top_ups, f"{checks_path}#top-ups"),
+        _item("endpoints", checks.endpoints, f"{checks_path}#endpoints"),
     ]
     return [one for one in found if one is not None]
 

@@ -14,6 +14,7 @@ from tollkeeper import credits, margins, orgs  # noqa: A004 (the room's name)
 from tollkeeper.base.clock import Clock
 from tollkeeper.base.ids import read_id
 from tollkeeper.base.settings import Settings
+from tollkeeper.console.staff.mode import Mode
 from tollkeeper.credits import RevenueMonth
 from tollkeeper.db import Database
 from tollkeeper.margins import MarginOut, Window
@@ -26,10 +27,10 @@ _GOOD_FOR: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earned:
-    """Months newest first. The margin is of the whole days of UTC before today."""
+    """Months newest first. The margin is of the whole days of UTC before today, of live calls."""
 
     months: Sequence[RevenueMonth]
-    margin: MarginOut
+    margin: MarginOut | None
     customers: Sequence[tuple[UUID, str, MarginOut]]
     worked_out_at: datetime
 
@@ -42,33 +43,36 @@ class Earning:
         self._clock = clock
         self._source = margins.source_of(settings, database)
         self._busy = asyncio.Lock()
-        self._known: Earned | None = None
+        self._known: dict[Mode, Earned] = {}
 
-    async def read(self) -> Earned:
+    async def read(self, mode: Mode) -> Earned:
         async with self._busy:
             now = self._clock.now().astimezone(UTC)
-            known = self._known
+            known = self._known.get(mode)
             if known is None or not timedelta() <= now - known.worked_out_at < _GOOD_FOR:
-                known = self._known = await self._work_out(now)
+                known = self._known[mode] = await self._work_out(now, mode)
             return known
 
-    async def _work_out(self, now: datetime) -> Earned:
+    async def _work_out(self, now: datetime, mode: Mode) -> Earned:
         first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         begins = first
         for _ in range(_MONTHS - 1):
             begins = (begins - timedelta(days=1)).replace(day=1)
         moments = credits.months_of(begins, first)
-        found = await credits.revenue(self._database, moments)
+        found = await credits.revenue(self._database, moments, livemode=mode == "live")
         months = credits.revenue_rows(moments, found, now)
-        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        window = Window(since=today - timedelta(days=MARGIN_DAYS), until=today)
-        rows, total = await margins.report(self._source, window, "organization")
+        rows, total = await self._margins(now) if mode == "live" else ([], None)
         return Earned(
             months=sorted(months, key=lambda one: one.month, reverse=True),
             margin=total,
             customers=await self._name(rows),
             worked_out_at=now,
         )
+
+    async def _margins(self, now: datetime) -> tuple[list[MarginOut], MarginOut]:
+        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        window = Window(since=today - timedelta(days=MARGIN_DAYS), until=today)
+        return await margins.report(self._source, window, "organization")
 
     async def _name(self, rows: Sequence[MarginOut]) -> list[tuple[UUID, str, MarginOut]]:
         top = sorted(rows, key=lambda row: -row.charged.nanos)[:_TOP]

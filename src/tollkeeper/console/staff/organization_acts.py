@@ -100,6 +100,10 @@ def _balance(org_id: UUID, data: OnBalance) -> Balance:
     return Balance(org_id=org_id, livemode=data.livemode, currency=data.currency)
 
 
+def _go_back(org_id: UUID, done: str, data: OnBalance | SetPlan | CancelPlan) -> Redirect:
+    return go_on(organization_path(org_id), done, mode="live" if data.livemode else "test")
+
+
 def _source(form: Form) -> str:
     """Name the entry after the form, so that it is posted once."""
     return f"console:{once_of(form)}"
@@ -119,7 +123,7 @@ def _grant(door: StaffDoor, currencies: tuple[str, ...]) -> list[ControllerRoute
         act, source = act_of(request, data.reason, now), _source(form)
         async with door.door.database.transaction() as tx:
             await operator.grant(tx, act, _balance(org_id, data), data.amount, lot, source)
-        return go_on(organization_path(org_id), "staff_granted")
+        return _go_back(org_id, "staff_granted", data)
 
     fields = [
         Field(name="amount", kind="number"),
@@ -141,7 +145,7 @@ def _adjust(door: StaffDoor, currencies: tuple[str, ...]) -> list[ControllerRout
         act, source = act_of(request, data.reason, door.door.clock.now()), _source(form)
         async with door.door.database.transaction() as tx:
             await operator.adjust(tx, act, _balance(org.org_id, data), data.amount, source)
-        return go_on(organization_path(org.org_id), "staff_adjusted")
+        return _go_back(org.org_id, "staff_adjusted", data)
 
     fields = [
         Field(
@@ -161,14 +165,14 @@ def _freeze(door: StaffDoor, currencies: tuple[str, ...]) -> list[ControllerRout
         act = act_of(request, data.reason, door.door.clock.now())
         async with door.door.database.transaction() as tx:
             await operator.freeze(tx, act, _balance(org_id, data))
-        return go_on(organization_path(org_id), "staff_frozen")
+        return _go_back(org_id, "staff_frozen", data)
 
     async def unfreeze(request: AnyRequest, form: Form) -> Redirect:
         org_id, data = org_of(request), read_shape(form, OnBalance)
         act = act_of(request, data.reason, door.door.clock.now())
         async with door.door.database.transaction() as tx:
             await operator.unfreeze(tx, act, _balance(org_id, data))
-        return go_on(organization_path(org_id), "staff_unfrozen")
+        return _go_back(org_id, "staff_unfrozen", data)
 
     fields = _on_balance(currencies)
     return [*_page(door, "freeze", fields, freeze), *_page(door, "unfreeze", fields, unfreeze)]
@@ -180,7 +184,7 @@ def _overdraft(door: StaffDoor, currencies: tuple[str, ...]) -> list[ControllerR
         act = act_of(request, data.reason, door.door.clock.now())
         async with door.door.database.transaction() as tx:
             await operator.set_overdraft(tx, act, _balance(org_id, data), data.amount)
-        return go_on(organization_path(org_id), "saved")
+        return _go_back(org_id, "saved", data)
 
     fields = [Field(name="amount", kind="number"), *_on_balance(currencies)]
     return _page(door, "overdraft", fields, set_overdraft)
@@ -195,7 +199,7 @@ def _set_plan(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandler
             who = (org_id, data.livemode)
             await plans.set_plan(tx, who, data.plan, when=data.when, now=now, by=by)
         await shelves.plans.refresh()
-        return go_on(organization_path(org_id), "saved")
+        return _go_back(org_id, "saved", data)
 
     async def prepare(request: AnyRequest) -> Sheet:
         org = await read_org(door, request)
@@ -228,7 +232,7 @@ def _cancel_plan(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHand
             found = await plans.current_subscription(tx, org_id, data.livemode)
             await plans.cancel(tx, org_id, found.subscription_id, now=now, when=data.when, by=by)
         await shelves.plans.refresh()
-        return go_on(organization_path(org_id), "saved")
+        return _go_back(org_id, "saved", data)
 
     when = [(one.value, say(f"staff_acts.when_{one.value}")) for one in When]
     fields = [Field(name="when", kind="choice", options=when), mode_field()]

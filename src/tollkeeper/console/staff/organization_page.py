@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from litestar import get
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Response
 from litestar.types import ControllerRouterHandler
 
@@ -23,6 +23,7 @@ from tollkeeper.base.ids import show_id
 from tollkeeper.base.money import Money
 from tollkeeper.console.doors import AnyRequest
 from tollkeeper.console.shelves import Shelves
+from tollkeeper.console.staff.mode import Asked, Mode
 from tollkeeper.console.staff.organization_acts import organization_acts, organization_path
 from tollkeeper.console.staff_door import StaffDoor
 from tollkeeper.credits import TopUp
@@ -44,12 +45,13 @@ def organization_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRout
     async def show_organization(
         request: AnyRequest,
         organization_id: FromPath[str],
-        mode: FromQuery[Literal["live", "test"]] = "live",
+        asked: Annotated[Asked, QueryParameter(name="mode")] = "",
     ) -> Response[bytes]:
         org_id, now = read_path_id("org", organization_id), door.door.clock.now()
-        livemode = mode == "live"
         async with door.door.database.transaction() as tx:
             org = await orgs.get_org(tx, org_id)
+            mode = asked or await _mode_of(tx, org_id)
+            livemode = mode == "live"
             known: dict[str, Any] = {
                 **await _read_credit(tx, org_id, livemode, now),
                 **await _read_people(tx, org_id, livemode, now),
@@ -72,6 +74,16 @@ def organization_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRout
         )
 
     return [show_organization, *organization_acts(door, shelves)]
+
+
+async def _mode_of(tx: Connection, org_id: UUID) -> Mode:
+    """Live, unless nothing has moved but with test keys."""
+    standings = {
+        livemode: (await ledger.standings(tx, [org_id], livemode=livemode))[org_id]
+        for livemode in (True, False)
+    }
+    begun = {livemode: any(one.begun for one in of) for livemode, of in standings.items()}
+    return "test" if begun[False] and not begun[True] else "live"
 
 
 async def _read_credit(

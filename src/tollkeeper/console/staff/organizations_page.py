@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import get
-from litestar.params import FromQuery
+from litestar.params import FromQuery, QueryParameter
 from litestar.response import Redirect, Response
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta
@@ -25,6 +25,7 @@ from tollkeeper.console.forms import Form, go_on
 from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.console.staff.acting import REASON, Field, Sheet, act_page, once_of, read_shape
+from tollkeeper.console.staff.mode import Asked, Mode, mode_of
 from tollkeeper.console.staff.organization_acts import ORGANIZATIONS, organization_path
 from tollkeeper.console.staff_door import StaffDoor, act_of
 from tollkeeper.db import Connection
@@ -46,7 +47,7 @@ class NewOrganization(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """An organization with its live USD balance, and what else there is to see of it."""
+    """An organization with its USD balance, and what else there is to see of it."""
 
     shown_id: str
     name: str
@@ -65,16 +66,20 @@ def organizations_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRou
 
     @get("/organizations", include_in_schema=False)
     async def show_organizations(
-        request: AnyRequest, q: FromQuery[Text] = "", before: FromQuery[str] = ""
+        request: AnyRequest,
+        q: FromQuery[Text] = "",
+        before: FromQuery[str] = "",
+        asked: Annotated[Asked, QueryParameter(name="mode")] = "",
     ) -> Response[bytes]:
         sought = q.strip()
         bound = ("staff/organizations", sought)
         after = cursors.after(bound, before or None)
         async with door.door.database.connection() as connection:
+            mode = await mode_of(connection, asked)
             found = await _find(connection, sought, after)
-            rows = await _rows(connection, door, shelves, found[:_PAGE])
+            rows = await _rows(connection, door, shelves, found[:_PAGE], mode)
         older = None
-        said = {"q": sought} if sought else {}
+        said = {name: text for name, text in (("q", sought), ("mode", asked)) if text}
         if len(found) > _PAGE:
             sealed = cursors.seal(bound, [found[_PAGE - 1].org_id])
             older = f"{ORGANIZATIONS}?{urlencode(said | {'before': sealed})}"
@@ -85,6 +90,7 @@ def organizations_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRou
             rows=rows,
             money=Money,
             q=sought,
+            mode=mode,
             older=older,
             newest=newest,
         )
@@ -104,21 +110,27 @@ async def _find(connection: Connection, sought: str, after: UUID | None) -> list
 
 
 async def _rows(
-    connection: Connection, door: StaffDoor, shelves: Shelves, found: Sequence[Organization]
+    connection: Connection,
+    door: StaffDoor,
+    shelves: Shelves,
+    found: Sequence[Organization],
+    mode: Mode,
 ) -> list[Row]:
+    livemode = mode == "live"
     now, low = door.door.clock.now(), shelves.settings.billing.low_balance_nanos
     ids = [one.org_id for one in found]
-    standings = await ledger.standings(connection, ids, livemode=True)
+    standings = await ledger.standings(connection, ids, livemode=livemode)
     hour = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     spent = await metering.spent_by_all(
-        connection, [(hour - _MONTH, hour)], livemode=True, org_ids=ids
+        connection, [(hour - _MONTH, hour)], livemode=livemode, org_ids=ids
     )
     in_usd = {one.org_id: one for one in spent if one.currency == USD}
     rows: list[Row] = []
     for one in found:
-        terms = shelves.plans.look_up(one.org_id, True, now)
+        terms = shelves.plans.look_up(one.org_id, livemode, now)
         plan = None if terms is None else terms.plan_name
-        rows.append(_row(one, standings[one.org_id], in_usd.get(one.org_id), plan, low))
+        row = _row(one, standings[one.org_id], in_usd.get(one.org_id), plan, low)
+        rows.append(replace(row, path=f"{row.path}?mode={mode}"))
     return rows
 
 

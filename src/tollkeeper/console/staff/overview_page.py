@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Annotated, Final
 from uuid import UUID
 
 from litestar import get
-from litestar.params import FromQuery
+from litestar.params import QueryParameter
 from litestar.response import Response
 from litestar.types import ControllerRouterHandler
 
@@ -21,6 +21,7 @@ from tollkeeper.console.doors import AnyRequest
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.console.staff.checking import items_of, read_checks
 from tollkeeper.console.staff.earning import MARGIN_DAYS, Earning
+from tollkeeper.console.staff.mode import Asked, mode_of
 from tollkeeper.console.staff.organization_acts import organization_path
 from tollkeeper.console.staff_door import StaffDoor
 from tollkeeper.credits import Sold
@@ -54,12 +55,14 @@ def overview_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHa
 
     @get("/overview", include_in_schema=False)
     async def show_overview(
-        request: AnyRequest, mode: FromQuery[Literal["live", "test"]] = "live"
+        request: AnyRequest, asked: Annotated[Asked, QueryParameter(name="mode")] = ""
     ) -> Response[bytes]:
-        now, livemode = door.door.clock.now().astimezone(UTC), mode == "live"
+        now = door.door.clock.now().astimezone(UTC)
         spans = spans_at(now)
         async with door.door.database.connection() as connection:
-            checks = await read_checks(connection, shelves)
+            mode = await mode_of(connection, asked)
+            livemode = mode == "live"
+            checks = await read_checks(connection, shelves, livemode=livemode)
             outstanding = await ledger.outstanding(connection, livemode=livemode)
             spent = await metering.spent_by_all(connection, spans, livemode=livemode)
             sold = await credits.sold(connection, processors, spans, livemode=livemode)
@@ -68,7 +71,7 @@ def overview_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHa
             request,
             "staff/overview.html",
             mode=mode,
-            items=items_of(checks, now),
+            items=items_of(checks, now, mode),
             checks=checks,
             outstanding=outstanding,
             periods={one: _periods(one, sold, spent) for one in _currencies(sold, spent)},
@@ -83,13 +86,17 @@ def overview_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHa
 
 def _checks(door: StaffDoor, shelves: Shelves) -> ControllerRouterHandler:
     @get("/overview/checks", include_in_schema=False)
-    async def show_checks(request: AnyRequest) -> Response[bytes]:
+    async def show_checks(
+        request: AnyRequest, asked: Annotated[Asked, QueryParameter(name="mode")] = ""
+    ) -> Response[bytes]:
         async with door.door.database.connection() as connection:
-            checks = await read_checks(connection, shelves)
+            mode = await mode_of(connection, asked)
+            checks = await read_checks(connection, shelves, livemode=mode == "live")
         return door.page(
             request,
             "staff/checks.html",
             checks=checks,
+            mode=mode,
             where=organization_path,
             show_id=show_id,
         )
@@ -101,13 +108,18 @@ def _earned(door: StaffDoor, shelves: Shelves) -> ControllerRouterHandler:
     earning = Earning(door.door.database, door.door.clock, shelves.settings)
 
     @get("/overview/earned", include_in_schema=False)
-    async def show_earned(request: AnyRequest) -> Response[bytes]:
+    async def show_earned(
+        request: AnyRequest, asked: Annotated[Asked, QueryParameter(name="mode")] = ""
+    ) -> Response[bytes]:
+        async with door.door.database.connection() as connection:
+            mode = await mode_of(connection, asked)
         part = "hx-request" in request.headers
         template = "staff/earned_part.html" if part else "staff/earned.html"
         return door.page(
             request,
             template,
-            earned=await earning.read(),
+            earned=await earning.read(mode),
+            mode=mode,
             where=organization_path,
             margin_days=MARGIN_DAYS,
         )

@@ -71,7 +71,13 @@ def _refund(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandler]:
             button=say("staff_refunds.refund_button"),
             back=organization_path(org_id),
             fields=[
-                Field(name="amount", kind="number", required=False, hint=True, label=_label()),
+                Field(
+                    name="amount",
+                    kind="number",
+                    required=False,
+                    label=say("staff_refunds.part"),
+                    hint=say("staff_refunds.part_hint"),
+                ),
                 Field(name="force", kind="tick", required=False, hint=True),
                 REASON,
             ],
@@ -99,10 +105,6 @@ def _refund(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandler]:
 
     path = "/organizations/{organization_id:str}/purchases/{purchase_id:str}/refund"
     return act_page(door, path, prepare, refund)
-
-
-def _label() -> str:
-    return say("staff_refunds.part")
 
 
 def _purchase_of(request: AnyRequest) -> UUID:

@@ -33,7 +33,7 @@ FOR NO KEY UPDATE
 """
 _FAILING: Final = f"""
 SELECT {_COLUMNS} FROM auto_top_up
-WHERE enabled AND livemode AND (suspended_reason IS NOT NULL OR failures > 0)
+WHERE enabled AND livemode = %(livemode)s AND (suspended_reason IS NOT NULL OR failures > 0)
 ORDER BY last_failure_at DESC NULLS LAST, org_id
 LIMIT %(limit)s
 """
@@ -128,10 +128,10 @@ async def read(connection: Connection, org_id: UUID, wallet_id: UUID) -> TopUp |
     return await _one(connection, _READ, org_id=org_id, wallet_id=wallet_id)
 
 
-async def failing(connection: Connection, limit: int) -> list[TopUp]:
-    """Live ones that do not pay: suspended, or declined last time; the newest failure first."""
+async def failing(connection: Connection, limit: int, *, livemode: bool) -> list[TopUp]:
+    """Those that do not get paid: suspended, or declined last time; the newest failure first."""
     async with connection.cursor(row_factory=kwargs_row(TopUp)) as cursor:
-        await cursor.execute(_FAILING, {"limit": limit})
+        await cursor.execute(_FAILING, {"limit": limit, "livemode": livemode})
         return await cursor.fetchall()
 
 

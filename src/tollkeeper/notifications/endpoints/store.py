@@ -39,7 +39,8 @@ _FAILING: Final = """
 SELECT org_id, endpoint_id, livemode, url, description, types, enabled, created_at,
        disabled_reason, failing_since
 FROM webhook_endpoint
-WHERE livemode AND (enabled AND failing_since IS NOT NULL OR disabled_reason IS NOT NULL)
+WHERE livemode = %(livemode)s
+  AND (enabled AND failing_since IS NOT NULL OR disabled_reason IS NOT NULL)
 ORDER BY failing_since NULLS LAST, org_id, endpoint_id
 LIMIT %(limit)s
 """
@@ -89,9 +90,11 @@ async def insert_endpoint(tx: Connection, endpoint: Endpoint, secret: str) -> bo
     return done.rowcount == 1
 
 
-async def failing_endpoints(connection: Connection, limit: int) -> list[Endpoint]:
-    """Live ones that do not answer, or were switched off because they did not; longest first."""
-    found = await connection.execute(_FAILING, {"limit": limit})
+async def failing_endpoints(
+    connection: Connection, limit: int, *, livemode: bool
+) -> list[Endpoint]:
+    """Those that do not answer, or were switched off because they did not; the longest first."""
+    found = await connection.execute(_FAILING, {"limit": limit, "livemode": livemode})
     return [endpoint_of(row) for row in await found.fetchall()]
 
 
