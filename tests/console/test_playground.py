@@ -7,7 +7,7 @@ import html
 import re
 from typing import Any
 
-from browsing import Browser, Page, signed_in
+from browsing import Browser, Page, signed_in, staff_signed_in
 
 from tollkeeper import orgs
 from tollkeeper.base.ids import show_id, uuid7
@@ -227,3 +227,21 @@ async def test_what_cannot_be_sent_is_told_beside_its_field(
         assert {record["cost"] for record in await records(whole, customer)} <= {"0", 0}
         forged = await stream(one, good | {"form_token": "0" * 64})
         assert forged.status == 403
+
+
+async def test_staff_who_look_on_do_not_spend(whole: Whole, customer: Customer) -> None:
+    async with staff_signed_in(whole) as one:
+        path = f"/console/staff/organizations/{customer.id}/open"
+        asked = await one.open(path)
+        once = re.search(r'name="once" value="([0-9a-f]{32})"', asked.text)
+        assert once
+        known = {"form_token": asked.form_token, "once": once[1]}
+        why = {"role": "owner", "livemode": "false", "reason": "a call of theirs"}
+        opened = await one.submit(path, **known, **why)
+        assert opened.status == 303, opened.text
+        said = await fields(one)
+        assert "At most" in (await one.submit(f"{PATH}/estimate", **said)).text
+        for refused in (await stream(one, said), await one.submit(PATH, **said, do="send")):
+            assert refused.status == 403
+            assert "You only look at this organization" in refused.text
+        assert await records(whole, customer) == []

@@ -15,7 +15,7 @@ from litestar.response import Redirect, Response
 from litestar.types import ASGIApp, Scope
 
 from tollkeeper import metering, orgs
-from tollkeeper.base.errors import Forbidden, TollkeeperError
+from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.base.ids import named_uuid, show_id
 from tollkeeper.base.money import Money
 from tollkeeper.console.chatting import (
@@ -67,9 +67,14 @@ _KINDS: Final = {
     "idempotency_key_reused": "twice",
     "already_charged": "twice",
     "answer_not_kept": "twice",
+    "forbidden": "looking",
     "unbounded_request": "request",
     "invalid_request": "request",
 }
+
+
+# An organization's credit is not the operator's to spend.
+_ONLY_LOOKING: Final = Refused(status=403, code="forbidden", message="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,9 +144,7 @@ class Room:
         )
 
     async def _read(self, session: Session, form: Form) -> Draft:
-        """Raises _Faulty, Forbidden for who only looks on."""
-        if session.looking:
-            raise Forbidden(say("playground.looking"))
+        """Raises _Faulty."""
         faults: dict[str, str] = {}
         text, longest = form.text("text"), form.text("longest") or str(_LONGEST)
         if not 1 <= len(text) <= MAX_TEXT:
@@ -183,6 +186,9 @@ class Room:
             return await self.show(request, why.form, _BAD)
         if form.text("do") == "estimate":
             return await self.show(request, form, foreseen=self._foresee(draft))
+        if session_of(request).looking:
+            words = self._words(session_of(request), _ONLY_LOOKING)
+            return await self.show(request, form, _ONLY_LOOKING.status, refused=words)
         return await self._send(request, form, draft)
 
     async def estimate(self, request: AnyRequest) -> Foreseen | Refused | None:
@@ -200,6 +206,8 @@ class Room:
             said = [said for said in (*why.form.faults.values(), why.form.problem) if said]
             refused = Refused(status=_BAD, code="invalid_request", message=" ".join(said))
             return lambda _scope, _receive, send: self._refuse(request, refused, send)
+        if session_of(request).looking:
+            return lambda _scope, _receive, send: self._refuse(request, _ONLY_LOOKING, send)
         return self._streaming(request, draft)
 
     def _foresee(self, draft: Draft) -> Foreseen | Refused:

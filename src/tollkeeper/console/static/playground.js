@@ -116,6 +116,7 @@
       const answer = await fetch(`${HERE}/answer`, {
         method: "POST", body: sent, signal: stopping.signal,
       });
+      if (answer.status === 401) location.reload(); // The session is over.
       call = answer.ok ? answer.headers.get("x-tollkeeper-usage") : null;
       if (call === null) {
         at("refused").innerHTML = await answer.text();
