@@ -75,7 +75,7 @@ async def test_credits_are_bought_with_a_card_on_file(whole: Whole, customer: Cu
     async with signed_in(whole, customer, "billing") as one:
         page = await one.open(ADD)
         assert f'value="{card}" checked' in page.text
-        assert "Visa •••• 4242" in page.text
+        assert "Visa ···· 4242" in page.text
         sent = await filled(one, "25", method=card)
         done = await one.submit(ADD, **sent)
         assert done.status == 303, done.text

@@ -21,10 +21,10 @@ from tollkeeper.console.customer import order_form
 from tollkeeper.console.customer.order_form import NEW_CARD, OTHER, USD, Draft, Total
 from tollkeeper.console.customer.purchase_page import (
     find_own,
-    name_of,
     page_of_purchase,
     return_address,
 )
+from tollkeeper.console.customer.saying import actor_of, card_name, owner_of
 from tollkeeper.console.customer.wallets import wallet_of
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
 from tollkeeper.console.forms import Form, go_on
@@ -33,7 +33,7 @@ from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.credits import Order, Purchase, Shop
 from tollkeeper.ledger import Wallet
-from tollkeeper.payments import Owner, PaymentsNotConfigured
+from tollkeeper.payments import PaymentsNotConfigured
 from tollkeeper.payments.model import Method, PageKind, Payment, PaymentStatus
 from tollkeeper.profiles import AddressForm, Profile, TaxIdType
 
@@ -124,12 +124,11 @@ async def _open_counter(door: Door, shelves: Shelves, session: Session) -> Count
         wallet = await wallet_of(connection, session)
         if wallet is None:
             return None
-        owner = Owner(org_id=session.org_id, livemode=session.livemode)
         return Counter(
             organization=(await orgs.get_org(connection, session.org_id)).name,
             profile=await profiles.read_profile(connection, session.org_id),
             wallet=wallet,
-            methods=await payments.list_methods(connection, till, owner),
+            methods=await payments.list_methods(connection, till, owner_of(session)),
             page=PageKind.EMBEDDED if own_form else PageKind.HOSTED,
         )
 
@@ -153,7 +152,9 @@ def _show(form: Form, counter: Counter, shop: Shop) -> dict[str, Any]:
         "city_label": say(f"place.{wants.city_label}"),
         "state_label": say(f"place.{wants.state_label}"),
         "postal_label": say(f"place.{wants.postal_code_label}"),
-        "methods": [(show_id("met", one.method_id), name_of(one), one) for one in counter.methods],
+        "methods": [
+            (show_id("met", one.method_id), card_name(one), one) for one in counter.methods
+        ],
     }
 
 
@@ -288,7 +289,7 @@ def _order_of(
         livemode=session.livemode,
         amount=draft.amount or 0,
         currency=USD,
-        actor=show_id("ses", session.session_id),
+        actor=actor_of(session),
         return_url=return_address(door, purchase_id),
         cancel_url=door.base_url.rstrip("/") + page_of_purchase(purchase_id),
         method_id=draft.method_id,

@@ -17,6 +17,7 @@ from tollkeeper.base.errors import NotFound, TollkeeperError, Unauthenticated
 from tollkeeper.base.ids import read_id, show_id
 from tollkeeper.base.money import Money
 from tollkeeper.console.customer.order_form import said_by
+from tollkeeper.console.customer.saying import card_name, owner_of
 from tollkeeper.console.customer.wallets import wallet_of
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
 from tollkeeper.console.forms import Form, go_on
@@ -27,7 +28,7 @@ from tollkeeper.credits import Origin, Purchase, PurchaseStatus
 from tollkeeper.db import Connection
 from tollkeeper.http import read_path_id
 from tollkeeper.invoices import DocumentType
-from tollkeeper.payments import Owner, PaymentsNotConfigured, Till
+from tollkeeper.payments import PaymentsNotConfigured, Till
 from tollkeeper.payments.model import FailureCode, Method, PageKind, Payment
 
 _PATH: Final = "/console/credits/purchases"
@@ -276,7 +277,7 @@ async def _read_more(
         "paid_with": await _paid_with(connection, session, story.payment),
         "methods": await _methods(connection, till, session, story),
         "failure": _why(story.payment),
-        "method_name": name_of,
+        "method_name": card_name,
     }
 
 
@@ -287,9 +288,8 @@ def _money(purchase: Purchase, minor: int) -> Money:
 async def _paid_with(connection: Connection, session: Session, payment: Payment) -> Method | None:
     if payment.method_id is None:
         return None
-    owner = Owner(org_id=session.org_id, livemode=session.livemode)
     try:
-        return await payments.get_method(connection, owner, payment.method_id)
+        return await payments.get_method(connection, owner_of(session), payment.method_id)
     except payments.PaymentMethodNotFound:
         return None
 
@@ -300,17 +300,11 @@ async def _methods(
     """What it may be tried with again: ids and words."""
     if not story.may_be_tried_again:
         return []
-    owner = Owner(org_id=session.org_id, livemode=session.livemode)
     try:
-        found = await payments.list_methods(connection, till, owner)
+        found = await payments.list_methods(connection, till, owner_of(session))
     except PaymentsNotConfigured:
         return []
-    return [(show_id("met", one.method_id), name_of(one)) for one in found]
-
-
-def name_of(method: Method) -> str:
-    brand = (method.brand or method.kind).replace("_", " ").capitalize()
-    return brand if method.last4 is None else f"{brand} •••• {method.last4}"
+    return [(show_id("met", one.method_id), card_name(one)) for one in found]
 
 
 def _why(payment: Payment) -> str:
