@@ -82,7 +82,7 @@ STAFF: Final = (
         "customers",
         (Entry("organizations"), Entry("grants"), Entry("refunds"), Entry("disputes")),
     ),
-    Group("product", (Entry("providers"),)),
+    Group("product", (Entry("plans"), Entry("prices"), Entry("providers"))),
     Group(
         "system",
         (Entry("jobs"), Entry("inbox"), Entry("audit"), Entry("settings"), Entry("staff")),

@@ -39,6 +39,9 @@ from tollkeeper.console.staff.jobs_page import jobs_pages
 from tollkeeper.console.staff.organization_page import organization_pages
 from tollkeeper.console.staff.organizations_page import organizations_pages
 from tollkeeper.console.staff.overview_page import overview_pages
+from tollkeeper.console.staff.plans_page import plans_pages
+from tollkeeper.console.staff.price_change_page import price_change_pages
+from tollkeeper.console.staff.prices_page import prices_pages
 from tollkeeper.console.staff.providers_page import providers_page
 from tollkeeper.console.staff.refunds_page import refunds_pages
 from tollkeeper.console.staff.settings_page import settings_page
@@ -102,6 +105,9 @@ def staff_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandl
         *grants_pages(door, shelves),
         *refunds_pages(door, shelves),
         *disputes_pages(door, shelves),
+        *plans_pages(door, shelves),
+        *prices_pages(door, shelves),
+        *price_change_pages(door, shelves),
         providers_page(door, shelves),
         *jobs_pages(door, shelves),
         *inbox_pages(door, shelves),

@@ -11,10 +11,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tollkeeper.base.check import Faults, faults_in
-from tollkeeper.base.money import NonNegativeMoneyIn, NumberText
+from tollkeeper.base.money import NonNegativeMoneyIn, NumberText, format_nanos
 from tollkeeper.http import invalid, read_custom
 from tollkeeper.plans.cycles import Interval
-from tollkeeper.plans.model import Consumable, Matcher, PlanTerms
+from tollkeeper.plans.model import Consumable, Matcher, PlanTerms, PlanVersion
 
 _MOST_UNITS: Final = 10**15
 _decode_json: Final = msgspec.json.Decoder(float_hook=NumberText).decode
@@ -100,6 +100,40 @@ def read_plan_file(text: str, name: str) -> PlanIn:
     plan = msgspec.convert(found, PlanIn, dec_hook=read_custom)
     check_plan(plan)
     return plan
+
+
+def write_plan_file(version: PlanVersion) -> str:
+    """Write a version as JSON that `read_plan_file` reads, to be changed and published again."""
+    terms = version.terms
+    plan = {
+        "code": version.code,
+        "name": version.name,
+        "interval": terms.interval,
+        "feeMinor": terms.fee_minor,
+        "currency": terms.currency,
+        "consumables": [_write_consumable(one) for one in terms.consumables],
+        "capacities": terms.capacities,
+    }
+    return msgspec.json.format(msgspec.json.encode(plan), indent=2).decode()
+
+
+def _write_consumable(one: Consumable) -> dict[str, Any]:
+    covers = [
+        {name: said for name, said in msgspec.to_builtins(matcher).items() if said}
+        for matcher in one.covers
+    ]
+    found: dict[str, Any] = {
+        "code": one.code,
+        "name": one.name,
+        "covers": covers,
+        "included": one.included,
+        "unitSize": one.unit_size,
+        "overageAllowed": one.overage_allowed,
+    }
+    if one.overage_nanos is not None:
+        price = msgspec.Raw(format_nanos(one.overage_nanos).encode())
+        found |= {"overagePrice": price, "overagePer": one.overage_per}
+    return found
 
 
 def check_plan(plan: PlanIn, under: str = "") -> None:
