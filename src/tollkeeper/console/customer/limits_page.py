@@ -134,7 +134,7 @@ def _choices(names: Names) -> dict[str, Sequence[tuple[str, str]]]:
     apart = [(one, say_each(one)) for one in _EACH]
     return {
         "measure": [(one.value, say(f"limits.measure_{one}")) for one in Measure],
-        "period": [(one.value, say(f"limits.per_{one}")) for one in Period],
+        "period": [(one.value, say(f"period.{one}")) for one in Period],
         "enforcement": [(one.value, say(f"limits.enforcement_{one}")) for one in Enforcement],
         "project": [anything, *names.projects.items()],
         "key": [anything, *names.keys.items()],
