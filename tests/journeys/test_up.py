@@ -34,7 +34,7 @@ def balance(shown: dict[str, str]) -> Decimal:
     return Decimal(str(json.loads(answer.text, parse_float=Decimal)["available"]))
 
 
-_ADDRESSES = {"baseUrl": "", "console": "", "sandboxBank": ""}
+_ADDRESSES = {"baseUrl": "", "console": "", "operatorConsole": "", "sandboxBank": ""}
 
 
 def test_from_nothing_to_a_paid_call(place: Site) -> None:
@@ -42,6 +42,7 @@ def test_from_nothing_to_a_paid_call(place: Site) -> None:
     assert set(shown) == {
         "baseUrl",
         "console",
+        "operatorConsole",
         "organizationId",
         "projectId",
         "inferenceKey",
@@ -50,6 +51,7 @@ def test_from_nothing_to_a_paid_call(place: Site) -> None:
         "sandboxBank",
     }
     assert "Payments" in httpx.get(shown["sandboxBank"]).text
+    assert "You are the first" in httpx.get(shown["operatorConsole"]).text
     before = balance(shown)
     with client_of(shown) as client:
         answer: Any = client.chat.completions.create(model="sandbox-small", messages=HELLO)
