@@ -11,6 +11,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from tollkeeper.base.ids import show_id
 from tollkeeper.base.money import Money, divide_half_up
 from tollkeeper.base.settings import TaxRule
 from tollkeeper.credits.errors import AmountOutOfRange
@@ -190,3 +191,6 @@ class Shop:
     billing_page: str
     on_dispute: OnDispute = "hold"
     succeeded: list[Succeeded] = field(default_factory=list[Succeeded])
+
+    def return_page(self, purchase_id: UUID) -> str:
+        return f"{self.billing_page}?purchase={show_id('pur', purchase_id)}"

@@ -128,15 +128,16 @@ def _buy(shop: Shop) -> ControllerRouterHandler:
         async with shop.till.database.connection() as connection:
             wallet = await wallet_of(connection, caller, data.currency)
         await _keep_buyer(shop, caller, data)
+        purchase_id = run_id_of(request) or uuid7()
         order = Order(
             org_id=caller.org_id,
-            purchase_id=run_id_of(request) or uuid7(),
+            purchase_id=purchase_id,
             wallet_id=wallet.wallet_id,
             livemode=caller.livemode,
             amount=data.amount,
             currency=data.currency,
             actor=show_id("key", caller.key_id),
-            return_url=data.return_url or shop.billing_page,
+            return_url=data.return_url or shop.return_page(purchase_id),
             cancel_url=data.cancel_url,
             method_id=_method(data.payment_method_id),
             page=data.checkout,
@@ -225,7 +226,7 @@ def _resume(shop: Shop) -> ControllerRouterHandler:
         async with shop.till.database.connection() as connection:
             known = await _find(connection, orgs.caller_of(request), purchase_id)
         method_id = _method(data.payment_method_id)
-        return_url = data.return_url or shop.billing_page
+        return_url = data.return_url or shop.return_page(known.purchase_id)
         return PurchaseOut.of(*await purchases.resume(shop, known, method_id, return_url))
 
     return resume_purchase
