@@ -30,7 +30,7 @@ class Page:
 
     @property
     def form_token(self) -> str:
-        found = re.search(r'name="form_token" value="([0-9a-f]{64})"', self.text)
+        found = re.search(r'name="form_token" value="([0-9a-f]{128})"', self.text)
         assert found, self.text
         return found[1]
 

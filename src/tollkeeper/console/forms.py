@@ -18,6 +18,7 @@ from tollkeeper.base.check import faults_in
 from tollkeeper.base.errors import Forbidden, InvalidRequest, TollkeeperError
 from tollkeeper.base.money import NumberText
 from tollkeeper.console.rendering import say
+from tollkeeper.console.tokens import unmask
 from tollkeeper.http import invalid, read_custom
 
 AnyRequest = Request[Any, Any, State]
@@ -89,7 +90,7 @@ class Question:
 async def read_form(request: AnyRequest, expected_token: str) -> Form:
     """Raises Forbidden for a form that this session's pages did not make."""
     sent = await request.form()
-    given = str(sent.get(_TOKEN, ""))
+    given = unmask(str(sent.get(_TOKEN, "")))
     if not hmac.compare_digest(given.encode(), expected_token.encode()):
         raise Forbidden(say("error.form"))
     return Form(values={name: str(sent[name]) for name in sent if name != _TOKEN})

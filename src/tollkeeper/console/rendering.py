@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,6 +18,7 @@ from markupsafe import Markup, escape
 from tollkeeper.base.money import NANOS_PER_UNIT, Money, divide_half_up
 from tollkeeper.console.assets import Zipped, asset
 from tollkeeper.console.theme import Theme
+from tollkeeper.console.tokens import SECRET_BYTES, mask
 
 _HTML: Final = "text/html; charset=utf-8"
 _POLICY: Final = (
@@ -128,7 +130,10 @@ _templates.filters.update(
 def render(
     template: str, values: Mapping[str, object], status: int = 200, theme: Theme = _PLAIN
 ) -> Response[bytes]:
-    page = _templates.get_template(template).render({"theme": theme, **values})
+    known = {"theme": theme, **values}
+    if "form_token" in known:
+        known["form_token"] = mask(str(known["form_token"]), secrets.token_bytes(SECRET_BYTES))
+    page = _templates.get_template(template).render(known)
     headers = _HEADERS | framing(theme.frame_origins)
     return Zipped(page.encode(), media_type=_HTML, status_code=status, headers=headers)
 

@@ -33,3 +33,25 @@ def read_token(token: str, *sizes: int) -> list[bytes] | None:
         parts.append(found[:size])
         found = found[size:]
     return parts
+
+
+def mask(token: str, chance: bytes) -> str:
+    """Write a token of 64 hex digits as it was never written before, with 32 random bytes.
+
+    Pages are compressed, and some repeat what an address says: from the sizes of many answers, who
+    listens could find what is the same in all of them.
+    """
+    return chance.hex() + _xor(chance, bytes.fromhex(token)).hex()
+
+
+def unmask(masked: str) -> str:
+    """Return the token; what no page has written gives one that fits nowhere."""
+    try:
+        both = bytes.fromhex(masked)
+    except ValueError:
+        return ""
+    return _xor(both[:SECRET_BYTES], both[SECRET_BYTES:]).hex()
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=False))
