@@ -57,7 +57,7 @@ from tollkeeper.invoices import Desk, Typesetter
 from tollkeeper.ledger import Wallet
 from tollkeeper.limits import Cycle, LimitBook, budget_routes, limit_chores, operator_budget_routes
 from tollkeeper.metering import AutoTopUp, Meter, Rules, SpikeWatch
-from tollkeeper.notifications import Courier, MailServer, SmtpMailer
+from tollkeeper.notifications import Courier
 from tollkeeper.ops import Job, Jobs, Metrics, NotReady, Observed, health_routes
 from tollkeeper.orgs import KEYRING, Capacities, Capacity, KeyRing, Maker, Organization
 from tollkeeper.payments import Payments, Till
@@ -450,18 +450,7 @@ def background_jobs(settings: Settings, rooms: Rooms) -> list[Job]:
 
 def job_handlers(settings: Settings, rooms: Rooms) -> list[jobs.Handler]:
     """Who does the jobs that rooms add, in every process that runs background work."""
-    mail, mailer = settings.mail, None
-    if mail.host is not None:
-        mailer = SmtpMailer(
-            MailServer(
-                host=mail.host,
-                port=mail.port,
-                sender=mail.sender,
-                security=mail.security,
-                username=mail.username,
-                password=mail.secret and mail.secret.reveal(),
-            )
-        )
+    mail, mailer = settings.mail, notifications.mailer_of(settings.mail)
     return [
         *credits.top_up_jobs(rooms.top_ups),
         *credits.introduction_jobs(rooms.payments.till),

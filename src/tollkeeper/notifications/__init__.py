@@ -38,7 +38,7 @@ from tollkeeper.notifications.events import (
     WebhookEndpointDisabled,
 )
 from tollkeeper.notifications.handlers import notification_handlers
-from tollkeeper.notifications.mail import Mailer, MailServer, SmtpMailer
+from tollkeeper.notifications.mail import Mailer, MailServer, SmtpMailer, mailer_of
 from tollkeeper.notifications.model import Delivery, DeliveryState, Endpoint, Notice, Recipient
 from tollkeeper.notifications.outbox import notify
 from tollkeeper.notifications.routes import notice_routes
@@ -99,6 +99,7 @@ __all__ = [
     "list_deliveries",
     "list_endpoints",
     "list_notices",
+    "mailer_of",
     "make_secret",
     "mark_notices",
     "note_balance",

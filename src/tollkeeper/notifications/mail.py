@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from tollkeeper.base.clock import Clock
 from tollkeeper.base.ids import show_id
+from tollkeeper.base.settings import Mail
 from tollkeeper.db import Database
 from tollkeeper.notifications import store
 from tollkeeper.notifications.events import Severity, moment
@@ -62,6 +63,21 @@ class SmtpMailer:
             start_tls=server.security == "starttls",
             timeout=_TIMEOUT_SECONDS,
         )
+
+
+def mailer_of(mail: Mail) -> Mailer | None:
+    """Return who sends mails; None where no mail server is set."""
+    if mail.host is None:
+        return None
+    server = MailServer(
+        host=mail.host,
+        port=mail.port,
+        sender=mail.sender,
+        security=mail.security,
+        username=mail.username,
+        password=mail.secret and mail.secret.reveal(),
+    )
+    return SmtpMailer(server)
 
 
 def _environment(*, html: bool) -> Environment:
