@@ -5,8 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from browsing import browser, make_account, sign_in, signed_in, staff_signed_in
+from yarl import URL
 
 from tollkeeper.base.clock import MovableClock
+from tollkeeper.console import Pass, sessions
+from tollkeeper.console.signing_in import store
+from tollkeeper.console.signing_in.model import StaffRole
+from tollkeeper.console.staff_door import StaffDoor
+from tollkeeper.orgs import Role
 from whole import Customer, Whole
 
 PAGE = "/console/staff/staff"
@@ -51,3 +57,40 @@ async def test_an_account_changes_its_secret_whatever_is_answered(
         assert (await one.open(PAGE)).status == 200
         clock.advance(timedelta(hours=12))
         assert (await one.open(PAGE)).status == 303
+
+
+async def test_an_admin_looks_at_a_customer_as_one_of_them_and_comes_back(
+    whole: Whole, customer: Customer
+) -> None:
+    door = StaffDoor(door=whole.app.rooms.door)
+    account = await make_account(whole, staff="admin")
+    async with browser(whole) as one:
+        await sign_in(whole, one, account)
+        now = whole.app.rooms.clock.now()
+        async with whole.database.transaction() as tx:
+            (session,) = await store.list_sessions(tx, account.account_id, now)
+            where = Pass(org_id=customer.org_id, role=Role.BILLING, livemode=False)
+            token = await sessions.open_from_account(
+                tx,
+                where,
+                session.session_id,
+                chance=bytes(32),
+                now=now,
+                expires_at=session.expires_at,
+            )
+        cookie = door.door.cookie(token, 60)
+        keep = {cookie.key: cookie.value or ""}
+        one.session.cookie_jar.update_cookies(keep, URL(f"{whole.url}/console/"))
+        page = await one.open("/console/credits")
+        assert "You, Sam Staff, are looking at" in page.text
+        # Whoever may act no more looks at nobody any more.
+        async with whole.database.transaction() as tx:
+            await store.change_staff_role(tx, account.account_id, StaffRole.VIEWER)
+        assert (await one.open("/console/credits")).status == 401
+        async with whole.database.transaction() as tx:
+            await store.change_staff_role(tx, account.account_id, StaffRole.ADMIN)
+        page = await one.open("/console/credits")
+        back = await one.submit("/console/sign-out", form_token=page.form_token)
+        assert back.location == "/console/staff"
+        assert (await one.open("/console/credits")).status == 401
+        assert (await one.open(PAGE)).status == 200
