@@ -42,7 +42,7 @@ class BrowserParts(BuildHookInterface[Any]):
         run = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         done = subprocess.run([*_npm(), *run], cwd=fetched, stdout=sys.stderr, check=False)
         if done.returncode:
-            raise RuntimeError("npm could not fetch htmx and uPlot, see above")
+            raise RuntimeError("npm could not fetch htmx, see above")
         self._place.mkdir(parents=True, exist_ok=True)
         (self._place / "stamp").unlink(missing_ok=True)
         for name, source in self._files.items():

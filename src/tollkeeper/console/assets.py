@@ -87,7 +87,7 @@ def _read_assets() -> Mapping[str, Asset]:
     home = files("tollkeeper.console").joinpath("static")
     vendor = home.joinpath("vendor")
     if not vendor.joinpath("stamp").is_file():
-        raise RuntimeError("htmx and uPlot are missing: install this package anew (or run ./dev)")
+        raise RuntimeError("htmx is missing: install this package anew (or run ./dev)")
     return dict(_read(found) for place in (home, vendor) for found in place.iterdir() if _is(found))
 
 
