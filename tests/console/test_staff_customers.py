@@ -204,7 +204,10 @@ async def test_a_balance_is_frozen_overdrawn_and_opened(whole: Whole, customer: 
         assert "unfreeze?mode=live" in shown
         assert (await balance(whole, customer))["frozenReason"] == "Fraud?"
         assert "Frozen" in (await admin.open(f"{STAFF}/organizations?mode=live")).text
+        place = f"{STAFF}/organizations?show=frozen&mode=live"
+        assert f'href="{path_of(customer)}?mode=live"' in (await admin.open(place)).text
         await send(admin, path_of(customer, "unfreeze"))
+        assert f'href="{path_of(customer)}' not in (await admin.open(place)).text
         assert (await balance(whole, customer))["frozenReason"] is None
         await send(admin, path_of(customer, "overdraft"), amount="7.5")
         assert (await balance(whole, customer))["overdraft"] == "7.5"

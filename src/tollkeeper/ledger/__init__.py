@@ -34,7 +34,13 @@ from tollkeeper.ledger.model import (
     Wallet,
     WalletFrozen,
 )
-from tollkeeper.ledger.oversight_store import Outstanding, Standing, outstanding, standings
+from tollkeeper.ledger.oversight_store import (
+    Outstanding,
+    Standing,
+    frozen_orgs,
+    outstanding,
+    standings,
+)
 from tollkeeper.ledger.posting import post, reverse
 from tollkeeper.ledger.spending import charge, expire_holds, hold, settle, void
 from tollkeeper.ledger.store import (
@@ -101,6 +107,7 @@ __all__ = [
     "find_wallet",
     "forget_ended_holds",
     "freeze",
+    "frozen_orgs",
     "hold",
     "lock_wallet",
     "lots",

@@ -25,6 +25,12 @@ JOIN wallet w ON w.org_id = o.org_id
 WHERE w.livemode = %(livemode)s
 ORDER BY w.currency <> 'USD', w.currency
 """
+FROZEN: Final[LiteralString] = """
+SELECT DISTINCT org_id FROM wallet
+WHERE livemode = %(livemode)s AND frozen_reason IS NOT NULL
+ORDER BY org_id DESC
+LIMIT %(limit)s
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,3 +88,9 @@ async def standings(
             Standing(currency=currency, posted=posted, held=held, begun=begun, frozen=frozen)
         )
     return standing
+
+
+async def frozen_orgs(connection: Connection, limit: int, *, livemode: bool) -> list[UUID]:
+    """Organizations with a frozen balance, newest first. It reads every wallet once."""
+    found = await connection.execute(FROZEN, {"livemode": livemode, "limit": limit})
+    return [row[0] for row in await found.fetchall()]
