@@ -73,3 +73,14 @@ async def test_errors_are_compressed_too(whole: Whole) -> None:
 )
 def test_the_header_is_read(accepted: str, takes: bool) -> None:
     assert takes_gzip(accepted) is takes
+
+
+async def test_pages_have_an_icon_so_that_no_browser_asks_for_one(
+    whole: Whole, customer: Customer
+) -> None:
+    link = f'<link rel="icon" href="{asset("icon.svg")}" type="image/svg+xml">'
+    async with signed_in(whole, customer) as one:
+        icon = await one.open(asset("icon.svg"))
+        assert (icon.status, icon.headers["content-type"]) == (200, "image/svg+xml")
+        for path in ("/console/credits", "/console/nowhere", "/console/sign-in"):
+            assert link in (await one.open(path)).text

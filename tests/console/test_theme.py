@@ -53,6 +53,7 @@ async def test_pages_wear_the_operators_look(themed: Whole) -> None:
         assert style is not None
         assert logo is not None
         assert "--accent" in (await one.open(style[1])).text
+        assert f'<link rel="icon" href="{logo[1]}" type="image/svg+xml">' in page.text
         picture = await one.open(logo[1])
         assert (picture.text, picture.headers["content-type"]) == (LOGO, "image/svg+xml")
         assert "sandbox" in picture.headers["content-security-policy"]

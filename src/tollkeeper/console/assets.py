@@ -1,6 +1,6 @@
 """What browsers load beside a page, and how everything is made small for the way.
 
-Every `.css` and `.js` of `static/` and `static/vendor/` is served under an address that changes
+Every `.css`, `.js` and `.svg` of `static/` and `static/vendor/` is served under an address that changes
 with the file, so that browsers may keep it for ever. In templates: `{{ asset("console.css") }}`.
 """
 
@@ -25,6 +25,7 @@ from tollkeeper.console.sessions import CONSOLE
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
 KEPT: Final = {
     "cache-control": "public, max-age=31536000, immutable",
