@@ -15,11 +15,12 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Meta
 
 from tollkeeper.base.errors import NotFound
+from tollkeeper.base.money import Money
 from tollkeeper.console.doors import AnyRequest
 from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.console.staff_door import STAFF_PAGES, StaffDoor
-from tollkeeper.pricing import Book, PriceVersion, show_rate
+from tollkeeper.pricing import Book, PriceVersion, Rate, show_rate
 
 PRICES: Final = f"{STAFF_PAGES}/prices"
 _PAGE: Final = 100
@@ -30,11 +31,12 @@ Text = Annotated[str, Meta(max_length=200)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A model and what it costs: the common units by themselves, the others in words."""
+    """A model and what it costs: the common units by themselves, in short and in full, the others
+    in words."""
 
     version: PriceVersion
     path: str
-    rates: Sequence[str]
+    rates: Sequence[tuple[str, str]]
     others: str
 
 
@@ -105,9 +107,18 @@ def _row(version: PriceVersion) -> Row:
     return Row(
         version=version,
         path=path_of(version),
-        rates=[rates.get(unit, "") for unit in _COLUMNS],
+        rates=[(_short(version.rates.get(unit)), rates.get(unit, "")) for unit in _COLUMNS],
         others=", ".join(others),
     )
+
+
+def _short(rate: Rate | None) -> str:
+    """`$2.50 / 1M`; a plus says that it is another beyond some length of input."""
+    if rate is None:
+        return ""
+    per = {1: "", 1_000: " / 1K", 1_000_000: " / 1M"}.get(rate.per, f" / {rate.per:,}")
+    whole, _, cents = str(Money(rate.price_nanos)).partition(".")
+    return f"${whole}.{cents.ljust(2, '0')}{'+' if rate.above else ''}{per}"
 
 
 def _schedule(book: Book, provider: str, model: str) -> Sequence[PriceVersion]:

@@ -18,7 +18,13 @@ from tollkeeper.console.staff_door import StaffDoor
 def settings_page(door: StaffDoor, shelves: Shelves) -> ControllerRouterHandler:
     # They do not change while a process runs. Secrets are never in their text.
     usual = {one.name: one.value for one in effective(Settings())}
-    found = [(one, usual.get(one.name) != one.value) for one in effective(shelves.settings)]
+    found = [
+        (
+            one._replace(description=one.description.replace("`", "")),
+            usual.get(one.name) != one.value,
+        )
+        for one in effective(shelves.settings)
+    ]
     sections = [
         (name, list(members))
         for name, members in groupby(found, key=lambda pair: pair[0].name.rpartition(".")[0])
