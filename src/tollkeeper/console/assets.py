@@ -1,7 +1,8 @@
 """What browsers load beside a page, and how everything is made small for the way.
 
-Every `.css`, `.js` and `.svg` of `static/` and `static/vendor/` is served under an address that changes
-with the file, so that browsers may keep it for ever. In templates: `{{ asset("console.css") }}`.
+Every `.css`, `.js` and `.svg` of `static/` and `static/vendor/` is served under an address that
+changes with the file, so that browsers may keep it for ever. In templates:
+`{{ asset("console.css") }}`.
 """
 
 from __future__ import annotations

@@ -85,7 +85,14 @@ STAFF: Final = (
     Group("product", (Entry("plans"), Entry("prices"), Entry("providers"))),
     Group(
         "system",
-        (Entry("jobs"), Entry("inbox"), Entry("audit"), Entry("settings"), Entry("staff")),
+        (
+            Entry("jobs"),
+            Entry("inbox"),
+            Entry("audit"),
+            Entry("settings"),
+            Entry("staff"),
+            Entry("design"),
+        ),
     ),
 )
 

@@ -32,6 +32,7 @@ from tollkeeper.console.shelves import Shelves
 from tollkeeper.console.signing_in.inviting import inviting_page
 from tollkeeper.console.signing_in.opening import post_of, signing_in_pages
 from tollkeeper.console.staff.audit_page import audit_page
+from tollkeeper.console.staff.design_page import design_page
 from tollkeeper.console.staff.disputes_page import disputes_pages
 from tollkeeper.console.staff.grants_page import grants_pages
 from tollkeeper.console.staff.inbox_page import inbox_pages
@@ -113,5 +114,6 @@ def staff_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandl
         *inbox_pages(door, shelves),
         audit_page(door, shelves),
         settings_page(door, shelves),
+        design_page(door),
         *staff_page(door, mail),
     ]
