@@ -116,6 +116,7 @@ class Door:
             "menu": menu_of(session),
             "frame": "base.html",
             "path": request.url.path,
+            "framed": is_framed(request),
             "done": say_done(request.query_params.get("done", "")),
             "standing": cast("dict[str, Any]", request.scope)[_LIVE],
         }
@@ -185,6 +186,13 @@ def session_of(connection: _Connection) -> Session:
     if not isinstance(session, Session):
         raise TypeError("This page has no guard that admits sessions")
     return session
+
+
+def is_framed(request: AnyRequest) -> bool:
+    """Whether the page is shown in a frame. Parts that it fetches anew say it in their address,
+    because browsers say it of whole pages only."""
+    where = request.headers.get("sec-fetch-dest") in ("iframe", "frame")
+    return where or "framed" in request.query_params
 
 
 def error_pages(door: Door) -> dict[type[Exception] | int, Callable[..., Response[bytes]]]:

@@ -26,7 +26,7 @@ from tollkeeper.console.customer.purchase_page import (
 )
 from tollkeeper.console.customer.saying import actor_of, card_name, owner_of
 from tollkeeper.console.customer.wallets import wallet_of
-from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
+from tollkeeper.console.doors import AnyRequest, Door, is_framed, money_only, session_of
 from tollkeeper.console.forms import Form, go_on
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import say
@@ -104,7 +104,7 @@ def add_credits_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHand
             bought, payment = await _place(door, shop, session, counter, draft)
         except NotBought as refused:
             return answer(request, replace(draft, form=refused.form), counter, _BAD)
-        return _lead_on(door, bought, payment)
+        return _lead_on(door, request, bought, payment)
 
     return [show_order, show_total, place_order]
 
@@ -298,10 +298,10 @@ def _order_of(
     )
 
 
-def _lead_on(door: Door, bought: Purchase, payment: Payment) -> Redirect:
+def _lead_on(door: Door, request: AnyRequest, bought: Purchase, payment: Payment) -> Redirect:
     """To the page on which it is paid, if that is ours; else to the purchase, which says more."""
     home = door.base_url.rstrip("/") + "/"
-    waits = payment.status is PaymentStatus.REQUIRES_PAYMENT
+    waits = payment.status is PaymentStatus.REQUIRES_PAYMENT and not is_framed(request)
     if waits and payment.page_url is not None and payment.page_url.startswith(home):
         return go_on(payment.page_url)
     return go_on(page_of_purchase(bought.purchase_id))

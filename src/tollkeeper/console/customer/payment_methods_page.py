@@ -81,7 +81,7 @@ def _reading(door: Door, till: Till) -> list[ControllerRouterHandler]:
             url = await payments.portal_link(till, owner, _address(door, f"{PATH}/added"))
         except TollkeeperError as error:
             return await _answer(door, till, request, refuse(Form(), error), _BAD)
-        return leave_for(door, request, url)
+        return leave_for(door, request, url, f"{PATH}/added")
 
     return [show_methods, open_portal]
 
@@ -93,18 +93,19 @@ def _adding(door: Door, till: Till) -> list[ControllerRouterHandler]:
         back."""
         form = await door.read_form(request)
         back = _where_to(form)
+        added = f"{PATH}/added?{urlencode(back)}" if back else f"{PATH}/added"
         try:
             page = await payments.open_setup_page(
                 till,
                 owner_of(session_of(request)),
                 uuid7(),
                 PageKind.HOSTED,
-                _address(door, f"{PATH}/added?{urlencode(back)}" if back else f"{PATH}/added"),
+                _address(door, added),
                 _address(door, _path_of(back)),
             )
         except TollkeeperError as error:
             return await _answer(door, till, request, refuse(Form(), error), _BAD)
-        return leave_for(door, request, page.url or "")
+        return leave_for(door, request, page.url or "", added)
 
     @get("/payment-methods/added", include_in_schema=False, guards=[money_only])
     async def come_back(request: AnyRequest, redirect_status: FromQuery[str] = "") -> Redirect:

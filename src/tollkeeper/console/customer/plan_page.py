@@ -174,7 +174,7 @@ async def _act(
     await _note(door, session, *what)
     await shelves.plans.refresh()
     if billed is not None and billed.action_url is not None:
-        return leave_for(door, request, billed.action_url)
+        return leave_for(door, request, billed.action_url, PATH)
     failed = billed is not None and billed.failure_code is not None
     return go_on(PATH, "" if failed else "plan_chosen")
 
