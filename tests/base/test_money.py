@@ -57,6 +57,7 @@ def test_text(nanos: int, text: str) -> None:
         ".5",
         "5.",
         "1e3",
+        "\N{FULLWIDTH DIGIT ONE}",
         "+1",
         " 1",
         "1 ",

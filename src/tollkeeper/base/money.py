@@ -12,7 +12,7 @@ NANOS_PER_UNIT = 1_000_000_000
 MAX_NANOS = 2**61
 
 _LONGEST_REASON = 120
-_PLAIN = re.compile(r"(?P<sign>-?)(?P<whole>\d{1,12})(?:\.(?P<fraction>\d{1,9}))?")
+_PLAIN = re.compile(r"(?P<sign>-?)(?P<whole>[0-9]{1,12})(?:\.(?P<fraction>[0-9]{1,9}))?")
 
 
 class Money:
