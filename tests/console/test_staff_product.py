@@ -62,6 +62,10 @@ async def test_a_price_is_shown_before_it_is_published(whole: Whole) -> None:
         assert "+ own/report" in compared.text
         assert "report" not in await read(one, "/prices?q=own/")
         seen = seen_in(compared)
+        dearer = await send(
+            one, "/prices/publish", file=PRICES % "50", act="publish", seen=seen, reason="new"
+        )
+        assert dearer.status == 400, "another price than the one that was seen"
         for fields in ({"seen": "00000000", "reason": "new"}, {"seen": seen}):
             refused = await send(one, "/prices/publish", file=file, act="publish", **fields)
             assert refused.status == 400
@@ -146,10 +150,13 @@ async def test_a_plan_is_published_followed_and_retired(whole: Whole) -> None:
         assert "per 10" in shown
         edit = await one.open(f"{STAFF}/plans/publish?plan=pro")
         assert "&#34;feeMinor&#34;: 2900" in edit.text
-        gone = await send(one, "/plans/pro/retire", reason="too cheap")
-        assert gone.status == 303
-        assert "Not sold any more" in await read(one, "/plans/pro")
-        assert (await send(one, "/plans/pro/retire", reason="asked for")).status == 303
+        for _ in range(2):
+            gone = await send(one, "/plans/pro/retire", reason="too cheap", intent="retire")
+            assert gone.status == 303
+            assert "Not sold any more" in await read(one, "/plans/pro")
+        assert 'name="intent" value="back"' in await read(one, "/plans/pro/retire")
+        back = await send(one, "/plans/pro/retire", reason="asked for", intent="back")
+        assert back.status == 303
         assert "Not sold any more" not in await read(one, "/plans/pro")
         for path in ("/plans/none", "/plans/none/retire", "/prices/models/own/none"):
             assert (await one.open(STAFF + path)).status == 404

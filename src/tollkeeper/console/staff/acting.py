@@ -23,6 +23,7 @@ from tollkeeper.console.staff_door import StaffDoor, staff_admins_only
 from tollkeeper.http import invalid, read_custom
 
 ONCE: Final = "once"
+INTENT: Final = "intent"
 _BAD: Final = 400
 _SERVER: Final = 500
 _DAY: Final = timedelta(days=1)
@@ -46,7 +47,7 @@ class Field:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
     """A form as it is shown. `facts` are what to know before it is sent, `given` what its fields
-    hold at first."""
+    hold at first, `intent` which of two acts it is."""
 
     title: str
     lead: str
@@ -55,6 +56,7 @@ class Sheet:
     fields: Sequence[Field]
     facts: Sequence[tuple[str, object]] = ()
     given: Mapping[str, str] = field(default_factory=dict[str, str])
+    intent: str = ""
     danger: bool = False
     warning: str = ""
 
@@ -73,7 +75,7 @@ def act_page(
     @get(path, include_in_schema=False, guards=[staff_admins_only])
     async def show_form(request: AnyRequest) -> Response[bytes]:
         sheet = await prepare(request)
-        form = Form(values={ONCE: uuid7().hex, **sheet.given})
+        form = Form(values={ONCE: uuid7().hex, INTENT: sheet.intent, **sheet.given})
         return door.page(request, "staff/act.html", sheet=sheet, form=form)
 
     @post(path, include_in_schema=False, guards=[staff_admins_only])

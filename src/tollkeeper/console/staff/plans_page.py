@@ -19,7 +19,7 @@ from tollkeeper.console.doors import AnyRequest
 from tollkeeper.console.forms import Form, go_on
 from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
-from tollkeeper.console.staff.acting import REASON, Field, Sheet, act_page
+from tollkeeper.console.staff.acting import INTENT, REASON, Field, Sheet, act_page
 from tollkeeper.console.staff_door import STAFF_PAGES, StaffDoor, act_of
 from tollkeeper.http import invalid
 from tollkeeper.plans import By, Consumable, PlanVersion
@@ -27,6 +27,8 @@ from tollkeeper.plans import By, Consumable, PlanVersion
 _PLANS: Final = f"{STAFF_PAGES}/plans"
 _JSON: Final = "plan.json"
 _TOML: Final = "plan.toml"
+_RETIRE: Final = "retire"
+_BACK: Final = "back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,15 +144,15 @@ def _retire(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandler]:
             found = [one for one in await plans.read_plans(connection) if one.code == code]
         if not found:
             raise NotFound(say("staff_plans.gone"))
-        words = "back" if found[-1].retired_at else "retire"
+        words = _BACK if found[-1].retired_at else _RETIRE
         return Sheet(
             title=say(f"staff_plans.{words}_title", plan=found[-1].name),
             lead=say(f"staff_plans.{words}_lead"),
             button=say(f"staff_plans.{words}_button"),
             back=f"{_PLANS}/{code}",
             fields=[REASON],
-            given={"retire": "" if found[-1].retired_at else "yes"},
-            danger=words == "retire",
+            intent=words,
+            danger=words == _RETIRE,
         )
 
     async def retire(request: AnyRequest, form: Form) -> Redirect:
@@ -160,8 +162,11 @@ def _retire(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandler]:
             found = [one for one in await plans.read_plans(tx) if one.code == code]
             if not found:
                 raise NotFound(say("staff_plans.gone"))
-            act = plans.bring_back_plan if found[-1].retired_at else plans.retire_plan
-            await act(tx, code, by=by, now=now)
+            # What was meant stands in the form: sent twice, it does not undo itself.
+            back = form.text(INTENT) == _BACK
+            if back == (found[-1].retired_at is not None):
+                act = plans.bring_back_plan if back else plans.retire_plan
+                await act(tx, code, by=by, now=now)
         await shelves.plans.refresh()
         return go_on(f"{_PLANS}/{code}", "saved")
 

@@ -96,7 +96,7 @@ async def _take(
     """Show what would change; publish it when that was seen and is what is wanted."""
     try:
         proposal = await read(form)
-        seen = form.text("seen") == _count(proposal)
+        seen = form.text("seen") == _seal(proposal)
         if form.text("act") != _PUBLISH or not seen:
             changed = form.text("act") == _PUBLISH
             said = replace(form, problem=say("staff_prices.changed")) if changed else form
@@ -134,13 +134,17 @@ def _show(
         compared=proposal is not None,
         lines=shown,
         nothing=proposal is not None and not proposal.diff.changes,
-        seen="" if proposal is None else _count(proposal),
+        seen="" if proposal is None else _seal(proposal),
     )
 
 
-def _count(proposal: Proposal) -> str:
-    """Tells one proposal from another that changes something else."""
-    named = {
-        f"{one.kind}/{one.version.provider}/{one.version.model}" for one in proposal.diff.changes
-    }
-    return f"{zlib.crc32(' '.join(sorted(named)).encode()):08x}"
+def _seal(proposal: Proposal) -> str:
+    """Tells a proposal from any that would publish something else: another model, rate or date."""
+    now = proposal.diff.at
+    said = [pricing.render_diff(proposal.diff)]
+    for one in proposal.versions:
+        # What begins at once begins later each time that it is looked at.
+        date = "at once" if one.effective_from == now else one.effective_from.isoformat()
+        terms = (one.rates, one.service_tiers, one.aliases, one.context, one.ended)
+        said.append(f"{one.provider}/{one.model} {date} {terms}")
+    return f"{zlib.crc32(chr(10).join(said).encode()):08x}"
