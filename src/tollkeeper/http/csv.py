@@ -99,10 +99,10 @@ def encode_rows(rows: Iterable[Row], columns: Sequence[str] | None = None) -> by
 async def stream_rows(
     columns: Sequence[str], rows: AsyncIterable[Iterable[Row]]
 ) -> AsyncIterator[bytes]:
-    """Encode batches of rows as they come, a chunk at a time, in one buffer."""
+    """Encode the heading at once, and batches of rows as they come, a chunk at a time."""
+    yield encode_rows((), columns)
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(columns)
     async for batch in rows:
         writer.writerows([csv_cell(value) for value in row] for row in batch)
         if buffer.tell() >= _CHUNK_BYTES:

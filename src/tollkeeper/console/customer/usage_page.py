@@ -58,7 +58,8 @@ _FILTERS: Final = (
 _KEPT: Final = ("zone", "live")
 _MONEY: Final = frozenset({"cost", "currency", "balanceAfter"})
 _MONEY_FILTERS: Final = frozenset({"least", "most"})
-_COLUMNS: Final = [field.encode_name for field in msgspec.structs.fields(LoggedCall)]
+_MEMBERS: Final = {one.encode_name: one.name for one in msgspec.structs.fields(LoggedCall)}
+_COLUMNS: Final = list(_MEMBERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,8 +268,7 @@ async def _json_lines(
 
 
 def _members(call: LoggedCall) -> dict[str, Any]:
-    fields = msgspec.structs.fields(LoggedCall)
-    return {field.encode_name: getattr(call, field.name) for field in fields}
+    return {column: getattr(call, name) for column, name in _MEMBERS.items()}
 
 
 def _cell(value: object) -> object:
