@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 from account_holders import make_link
 from browsing import make_account
-from identity_provider import CLIENT_ID, CLIENT_SECRET
+from identity_provider import CLIENT_ID, CLIENT_SECRET, provider_served
 
+from recycling import Databases
 from tollkeeper import jobs
+from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.ids import read_id, show_id, uuid7
 from tollkeeper.base.setting_types import Secret
 from tollkeeper.base.settings import Settings, Webhooks
@@ -20,11 +25,12 @@ from tollkeeper.console.signing_in import account_sessions
 from tollkeeper.console.signing_in.links import store as links
 from tollkeeper.console.signing_in.links.making import NewLink
 from tollkeeper.console.signing_in.model import Purpose, StaffRole
+from tollkeeper.db import EmbeddedServer
 from tollkeeper.jobs import Task
 from tollkeeper.orgs import Role
 from tollkeeper.payments.inbox import store as inbox
 from tollkeeper.payments.processors import RawEvent
-from whole import Customer, Whole
+from whole import Customer, Whole, whole_served
 
 Ids = dict[str, str]
 """By the names that routes have for them."""
@@ -35,6 +41,21 @@ def settings_with_all(issuer: str) -> Settings:
     secret = Secret(CLIENT_SECRET)
     oidc = Oidc(issuer=issuer, client_id=CLIENT_ID, client_secret=secret, name="Example ID")
     return Settings(oidc=oidc, webhooks=Webhooks(private_targets=True))
+
+
+@asynccontextmanager
+async def everything_served(
+    server: EmbeddedServer, databases: Databases, clock: MovableClock | None = None
+) -> AsyncGenerator[Whole]:
+    """For the tests of a module, which then share it: databases are what takes long."""
+    moving = clock or MovableClock(datetime.now(UTC))
+    url = server.url_of(name := databases.take(f"test_{uuid4().hex}"))
+    async with (
+        provider_served(moving.now) as provider,
+        whole_served(url, settings_with_all(provider.issuer), moving) as whole,
+    ):
+        yield whole
+    databases.drop(name)
 
 
 async def furnish(whole: Whole, customer: Customer, mark: str) -> Ids:
@@ -154,14 +175,17 @@ async def _invite(whole: Whole, customer: Customer, email: str) -> str:
 
 
 async def _receive(whole: Whole, mark: str) -> str:
+    now = whole.app.rooms.clock.now() - timedelta(seconds=1)
+    said = {"id": "x", "type": "no.such", "about": {}, "created": now, "note": mark}
     event = RawEvent(
         processor="sandbox",
         event_id=f"evt_{uuid7().hex}",
         type="no.such.thing",
         created_at=whole.app.rooms.clock.now(),
-        body=msgspec.json.encode({"id": "evt", "note": mark}),
+        body=msgspec.json.encode(
+            {"id": "x", "type": "no.such", "about": {}, "created": now, "note": mark}
+        ),
     )
-    now = whole.app.rooms.clock.now() - timedelta(seconds=1)
     async with whole.database.connection() as connection:
         await inbox.insert(connection, event, now, livemode=False)
     return event.event_id

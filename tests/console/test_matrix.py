@@ -10,20 +10,16 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from browsing import Browser, browser, make_account, sign_in, signed_in, staff_signed_in
 from console_routes import Route, Seen, ask, differences, read_token, routes_of, state_of
-from furnished import Ids, furnish, furnish_staff, settings_with_all, strange
-from identity_provider import provider_served
+from furnished import Ids, everything_served, furnish, furnish_staff, strange
 
 from recycling import Databases
-from tollkeeper.base.clock import MovableClock
 from tollkeeper.db import EmbeddedServer
-from whole import Whole, whole_served
+from whole import Whole
 
 GUIDE = Path(__file__).parents[2] / "docs/how-to/use-the-console.md"
 
@@ -227,13 +223,8 @@ class House:
 @pytest.fixture(scope="module")
 async def house(server: EmbeddedServer, databases: Databases) -> AsyncIterator[House]:
     """One for all: what somebody does here who may, is done to what never was."""
-    clock = MovableClock(datetime.now(UTC))
     async with AsyncExitStack() as opened:
-        url = server.url_of(name := databases.take(f"test_{uuid4().hex}"))
-        opened.callback(databases.drop, name)
-        provider = await opened.enter_async_context(provider_served(clock.now))
-        settings = settings_with_all(provider.issuer)
-        whole = await opened.enter_async_context(whole_served(url, settings, clock))
+        whole = await opened.enter_async_context(everything_served(server, databases))
         customer = await whole.customer()
         ids = await furnish(whole, customer, "mark") | await furnish_staff(whole, customer, "mark")
         people = {role: signed_in(whole, customer, role) for role in SIGNED}
