@@ -182,9 +182,7 @@ async def _receive(whole: Whole, mark: str) -> str:
         event_id=f"evt_{uuid7().hex}",
         type="no.such.thing",
         created_at=whole.app.rooms.clock.now(),
-        body=msgspec.json.encode(
-            {"id": "x", "type": "no.such", "about": {}, "created": now, "note": mark}
-        ),
+        body=msgspec.json.encode(said),
     )
     async with whole.database.connection() as connection:
         await inbox.insert(connection, event, now, livemode=False)
