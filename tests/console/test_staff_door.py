@@ -7,6 +7,7 @@ from datetime import timedelta
 from browsing import browser, make_account, sign_in, signed_in, staff_signed_in
 from yarl import URL
 
+from tollkeeper import orgs
 from tollkeeper.base.clock import MovableClock
 from tollkeeper.console import Pass, sessions
 from tollkeeper.console.signing_in import store
@@ -94,3 +95,46 @@ async def test_an_admin_looks_at_a_customer_as_one_of_them_and_comes_back(
         assert back.location == "/console/staff"
         assert (await one.open("/console/credits")).status == 401
         assert (await one.open(PAGE)).status == 200
+
+
+OWN = (
+    "/console/credits/add",
+    "/console/credits/purchases/pur_{0}/resume",
+    "/console/credits/purchases/pur_{0}/cancel",
+    "/console/auto-top-up",
+    "/console/auto-top-up/resume",
+    "/console/payment-methods/add",
+    "/console/payment-methods/portal",
+    "/console/payment-methods/met_{0}/default",
+    "/console/payment-methods/met_{0}/remove",
+    "/console/plan/choose/pro",
+    "/console/plan/resume",
+    "/console/plan/cancel",
+    "/console/keys",
+    "/console/webhooks",
+    "/console/webhooks/whk_{0}/rotate",
+)
+
+
+async def test_staff_who_look_spend_nothing_and_are_named_where_they_change_something(
+    whole: Whole, customer: Customer
+) -> None:
+    account = await make_account(whole, staff="admin")
+    async with browser(whole) as one:
+        await sign_in(whole, one, account)
+        shown = await one.open("/console/staff/overview")
+        fields = {"role": "owner", "livemode": "false", "reason": "They called"}
+        path = f"/console/staff/organizations/{customer.id}/open"
+        opened = await one.submit(path, form_token=shown.form_token, **fields)
+        assert opened.location == "/console"
+        token = (await one.open("/console/projects")).form_token
+        for path in OWN:
+            refused = await one.submit(path.format("0" * 32), form_token=token, enabled="yes")
+            assert refused.status == 403, path
+            assert "for its own members" in refused.text, path
+        made = await one.submit("/console/projects", form_token=token, name="By support")
+        assert made.status == 303
+    async with whole.database.connection() as connection:
+        written = await orgs.list_audit(connection, customer.org_id, None, 5)
+    (noted,) = [one for one in written if one.what == "project.create"]
+    assert noted.who == account.email

@@ -159,6 +159,13 @@ async def money_only(connection: _Connection, _: BaseRouteHandler) -> None:
         raise Forbidden(say("error.no_money"))
 
 
+async def customers_only(connection: _Connection, _: BaseRouteHandler) -> None:
+    """Guard, after `signed_in`: not the operator's staff, who look at a customer's pages. It is for
+    what spends, agrees to spend, or hands a secret out."""
+    if session_of(connection).looking:
+        raise Forbidden(say("error.only_looking"))
+
+
 def send_along(connection: _Connection, cookie: Cookie) -> None:
     """Have whatever is answered carry a cookie, be it a page, a file or a way to go on."""
     scope = cast("dict[str, Any]", connection.scope)

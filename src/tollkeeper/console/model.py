@@ -48,6 +48,8 @@ class Session:
     account_session_id: UUID | None = None
     person: str | None = None
     """Whose account opened it, where one did."""
+    email: str | None = None
+    """That account's."""
 
     @property
     def looking(self) -> bool:

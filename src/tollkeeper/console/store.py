@@ -46,7 +46,7 @@ INSERT_SESSION: LiteralString = """
 FIND_SESSION: LiteralString = """
     SELECT s.org_id, s.session_id, s.secret_hash, s.previous_hash, s.role, s.livemode,
            s.rotated_at, s.expires_at, o.name AS organization, m.name AS member,
-           s.member_id, m.role AS member_role, s.account_session_id, p.name AS person
+           s.member_id, m.role AS member_role, s.account_session_id, p.name AS person, p.email
     FROM console_session s
     JOIN organization o ON o.org_id = s.org_id
     LEFT JOIN member m ON m.org_id = s.org_id AND m.member_id = s.member_id

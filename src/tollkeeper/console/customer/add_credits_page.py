@@ -26,7 +26,14 @@ from tollkeeper.console.customer.purchase_page import (
 )
 from tollkeeper.console.customer.saying import actor_of, card_name, owner_of
 from tollkeeper.console.customer.wallets import wallet_of
-from tollkeeper.console.doors import AnyRequest, Door, is_framed, money_only, session_of
+from tollkeeper.console.doors import (
+    AnyRequest,
+    Door,
+    customers_only,
+    is_framed,
+    money_only,
+    session_of,
+)
 from tollkeeper.console.forms import Form, go_on
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import say
@@ -92,7 +99,12 @@ def add_credits_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHand
         typed = {name: said for name, said in draft.form.faults.items() if form.text(name)}
         return answer(request, replace(draft, form=replace(form, faults=typed)), counter)
 
-    @post("/credits/add", include_in_schema=False, guards=[money_only], status_code=200)
+    @post(
+        "/credits/add",
+        include_in_schema=False,
+        guards=[money_only, customers_only],
+        status_code=200,
+    )
     async def place_order(request: AnyRequest) -> Response[bytes] | Redirect:
         form = await door.read_form(request)
         session = session_of(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, Final
 
 from litestar import get, post
@@ -16,7 +17,7 @@ from tollkeeper.base.ids import show_id
 from tollkeeper.base.money import MAX_NANOS, Money, NumberText, format_nanos, parse_nanos
 from tollkeeper.console.customer.saying import actor_of, card_name, owner_of, refuse
 from tollkeeper.console.customer.top_up_words import Plan, say_plan, standing_of
-from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
+from tollkeeper.console.doors import AnyRequest, Door, customers_only, money_only, session_of
 from tollkeeper.console.forms import Form, go_on, read_as
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import say, show_money
@@ -76,6 +77,7 @@ async def _answer(
         how=standing_of(desk.kept),
         cards=[(show_id("met", one.method_id), card_name(one)) for one in desk.cards or []],
         plan=_say_typed(plan, desk, form),
+        seen=_mark_of(desk.kept),
         hints=_hints(top_ups),
     )
 
@@ -106,10 +108,18 @@ def _showing(door: Door, top_ups: TopUps) -> list[ControllerRouterHandler]:
 
 
 def _setting(door: Door, top_ups: TopUps) -> list[ControllerRouterHandler]:
-    @post("/auto-top-up", include_in_schema=False, guards=[money_only], status_code=200)
+    @post(
+        "/auto-top-up",
+        include_in_schema=False,
+        guards=[money_only, customers_only],
+        status_code=200,
+    )
     async def save_auto_top_up(request: AnyRequest) -> Response[bytes] | Redirect:
         form = await door.read_form(request)
         session = session_of(request)
+        if await _changed_since(door, top_ups, session, form.text("seen")):
+            told = replace(form, problem=say("top_up.changed"))
+            return await _answer(door, top_ups, request, told, _BAD)
         try:
             wanted = _read(form, top_ups)
             await credits.set_top_up(top_ups, owner_of(session), wanted, actor_of(session))
@@ -117,7 +127,12 @@ def _setting(door: Door, top_ups: TopUps) -> list[ControllerRouterHandler]:
             return await _answer(door, top_ups, request, refuse(form, error, _PLACES), _BAD)
         return go_on(PATH, "top_up_on" if wanted.enabled else "top_up_off")
 
-    @post("/auto-top-up/resume", include_in_schema=False, guards=[money_only], status_code=200)
+    @post(
+        "/auto-top-up/resume",
+        include_in_schema=False,
+        guards=[money_only, customers_only],
+        status_code=200,
+    )
     async def resume_auto_top_up(request: AnyRequest) -> Response[bytes] | Redirect:
         await door.read_form(request)
         session = session_of(request)
@@ -150,6 +165,19 @@ async def read_desk(connection: Connection, top_ups: TopUps, session: Session) -
     )
 
 
+async def _changed_since(door: Door, top_ups: TopUps, session: Session, seen: str) -> bool:
+    """Whether somebody else saved since the form was opened; what they chose is not undone
+    unseen."""
+    async with door.database.connection() as connection:
+        kept = await credits.show_top_up(connection, top_ups, owner_of(session))
+    return seen not in ("", _mark_of(kept))
+
+
+def _mark_of(kept: AutoTopUp) -> str:
+    chosen = (kept.enabled, kept.threshold, kept.amount, kept.target_balance, kept.monthly_cap)
+    return sha256(repr((*map(str, chosen), kept.payment_method_id)).encode()).hexdigest()[:16]
+
+
 def _form_of(desk: Desk, top_ups: TopUps) -> Form:
     """The setting as it is kept; a suggestion where nothing was ever set."""
     kept, rules = desk.kept, top_ups.rules
@@ -159,10 +187,10 @@ def _form_of(desk: Desk, top_ups: TopUps) -> Form:
         most = rules.threshold_max or rules.amount_max
         threshold = Money(max(rules.threshold_min, min(_SUGGESTED, most)))
         amount = Money(min(max(rules.amount_min, 2 * threshold.nanos), rules.amount_max))
-    cap = kept.monthly_cap
-    if amount != kept.amount and amount is not None:
-        cap = Money(min(amount.nanos * rules.cap_multiple, MAX_NANOS))
     target = kept.target_balance
+    # The usual one is not written down, so that it follows what is typed as the amount.
+    usual = _usual_cap(NumberText(str(kept.amount if target is None else target)), top_ups)
+    cap = "" if str(kept.monthly_cap) == usual else str(kept.monthly_cap)
     default = next((one for one in desk.cards or [] if one.is_default), None)
     chosen = kept.payment_method_id
     known = {show_id("met", one.method_id) for one in desk.cards or []}
@@ -175,7 +203,7 @@ def _form_of(desk: Desk, top_ups: TopUps) -> Form:
             "buys": "amount" if target is None else _TARGET,
             "amount": "" if amount is None else str(amount),
             "targetBalance": "" if target is None else str(target),
-            "monthlyCap": str(cap),
+            "monthlyCap": cap,
             "paymentMethodId": chosen or "",
         }
     )

@@ -28,7 +28,7 @@ from tollkeeper.console.customer.key_limits import (
 from tollkeeper.console.customer.narrowing import Names, read_names
 from tollkeeper.console.customer.noting import note, say_full
 from tollkeeper.console.customer.saying import faults_of, refuse
-from tollkeeper.console.doors import AnyRequest, Door, managers_only, session_of
+from tollkeeper.console.doors import AnyRequest, Door, customers_only, managers_only, session_of
 from tollkeeper.console.forms import Form, Question, go_on, read_as
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import say
@@ -147,7 +147,7 @@ def _making(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         fields = {"newId": show_id("key", uuid7()), "projectId": project, **written("", ())}
         return await answer(request, Form(values=fields))
 
-    @post("/keys", include_in_schema=False, guards=[managers_only], status_code=200)
+    @post("/keys", include_in_schema=False, guards=[managers_only, customers_only], status_code=200)
     async def make_key(request: AnyRequest) -> Response[bytes] | Redirect:
         """The answer is the page with the secret. The form names the key that it makes, so that
         the same form makes one key, however often it is sent."""

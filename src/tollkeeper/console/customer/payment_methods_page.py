@@ -17,7 +17,7 @@ from tollkeeper.console.customer.auto_top_up_page import FIELDS
 from tollkeeper.console.customer.auto_top_up_page import PATH as AUTO_TOP_UP
 from tollkeeper.console.customer.leaving import leave_for
 from tollkeeper.console.customer.saying import card_name, owner_of, refuse
-from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
+from tollkeeper.console.doors import AnyRequest, Door, customers_only, money_only, session_of
 from tollkeeper.console.forms import Form, Question, go_on
 from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
@@ -73,7 +73,12 @@ def _reading(door: Door, till: Till) -> list[ControllerRouterHandler]:
         said = Form(problem=say("payment_methods.not_added") if failed else "")
         return await _answer(door, till, request, said)
 
-    @post("/payment-methods/portal", include_in_schema=False, guards=[money_only], status_code=200)
+    @post(
+        "/payment-methods/portal",
+        include_in_schema=False,
+        guards=[money_only, customers_only],
+        status_code=200,
+    )
     async def open_portal(request: AnyRequest) -> Response[bytes] | Redirect:
         await door.read_form(request)
         owner = owner_of(session_of(request))
@@ -87,7 +92,12 @@ def _reading(door: Door, till: Till) -> list[ControllerRouterHandler]:
 
 
 def _adding(door: Door, till: Till) -> list[ControllerRouterHandler]:
-    @post("/payment-methods/add", include_in_schema=False, guards=[money_only], status_code=200)
+    @post(
+        "/payment-methods/add",
+        include_in_schema=False,
+        guards=[money_only, customers_only],
+        status_code=200,
+    )
     async def add_method(request: AnyRequest) -> Response[bytes] | Redirect:
         """From auto top-up's form it comes with what was typed there, which is kept for the way
         back."""
@@ -142,7 +152,7 @@ def _choosing(door: Door, till: Till) -> list[ControllerRouterHandler]:
     @post(
         "/payment-methods/{method_id:str}/default",
         include_in_schema=False,
-        guards=[money_only],
+        guards=[money_only, customers_only],
         status_code=200,
     )
     async def make_default(
@@ -179,7 +189,7 @@ def _removing(door: Door, till: Till) -> list[ControllerRouterHandler]:
     @post(
         "/payment-methods/{method_id:str}/remove",
         include_in_schema=False,
-        guards=[money_only],
+        guards=[money_only, customers_only],
         status_code=200,
     )
     async def remove_method(

@@ -19,7 +19,7 @@ from tollkeeper.console.customer.leaving import leave_for
 from tollkeeper.console.customer.noting import note
 from tollkeeper.console.customer.plan_words import offer_of, say_cost, say_fee, show_fee
 from tollkeeper.console.customer.saying import sentence
-from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
+from tollkeeper.console.doors import AnyRequest, Door, customers_only, money_only, session_of
 from tollkeeper.console.forms import Form, Question, go_on
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import say
@@ -113,7 +113,12 @@ def _choosing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
             cost=say_cost(version, held.billed, now),
         )
 
-    @post("/plan/choose/{code:str}", include_in_schema=False, guards=[money_only], status_code=200)
+    @post(
+        "/plan/choose/{code:str}",
+        include_in_schema=False,
+        guards=[money_only, customers_only],
+        status_code=200,
+    )
     async def choose_plan(request: AnyRequest, code: FromPath[str]) -> Response[bytes] | Redirect:
         session, now = session_of(request), door.clock.now()
         await door.read_form(request)
@@ -128,7 +133,12 @@ def _choosing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
             subscriptions.change if has else subscriptions.subscribe,
         )
 
-    @post("/plan/resume", include_in_schema=False, guards=[money_only], status_code=200)
+    @post(
+        "/plan/resume",
+        include_in_schema=False,
+        guards=[money_only, customers_only],
+        status_code=200,
+    )
     async def resume_plan(request: AnyRequest) -> Response[bytes] | Redirect:
         """Keep a plan that was cancelled, and pay a fee that is open."""
         await door.read_form(request)
@@ -206,7 +216,12 @@ def _ending(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
     async def ask_to_cancel(request: AnyRequest) -> Response[bytes]:
         return ask(request, await find(request), Form())
 
-    @post("/plan/cancel", include_in_schema=False, guards=[money_only], status_code=200)
+    @post(
+        "/plan/cancel",
+        include_in_schema=False,
+        guards=[money_only, customers_only],
+        status_code=200,
+    )
     async def cancel_plan(request: AnyRequest) -> Response[bytes] | Redirect:
         session = session_of(request)
         form = await door.read_form(request)

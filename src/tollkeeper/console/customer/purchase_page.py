@@ -19,7 +19,7 @@ from tollkeeper.base.money import Money
 from tollkeeper.console.customer.order_form import said_by
 from tollkeeper.console.customer.saying import card_name, owner_of
 from tollkeeper.console.customer.wallets import wallet_of
-from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
+from tollkeeper.console.doors import AnyRequest, Door, customers_only, money_only, session_of
 from tollkeeper.console.forms import Form, go_on
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import say
@@ -142,7 +142,7 @@ def _going_on(door: Door, shelves: Shelves) -> ControllerRouterHandler:
     @post(
         "/credits/purchases/{purchase_id:str}/resume",
         include_in_schema=False,
-        guards=[money_only],
+        guards=[money_only, customers_only],
         status_code=200,
     )
     async def go_on_paying(
@@ -171,7 +171,7 @@ def _giving_up(door: Door, shelves: Shelves) -> ControllerRouterHandler:
     @post(
         "/credits/purchases/{purchase_id:str}/cancel",
         include_in_schema=False,
-        guards=[money_only],
+        guards=[money_only, customers_only],
         status_code=200,
     )
     async def give_up(

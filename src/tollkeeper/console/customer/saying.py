@@ -44,7 +44,10 @@ def owner_of(session: Session) -> Owner:
 
 
 def actor_of(session: Session) -> str:
-    """Who did it, where an act is written down: the member, or the session of who is none here."""
+    """Who did it, where an act is written down: the member; the e-mail of who of the staff looks;
+    the session of who is neither."""
     if session.member_id is not None:
         return show_id("mem", session.member_id)
+    if session.email is not None:
+        return session.email
     return f"console {show_id('ses', session.session_id)}"

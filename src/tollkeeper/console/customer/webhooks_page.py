@@ -18,7 +18,7 @@ from tollkeeper import notifications
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.base.ids import read_id, show_id, uuid7
 from tollkeeper.console.customer.saying import refuse
-from tollkeeper.console.doors import AnyRequest, Door, managers_only, session_of
+from tollkeeper.console.doors import AnyRequest, Door, customers_only, managers_only, session_of
 from tollkeeper.console.forms import Form, Question, go_on, read_as
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import say
@@ -116,7 +116,12 @@ def _making(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
         # Sent twice, it is made once.
         return _answer(door, request, Form(values={"id": show_id("whk", uuid7())}), None)
 
-    @post("/webhooks", include_in_schema=False, guards=[managers_only], status_code=200)
+    @post(
+        "/webhooks",
+        include_in_schema=False,
+        guards=[managers_only, customers_only],
+        status_code=200,
+    )
     async def create(request: AnyRequest) -> Response[bytes]:
         form = await door.read_form(request)
         session = session_of(request)
@@ -198,7 +203,7 @@ def _secrets(door: Door) -> list[ControllerRouterHandler]:
     @post(
         "/webhooks/{webhook_id:str}/rotate",
         include_in_schema=False,
-        guards=[managers_only],
+        guards=[managers_only, customers_only],
         status_code=200,
     )
     async def rotate(request: AnyRequest, webhook_id: FromPath[str]) -> Response[bytes]:
