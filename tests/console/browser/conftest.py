@@ -14,8 +14,9 @@ same server, as above; who needs a clock that moves takes the fixtures `whole` a
 tests/console/conftest.py and passes them: `window.sign_in("owner", customer, whole=whole)`.
 Tests run beside each other on one server per worker: count nothing across organizations.
 
-`sign_in` also takes `livemode=`, `scheme="dark"`, `width=390`, `height=`, `time_zone="Asia/Tokyo"`
-and `script=False`; each call is a browser profile of its own, so two of them are two people.
+`sign_in` also takes `livemode=`, `scheme="dark"`, `width=390`, `height=`, `time_zone="Asia/Tokyo"`,
+`locale="de-DE"` and `script=False`; each call is a browser profile of its own, so two of them are
+two people.
 
 When a test ends it fails for whatever its pages complained of: errors in the console (a breach of
 the policy is one), scripts that threw, files or fetches that failed or answered 4xx or 5xx, and

@@ -70,6 +70,7 @@ class Window:
         width: int = 1440,
         height: int = 1000,
         time_zone: str = "UTC",
+        locale: str = "en-US",
         script: bool = True,
     ) -> Page:
         """Open the console as somebody of a customer, and be on its first page."""
@@ -80,6 +81,7 @@ class Window:
             width=width,
             height=height,
             time_zone=time_zone,
+            locale=locale,
             script=script,
         )
         link = await make_link(served, customer or self.customer, role, livemode=livemode)
@@ -94,6 +96,7 @@ class Window:
         width: int = 1440,
         height: int = 1000,
         time_zone: str = "UTC",
+        locale: str = "en-US",
         script: bool = True,
     ) -> Page:
         """Give an empty page of somebody who is not signed in."""
@@ -102,6 +105,7 @@ class Window:
             color_scheme="dark" if scheme == "dark" else "light",
             viewport={"width": width, "height": height},
             timezone_id=time_zone,
+            locale=locale,
             java_script_enabled=script,
         )
         self._contexts.append(context)

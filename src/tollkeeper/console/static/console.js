@@ -116,6 +116,13 @@ if (address.searchParams.has("done")) {
   history.replaceState(history.state, "", address);
 }
 
+// A form that was refused: the keyboard is at what it says first, and a reader reads that out.
+const refused = document.querySelector("main form :is([aria-invalid=true], [role=alert])");
+if (refused) {
+  if (refused.tabIndex < 0) refused.tabIndex = -1;
+  refused.focus();
+}
+
 dress();
 // What htmx or another script puts into the page later is dressed when it comes.
 new MutationObserver(dress).observe(document.body, { childList: true, subtree: true });

@@ -8,7 +8,10 @@
   // How things stood when the page was written: what has the same mark is no news.
   const marks = Object.fromEntries(new URLSearchParams(document.body.dataset.live ?? ""));
   let stream = null;
+  const AGAIN_MS = 5000;
+  const MOST_REFUSALS = 6;
   let closing;
+  let refusals = 0;
 
   function showBalance(told) {
     for (const place of document.querySelectorAll("[data-live-balance]")) {
@@ -32,10 +35,20 @@
 
   function open() {
     clearTimeout(closing);
-    // A stream that was refused, because the session is over, stays closed.
     if (stream !== null) return;
     stream = new EventSource("/console/live");
+    stream.addEventListener("open", () => { refusals = 0; });
+    stream.addEventListener("error", tryAgain);
     for (const name of NAMES) stream.addEventListener(name, hear);
+  }
+
+  // What breaks off is asked for again by the browser; what was refused, by us: a proxy says so
+  // while the server starts anew. A session that is over is not asked for without end.
+  function tryAgain() {
+    if (stream?.readyState !== EventSource.CLOSED) return;
+    stream = null;
+    if (refusals < MOST_REFUSALS) closing = setTimeout(open, AGAIN_MS * 2 ** refusals);
+    refusals += 1;
   }
 
   function close() {
