@@ -47,6 +47,7 @@ from tollkeeper.console import (
     open_live,
     portal_routes,
     signing_in_jobs,
+    with_policies,
 )
 from tollkeeper.credits import PurchaseSucceeded, Shop, TopUps
 from tollkeeper.db import Connection, Database, pending_on
@@ -147,7 +148,8 @@ async def open_app(
             ]
             await opened.enter_async_context(jobs.working(rooms.database, handlers, schedules))
         api = _make_api(settings, rooms, repeated)
-        yield Tollkeeper(asgi=Observed(api, rooms.metrics), api=api, jobs=repeated, rooms=rooms)
+        asgi = Observed(with_policies(api, rooms.door.theme), rooms.metrics)
+        yield Tollkeeper(asgi=asgi, api=api, jobs=repeated, rooms=rooms)
 
 
 async def _open_database(opened: AsyncExitStack, settings: Settings, url: str) -> Database:

@@ -5,6 +5,7 @@ from tollkeeper.console.doors import Door
 from tollkeeper.console.live import Live
 from tollkeeper.console.model import Link, Pass
 from tollkeeper.console.opening import console_pages, door_of
+from tollkeeper.console.policies import with_policies
 from tollkeeper.console.portal_routes import portal_routes
 from tollkeeper.console.sessions import make_link
 from tollkeeper.console.shelves import Shelves
@@ -27,4 +28,5 @@ __all__ = [
     "portal_routes",
     "read_theme",
     "signing_in_jobs",
+    "with_policies",
 ]
