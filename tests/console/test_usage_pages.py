@@ -15,12 +15,14 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pytest
 from browsing import Browser, Page, signed_in
 
 from tollkeeper import orgs
 from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.money import parse_nanos
+from tollkeeper.metering.billing import spans
 from tollkeeper.orgs import KeyKind, Member, NewKey, Role
 from whole import Customer, Whole
 
@@ -367,6 +369,28 @@ async def test_the_log_is_narrowed_walked_and_written_out(
         chips = await read(one, "usage", operation="chat", status="success")
         remove = 'href="/console/usage?status=success" aria-label="Remove the filter API type"'
         assert remove in chips
+
+
+async def test_the_log_says_how_far_it_looked_when_its_time_is_over(
+    whole: Whole, customer: Customer, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page takes one step down at least, and finds everything over several pages."""
+    monkeypatch.setattr(spans, "_STEP", 2)
+    monkeypatch.setattr(spans, "_PATIENCE_SECONDS", 0)
+    began = clock.now()
+    for number in range(7):
+        clock.advance(timedelta(minutes=1))
+        made = event(number, clock.now(), operation="rare" if number < 2 else "usual")
+        await report(whole, customer.keys["test INFERENCE"], [made])
+    async with signed_in(whole, customer) as one:
+        page = await read(one, "usage", operation="rare")
+        assert f'back to <time datetime="{(began + timedelta(minutes=6)).isoformat()}' in page
+        assert "None among those looked at so far" in page
+        assert "Look further" in page
+        assert len(await walked(one, operation="rare")) == 2
+        everything = await read(one, "usage")
+        assert "Look further" not in everything
+        assert "Older" not in everything
 
 
 async def test_what_cannot_be_read_is_said(whole: Whole, customer: Customer) -> None:

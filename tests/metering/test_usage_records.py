@@ -274,14 +274,14 @@ steps = st.lists(
     before=steps,
     during=st.lists(steps, max_size=5),
     size=st.integers(1, 5),
-    step=st.integers(1, 4),
+    pace=st.tuples(st.integers(1, 4), st.sampled_from([0, 60])),
     operation=st.none() | st.sampled_from("abc"),
 )
 @example(
     before=[(1, 1, "a"), (0, 4, "a"), (0, 1, "b"), (0, 1, "b"), (0, 1, "b")],
     during=[],
     size=1,
-    step=1,
+    pace=(1, 60),
     operation="a",
 )
 async def test_every_record_once_in_order(
@@ -292,12 +292,14 @@ async def test_every_record_once_in_order(
     before: list[Any],
     during: list[list[Any]],
     size: int,
-    step: int,
+    pace: tuple[int, float],
     operation: str | None,
 ) -> None:
     """Also where a page looks at a few records only, on several wallets, while more arrive."""
+    step, patience = pace
     monkeypatch.setattr(spans, "_STEP", step)
     monkeypatch.setattr(spans, "_MOST", 2 * step)
+    monkeypatch.setattr(spans, "_PATIENCE_SECONDS", patience)
     org_id = uuid7()
     purses = [
         await open_purse(database, clock, DOLLAR, org_id=org_id, currency=currency)

@@ -31,7 +31,7 @@ from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.http import csv_stream, encode_json
-from tollkeeper.metering import LoggedCall, Query
+from tollkeeper.metering import Log, LoggedCall, Query
 
 PATH: Final = "/console/usage"
 
@@ -102,7 +102,7 @@ def _log_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
             request,
             "customer/usage.html",
             calls=log.calls,
-            older=_older(asked, log.next_cursor),
+            older=_older(asked, log),
             newer=asked.address(f"{PATH}/newer", after=log.mark) if live and log.mark else None,
             newest=asked.address(PATH) if before else None,
             live=live,
@@ -113,6 +113,7 @@ def _log_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
             exports=[(one, asked.address(f"{PATH}/export", format=one)) for one in _FORMS],
             names=asked.names,
             zone=asked.zone.key,
+            currencies=[(one, one) for one in shelves.settings.spending],
         )
 
     return show_usage
@@ -128,7 +129,7 @@ def _more_of_it(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         log = await metering.read_log(
             door.database, cursors, session, asked.query, cursor=before, limit=_PAGE
         )
-        return _rows(door, request, asked, log.calls, older=_older(asked, log.next_cursor))
+        return _rows(door, request, asked, log.calls, older=_older(asked, log))
 
     @get("/usage/newer", include_in_schema=False)
     async def show_newer(request: AnyRequest, after: FromQuery[str]) -> Response[bytes]:
@@ -188,13 +189,15 @@ async def _read_asked(door: Door, request: AnyRequest) -> _Asked:
     )
 
 
-def _older(asked: _Asked, cursor: str | None) -> dict[str, str] | None:
-    """The page behind, as a page of its own and as rows to be put under these."""
-    if cursor is None:
+def _older(asked: _Asked, log: Log) -> dict[str, Any] | None:
+    """The page behind, as a page of its own and as rows to be put under these; and how far back
+    was looked, where not enough was found."""
+    if log.next_cursor is None:
         return None
     return {
-        "page": asked.address(PATH, before=cursor),
-        "rows": asked.address(f"{PATH}/older", before=cursor),
+        "page": asked.address(PATH, before=log.next_cursor),
+        "rows": asked.address(f"{PATH}/older", before=log.next_cursor),
+        "looked": log.looked_back_to,
     }
 
 
@@ -223,7 +226,7 @@ def _rows(
     request: AnyRequest,
     asked: _Asked,
     calls: Sequence[LoggedCall],
-    older: Mapping[str, str] | None = None,
+    older: Mapping[str, Any] | None = None,
     newer: str | None = None,
 ) -> Response[bytes]:
     return door.page(

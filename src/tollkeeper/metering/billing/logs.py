@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -42,12 +43,14 @@ class LoggedCall(UsageRecord, frozen=True, kw_only=True, rename="camel"):
 class Log:
     """Newest first. `mark` is where `read_newer` goes on, None on pages behind the first.
 
-    There may be fewer calls than asked for, even none, while there is a next page.
+    There may be fewer calls than asked for, even none, while there is a next page: then all that
+    were recorded after `looked_back_to` were looked at.
     """
 
     calls: list[LoggedCall]
     next_cursor: str | None
     mark: str | None
+    looked_back_to: datetime | None = None
 
 
 async def read_log(
@@ -64,10 +67,13 @@ async def read_log(
     opened = await records.begin(cursor)
     found, left = await records.rows(opened, limit)
     heads = [span.head for span in opened]
+    next_cursor = records.seal(left)
+    short = len(found) < limit and next_cursor is not None
     return Log(
         calls=[_logged(head, row) for head, row in found],
-        next_cursor=records.seal(left),
+        next_cursor=next_cursor,
         mark=_seal(cursors, reader, query, heads) if cursor is None else None,
+        looked_back_to=await records.looked_back_to(left) if short else None,
     )
 
 

@@ -310,6 +310,10 @@ class RecordReader:
         async with self._database.connection() as connection:
             return await spans.walk(connection, org_id, rest, filters, limit, read)
 
+    async def looked_back_to(self, rest: Sequence[Span]) -> datetime | None:
+        async with self._database.connection() as connection:
+            return await spans.looked_back_to(connection, self._caller.org_id, rest)
+
     def seal(self, rest: Sequence[Span]) -> str | None:
         if all(span.empty for span in rest):
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,12 @@ from tollkeeper.db import Connection
 from tollkeeper.metering.billing import store
 from tollkeeper.metering.billing.store import Head, Part
 
-# A filter that no index answers looks at so many records at a time, and at so many for one page:
-# what is rare is then found over several pages, each of them quick.
-_STEP: Final = 20_000
+# A filter that no index answers looks at so many records at a time, and for one page at no more
+# than this many, or than this time allows: what is rare is then found over several pages, each of
+# them quick, also where the records have to be fetched from a disk.
+_STEP: Final = 4_000
 _MOST: Final = 200_000
+_PATIENCE_SECONDS: Final = 0.04
 # What is recorded later than this after its call began is listed as late (`usage_stray`).
 _ON_TIME: Final = timedelta(hours=1)
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -101,13 +104,15 @@ async def walk(
 ) -> tuple[list[tuple[Head, R]], list[Span]]:
     """The newest `limit` records that pass, as `read` gives them, and the spans that are left.
 
-    There may be fewer, even none, while there are spans left: see `_MOST`.
+    There may be fewer, even none, while there are spans left: see `_PATIENCE_SECONDS`.
     """
     found: list[tuple[Head, R]] = []
     reached: list[Span] = []
     frontiers: list[datetime] = []
+    patience = _PATIENCE_SECONDS / max(1, len(spans))
     for span in spans:
-        rows, rest = await _search(connection, org_id, span, filters, limit, read)
+        enough = time.monotonic() + patience
+        rows, rest = await _search(connection, org_id, span, filters, limit, read, enough)
         found += [(span.head, row) for row in rows]
         reached.append(rest)
         if len(rows) < limit and not rest.empty and len(spans) > 1:
@@ -136,8 +141,10 @@ async def _search(
     filters: dict[str, Any],
     limit: int,
     read: Read[R],
+    enough: float,
 ) -> tuple[list[R], Span]:
-    """Records that pass, and what is left of the span below the last place looked at."""
+    """Records that pass, and what is left of the span below the last place looked at: at least one
+    step further down, and no further when it is `enough`."""
     rows: list[R] = []
     stepwise = filters and not store.INDEXED & filters.keys()
     floor = max(span.above, span.below - 1 - _MOST) if stepwise else span.above
@@ -147,7 +154,21 @@ async def _search(
         part = Part(above, below, limit - len(rows), filters)
         rows += await read(connection, org_id, span.head, part)
         below = rows[-1].seq if len(rows) == limit else above + 1
+        if time.monotonic() >= enough:
+            break
     return rows, replace(span, below=below)
+
+
+async def looked_back_to(
+    connection: Connection, org_id: UUID, spans: Sequence[Span]
+) -> datetime | None:
+    """The moment down to which all records were looked at, those of the spans being left."""
+    times = [
+        await store.recorded_at(connection, org_id, span.head, span.below)
+        for span in spans
+        if not span.empty
+    ]
+    return max((at for at in times if at is not None), default=None)
 
 
 async def _time_of(connection: Connection, org_id: UUID, rest: Span, read: Read[R]) -> datetime:

@@ -115,6 +115,10 @@ SELECT u.org_id, u.wallet_id, u.seq, u.usage_id, u.amount, u.balance_after, u.he
 FROM usage_record u
 """
 RECORD: Final[LiteralString] = _RECORD + "WHERE u.org_id = %(org_id)s AND u.usage_id = %(usage_id)s"
+RECORDED_AT: Final[LiteralString] = """
+SELECT recorded_at FROM usage_record
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND seq = %(seq)s
+"""
 _DOWN: Final[LiteralString] = """
 WHERE u.org_id = %(org_id)s AND u.wallet_id = %(wallet_id)s
   AND u.seq > %(above)s AND u.seq < %(below)s
@@ -300,6 +304,14 @@ async def record(connection: Connection, org_id: UUID, usage_id: UUID) -> Record
     async with connection.cursor(row_factory=class_row(RecordRow)) as cursor:
         await cursor.execute(RECORD, {"org_id": org_id, "usage_id": usage_id})
         return await cursor.fetchone()
+
+
+async def recorded_at(
+    connection: Connection, org_id: UUID, head: Head, seq: int
+) -> datetime | None:
+    parameters = {"org_id": org_id, "wallet_id": head.wallet_id, "seq": seq}
+    row = await (await connection.execute(RECORDED_AT, parameters)).fetchone()
+    return None if row is None else row[0]
 
 
 class Cells(NamedTuple):
