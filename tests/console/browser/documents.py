@@ -115,6 +115,23 @@ async def follows(window: Window, directory: Path, name: str) -> AsyncGenerator[
         with httpx.Client(base_url=shown["baseUrl"], timeout=30) as client:
             page = await window.open(shown["baseUrl"].removesuffix("/api/v1"))
             await page.goto(shown["console"])
-            yield Reader(page, Walker(client, shown))
-            await page.context.close()
+            try:
+                yield Reader(page, Walker(client, shown))
+            finally:
+                await page.context.close()
         assert process.stop() == 0, process.said
+
+
+@asynccontextmanager
+async def enters(
+    window: Window, reader: Reader, role: str = "owner", *, livemode: bool
+) -> AsyncGenerator[Reader]:
+    """Somebody else, or the same in the other mode, comes by a link that the product asked for."""
+    body = {"organizationId": reader.api.organization_id, "role": role, "livemode": livemode}
+    link = reader.api.post("/operator/portal-sessions", body, by="operator")["url"]
+    page = await window.open(reader.api.base_url.removesuffix("/api/v1"))
+    try:
+        await page.goto(link)
+        yield Reader(page, reader.api)
+    finally:
+        await page.context.close()

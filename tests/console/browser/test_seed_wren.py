@@ -53,11 +53,13 @@ async def api_credit_usage(wren: Reader) -> None:
     await wren.has("$0.00")
     await wren.says("Out of credits")
     assert request(wren) == 402
-    with OpenAI(base_url=wren.api.base_url, api_key=wren.api.keys["inference"]) as client:
-        with pytest.raises(APIStatusError) as refused:
-            client.chat.completions.create(
-                model="sandbox-small", messages=[{"role": "user", "content": QUESTION}]
-            )
+    with (
+        OpenAI(base_url=wren.api.base_url, api_key=wren.api.keys["inference"]) as client,
+        pytest.raises(APIStatusError) as refused,
+    ):
+        client.chat.completions.create(
+            model="sandbox-small", messages=[{"role": "user", "content": QUESTION}]
+        )
     assert refused.value.status_code == 402
     await wren.page.get_by_role("link", name="Add credits").click()
     await wren.page.get_by_text("$10", exact=True).click()
