@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from browsing import browser, make_link, signed_in
+from browsing import browser, make_account, make_link, sign_in, signed_in
 
 from tollkeeper import orgs
 from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.ids import show_id, uuid7
+from tollkeeper.console.signing_in.store import has_any
 from tollkeeper.orgs import Member, Role
 from whole import Customer, Whole
 
@@ -114,7 +115,7 @@ async def test_a_members_role_bounds_the_link_and_the_session(
         assert (await one.open("/console/credits")).status == 403
         async with whole.database.transaction() as tx:
             await orgs.delete_member(tx, customer.org_id, member_id)
-        assert (await one.open("/console")).status == 401
+        assert (await one.open("/console/credits")).status == 401
 
 
 async def test_who_may_make_links(whole: Whole, customer: Customer) -> None:
@@ -155,3 +156,19 @@ async def test_every_answer_has_its_headers(whole: Whole, customer: Customer) ->
             assert not re.search(r"<[^>]*\son\w+=", page.text)
         # Where processors lead back to is there as ever.
         assert (await one.open("/console/billing?redirect_status=succeeded")).status == 200
+
+
+async def test_the_console_leads_to_signing_in_where_there_are_accounts(whole: Whole) -> None:
+    async with browser(whole) as one:
+        async with whole.database.connection() as connection:
+            if not await has_any(connection):
+                assert (await one.open("/console")).status == 401
+        account = await make_account(whole)
+        assert (await one.open("/console")).location == "/console/sign-in"
+        # Who came by a link may have no account, and knows the page they were on.
+        assert (await one.open("/console/credits")).status == 401
+        headers = {"sec-fetch-dest": "iframe"}
+        async with one.session.get(f"{one.base}/console", headers=headers) as framed:
+            assert framed.status == 401
+        await sign_in(whole, one, account)
+        assert (await one.open("/console/sign-in")).location == "/console/organizations"

@@ -18,11 +18,13 @@ from tollkeeper.console.doors import (
     Door,
     carry_cookies,
     error_pages,
+    is_framed,
     session_of,
     signed_in,
 )
 from tollkeeper.console.menu import staff_menu
 from tollkeeper.console.rendering import say
+from tollkeeper.console.signing_in import store as accounts
 from tollkeeper.console.signing_in.account_door import AccountDoor, go_to_sign_in
 from tollkeeper.console.staff_door import StaffDoor, staff_only
 from tollkeeper.console.theme import Theme
@@ -39,7 +41,7 @@ def routes_of(
     """`open_pages` are for who is not signed in, too."""
     inside = Router(
         "/",
-        route_handlers=[_home, _sign_out(door), _switch_mode(door), *pages],
+        route_handlers=[_sign_out(door), _switch_mode(door), *pages],
         guards=[signed_in(door)],
     )
     staff = Router(
@@ -48,7 +50,8 @@ def routes_of(
         guards=[staff_only(StaffDoor(door=door))],
         exception_handlers={Unauthenticated: go_to_sign_in},
     )
-    outside = [_enter(door), _signed_out(door), serve_asset, *_theme(door.theme), *open_pages]
+    ways = [_home(door), _enter(door), _signed_out(door)]
+    outside = [*ways, serve_asset, *_theme(door.theme), *open_pages]
     return [
         Router(
             sessions.CONSOLE,
@@ -59,10 +62,22 @@ def routes_of(
     ]
 
 
-@get("/", include_in_schema=False)
-async def _home(request: AnyRequest) -> Redirect:
-    first = "credits" if session_of(request).sees_money else "usage"
-    return Redirect(f"{sessions.CONSOLE}/{first}", status_code=_SEE_OTHER)
+def _home(door: Door) -> ControllerRouterHandler:
+    @get("/", include_in_schema=False)
+    async def home(request: AnyRequest) -> Redirect:
+        """Who is not signed in goes to do that, where there are accounts to sign in with."""
+        try:
+            await door.admit(request)
+        except Unauthenticated:
+            async with door.database.connection() as connection:
+                may_sign_in = await accounts.has_any(connection)
+            if not may_sign_in or is_framed(request):
+                raise
+            return Redirect(f"{sessions.CONSOLE}/sign-in", status_code=_SEE_OTHER)
+        first = "credits" if session_of(request).sees_money else "usage"
+        return Redirect(f"{sessions.CONSOLE}/{first}", status_code=_SEE_OTHER)
+
+    return home
 
 
 @get("/", include_in_schema=False)

@@ -118,6 +118,10 @@ LOCK_ADMINS: LiteralString = """
     FOR NO KEY UPDATE
 """
 
+HAS_ANY: LiteralString = """
+    SELECT EXISTS (SELECT FROM account) AS found
+"""
+
 COUNT_STAFF: LiteralString = """
     SELECT count(*) FROM account WHERE staff_role IS NOT NULL
 """
@@ -281,6 +285,11 @@ async def change_disabled(tx: Connection, account_id: UUID, at: datetime | None)
 async def lock_admins(tx: Connection) -> list[UUID]:
     """Return whoever of the staff can act, and have other changes of that wait."""
     return [row["account_id"] for row in await _rows(tx, LOCK_ADMINS)]
+
+
+async def has_any(connection: Connection) -> bool:
+    """Whether anybody has an account."""
+    return (await _rows(connection, HAS_ANY))[0]["found"]
 
 
 async def count_staff(connection: Connection) -> int:
