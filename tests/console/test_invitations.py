@@ -61,7 +61,13 @@ async def test_staff_are_invited_changed_and_disabled_by_admins(whole: Whole) ->
         assert "New · Admin" in (await one.open(STAFF)).text
         # What somebody may do has changed, and so has their secret.
         assert cookies_of(one)["tollkeeper_account"] != before
-        await fill(admin, STAFF, act_path, act="disable")
+        asked = await fill(admin, STAFF, act_path, act="disable")
+        assert (asked.status, "Disable New?" in asked.text) == (200, True)
+        wrong = await fill(admin, STAFF, f"{act_path}?act=disable", confirmation="Old")
+        assert wrong.status == 400
+        assert (await one.open(STAFF)).status == 200
+        done = await fill(admin, STAFF, f"{act_path}?act=disable", confirmation=" New ")
+        assert done.location == f"{STAFF}?done=saved"
         assert (await one.open(STAFF)).status == 303
         assert (await enter(one, account.email)).status == 400
         said = {row["what"] for row in await audited(whole)}

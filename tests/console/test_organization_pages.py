@@ -380,8 +380,12 @@ async def test_budgets_are_added_changed_begun_anew_and_deleted(
 ) -> None:
     key = show_id("key", customer.key_ids["test INFERENCE"])
     async with signed_in(whole, customer, "billing") as one:
-        made = await send(one, LIMITS, **BUDGET)
+        shown = (await one.open(f"{LIMITS}/new")).text
+        (named,) = re.findall(r'name="newId" value="(bud_[0-9a-f]{32})"', shown)
+        made = await send(one, LIMITS, **BUDGET, newId=named)
         assert (made.status, made.location) == (303, f"{LIMITS}?done=budget_made")
+        again = await send(one, LIMITS, **BUDGET | {"amount": "99"}, newId=named)
+        assert again.location == f"{LIMITS}/{named}?done=budget_made_before"
         (budget,) = await budgets_of(whole, customer)
         said = {name: budget[name] for name in BUDGET}
         assert said == BUDGET | {

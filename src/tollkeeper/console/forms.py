@@ -71,8 +71,9 @@ class Form:
         return replace(self, faults={**self.faults, **faults})
 
     def confirms(self, name: str) -> bool:
-        """Whether the name of what is to be destroyed was typed."""
-        return self.text(CONFIRMATION) == name.strip()
+        """Whether the name of what is to be destroyed was typed, as pages show it: one blank where
+        there are several."""
+        return self.text(CONFIRMATION).split() == name.split()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

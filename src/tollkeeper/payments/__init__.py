@@ -15,7 +15,7 @@ from tollkeeper.payments.errors import (
     WebhookSignatureInvalid,
 )
 from tollkeeper.payments.handlers import Handlers
-from tollkeeper.payments.inbox.handling import Which, catch_up, handle_pending, replay
+from tollkeeper.payments.inbox.handling import Which, catch_up, handle_pending, replay, replay_in
 from tollkeeper.payments.inbox.store import EventState
 from tollkeeper.payments.inbox.store import find as find_event
 from tollkeeper.payments.inbox.store import newest as newest_events
@@ -163,6 +163,7 @@ __all__ = [
     "refunds_of",
     "remove_method",
     "replay",
+    "replay_in",
     "resume",
     "settle_unfinished",
     "show_minor",

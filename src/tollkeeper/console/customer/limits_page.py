@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final, TypeVar
+from uuid import UUID
 
 from litestar import get, post
 from litestar.params import FromPath, FromQuery
@@ -12,7 +13,7 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper import limits
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError
-from tollkeeper.base.ids import show_id, uuid7
+from tollkeeper.base.ids import read_id, show_id, uuid7
 from tollkeeper.console.customer.budget_words import (
     amount_in,
     percent_of,
@@ -36,6 +37,7 @@ PATH: Final = "/console/limits"
 T = TypeVar("T", BudgetIn, BudgetChange)
 _PAGE: Final = 50
 _BAD: Final = 400
+_NEW_ID: Final = "newId"
 _EACH: Final = ("apiKey", "project", "member", "endUser", "model", "provider")
 # Fields of text that the room reads as they are; empty ones were left out.
 _SAID: Final = (
@@ -110,23 +112,35 @@ def _making(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
 
     @get("/limits/new", include_in_schema=False, guards=[money_only])
     async def ask_for_budget(request: AnyRequest) -> Response[bytes]:
-        return await answer(request, Form(values=_NEW))
+        return await answer(request, Form(values=_NEW | {_NEW_ID: show_id("bud", uuid7())}))
 
     @post("/limits", include_in_schema=False, guards=[money_only], status_code=200)
     async def make_budget(request: AnyRequest) -> Response[bytes] | Redirect:
         session, now = session_of(request), door.clock.now()
         form = await door.read_form(request)
         try:
-            new = _read_new(form).read(session.org_id, uuid7(), now)
+            new = _read_new(form).read(session.org_id, _new_id(form), now)
             async with door.database.transaction() as tx:
                 made = await limits.create_budget(tx, new)
-                await note(tx, session, "budget.create", now, **_told(made))
+                if made is new:
+                    await note(tx, session, "budget.create", now, **_told(made))
         except TollkeeperError as error:
             return await answer(request, refuse(form, error), _BAD)
+        if made is not new:
+            # The form was sent before, maybe with something else in it.
+            return go_on(f"{PATH}/{show_id('bud', made.limit_id)}", "budget_made_before")
         await shelves.limits.refresh()
         return go_on(PATH, "budget_made")
 
     return [ask_for_budget, make_budget]
+
+
+def _new_id(form: Form) -> UUID:
+    """The form names the budget that it makes: however often it is sent, it makes one."""
+    try:
+        return read_id("bud", form.text(_NEW_ID))
+    except ValueError:
+        return uuid7()
 
 
 def _choices(names: Names) -> dict[str, Sequence[tuple[str, str]]]:

@@ -12,6 +12,7 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper import credits, orgs, profiles  # noqa: A004 (the room's name)
 from tollkeeper.base.errors import InvalidRequest
+from tollkeeper.console.customer.noting import note
 from tollkeeper.console.customer.saying import sentence
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
 from tollkeeper.console.forms import Form, go_on, read_as
@@ -61,18 +62,21 @@ def profile_pages(door: Door) -> list[ControllerRouterHandler]:
         faults = _faults(form, draft)
         if faults:
             return _answer(door, request, form.faulty(**faults), _BAD)
+        session, now = session_of(request), door.clock.now()
         async with door.database.transaction() as tx:
             await profiles.keep_profile(
                 tx,
-                session_of(request).org_id,
+                session.org_id,
                 name=draft.name,
                 kind=draft.kind,
                 address=draft.address,
                 tax_ids=draft.tax_ids,
                 emails=draft.emails,
-                now=door.clock.now(),
+                now=now,
                 saved=credits.introduce_later,
             )
+            country = draft.address.country
+            await note(tx, session, "billing_profile.update", now, country=country)
         return go_on(PATH, "profile_saved")
 
     return [show_profile, redraw, save_profile]

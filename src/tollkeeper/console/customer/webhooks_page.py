@@ -17,6 +17,7 @@ from litestar.types import ControllerRouterHandler
 from tollkeeper import notifications
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.base.ids import read_id, show_id, uuid7
+from tollkeeper.console.customer.noting import note
 from tollkeeper.console.customer.saying import refuse
 from tollkeeper.console.doors import AnyRequest, Door, customers_only, managers_only, session_of
 from tollkeeper.console.forms import Form, Question, go_on, read_as
@@ -60,6 +61,11 @@ async def _find(tx: Connection, session: Session, webhook_id: str) -> Endpoint:
     """Raises NotFound."""
     known = read_path_id("whk", webhook_id)
     return await notifications.get_endpoint(tx, session.org_id, known, livemode=session.livemode)
+
+
+async def _note(door: Door, tx: Connection, session: Session, act: str, of: Endpoint) -> None:
+    told = {"webhookId": show_id("whk", of.endpoint_id), "host": _host_of(of)}
+    await note(tx, session, f"webhook.{act}", door.clock.now(), **told)
 
 
 def _listing(door: Door) -> list[ControllerRouterHandler]:
@@ -140,6 +146,7 @@ def _making(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
             secret = notifications.make_secret(secrets.token_bytes(32))
             async with door.database.transaction() as tx:
                 made = await notifications.create_endpoint(tx, new, secret)
+                await _note(door, tx, session, "create", made)
         except TollkeeperError as error:
             return _answer(door, request, refuse(form, error), None)
         return _show_secret(door, request, made, secret)
@@ -172,13 +179,15 @@ def _changing(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
         except InvalidRequest as error:
             return _answer(door, request, refuse(form, error), webhook_id)
         async with door.database.transaction() as tx:
+            known = await _find(tx, session, webhook_id)
             await notifications.change_endpoint(
                 tx,
-                await _find(tx, session, webhook_id),
+                known,
                 url=wanted.url,
                 description=wanted.description,
                 types=wanted.types,
             )
+            await _note(door, tx, session, "update", known)
         return go_on(f"{PATH}/{webhook_id}", "webhook_changed")
 
     return [show_change, change]
@@ -208,10 +217,11 @@ def _secrets(door: Door) -> list[ControllerRouterHandler]:
     )
     async def rotate(request: AnyRequest, webhook_id: FromPath[str]) -> Response[bytes]:
         await door.read_form(request)
-        secret = notifications.make_secret(secrets.token_bytes(32))
+        session, secret = session_of(request), notifications.make_secret(secrets.token_bytes(32))
         async with door.database.transaction() as tx:
-            known = await _find(tx, session_of(request), webhook_id)
+            known = await _find(tx, session, webhook_id)
             await notifications.rotate_secret(tx, known, secret, door.clock.now())
+            await _note(door, tx, session, "rotate", known)
         return _show_secret(door, request, known, secret)
 
     return [rotate]
@@ -323,10 +333,11 @@ def _switching(door: Door) -> list[ControllerRouterHandler]:
     )
     async def switch(request: AnyRequest, webhook_id: FromPath[str]) -> Redirect:
         form = await door.read_form(request)
-        enabled = form.ticked("enabled")
+        session, enabled = session_of(request), form.ticked("enabled")
         async with door.database.transaction() as tx:
-            known = await _find(tx, session_of(request), webhook_id)
+            known = await _find(tx, session, webhook_id)
             await notifications.change_endpoint(tx, known, enabled=enabled)
+            await _note(door, tx, session, "enable" if enabled else "disable", known)
         return go_on(f"{PATH}/{webhook_id}", "webhook_on" if enabled else "webhook_off")
 
     return [switch]
@@ -369,6 +380,7 @@ def _deleting(door: Door) -> list[ControllerRouterHandler]:
             await notifications.delete_endpoint(
                 tx, session.org_id, known.endpoint_id, livemode=session.livemode
             )
+            await _note(door, tx, session, "delete", known)
         return go_on(PATH, "webhook_deleted")
 
     return [ask_deletion, delete]

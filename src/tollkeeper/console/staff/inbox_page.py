@@ -71,10 +71,11 @@ def inbox_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandl
         request: AnyRequest, processor: FromPath[str], event_id: FromPath[str]
     ) -> Redirect:
         await door.read_form(request)
-        if not await payments.replay(till, processor, Which(event_ids=(event_id,))):
-            raise NotFound(say("staff_inbox.gone"))
         act = act_of(request, "", clock.now())
         async with database.transaction() as tx:
+            which = Which(event_ids=(event_id,))
+            if not await payments.replay_in(tx, processor, which, act.at):
+                raise NotFound(say("staff_inbox.gone"))
             await operator.note(
                 tx, act, "webhook.replay", None, processor=processor, event=event_id
             )

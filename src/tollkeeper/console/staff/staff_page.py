@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import Final
+from uuid import UUID
 
 from litestar import get, post
 from litestar.params import FromPath
@@ -11,9 +12,10 @@ from litestar.response import Redirect, Response
 from litestar.types import ControllerRouterHandler
 
 from tollkeeper import operator
+from tollkeeper.base.errors import NotFound
 from tollkeeper.base.ids import show_id
 from tollkeeper.console.doors import AnyRequest
-from tollkeeper.console.forms import Form, go_on
+from tollkeeper.console.forms import Form, Question, go_on
 from tollkeeper.console.rendering import say
 from tollkeeper.console.signing_in import accounts, store
 from tollkeeper.console.signing_in.links import making
@@ -32,6 +34,8 @@ from tollkeeper.http import read_path_id
 _PAGE: Final = "staff/staff.html"
 _PATH: Final = f"{STAFF_PAGES}/staff"
 _BAD: Final = 400
+# What asks for the name to be typed first.
+_SHUTTING_OUT: Final = ("disable", "remove")
 
 
 def staff_page(door: StaffDoor, mail: Post) -> list[ControllerRouterHandler]:
@@ -91,12 +95,19 @@ def _changing(door: StaffDoor) -> ControllerRouterHandler:
     @post(
         "/staff/{account_id:str}",
         include_in_schema=False,
-        status_code=303,
+        status_code=200,
         guards=[staff_admins_only],
     )
     async def change(request: AnyRequest, account_id: FromPath[str]) -> Response[bytes] | Redirect:
         form, act = await door.read_form(request), act_of(request, "", door.door.clock.now())
-        who, what = read_path_id("acc", account_id), form.text("act")
+        who = read_path_id("acc", account_id)
+        what = form.text("act") or request.query_params.get("act", "")
+        if what in _SHUTTING_OUT:
+            question = await _ask(door, who, what)
+            if not form.confirms(question.name):
+                asked = "confirmation" in form.values
+                wrong = {"confirmation": say("confirm.mismatch", name=question.name)}
+                return door.ask_back(request, question, form.faulty(**wrong) if asked else Form())
         try:
             async with door.door.database.transaction() as tx:
                 if what in ("disable", "enable"):
@@ -112,6 +123,22 @@ def _changing(door: StaffDoor) -> ControllerRouterHandler:
         return go_on(_PATH, "saved")
 
     return change
+
+
+async def _ask(door: StaffDoor, who: UUID, what: str) -> Question:
+    """Raises NotFound."""
+    async with door.door.database.connection() as connection:
+        account = await store.find_account(connection, who)
+    if account is None or account.staff_role is None:
+        raise NotFound(say("staff.nobody"))
+    return Question(
+        title=say(f"staff.{what}_title", name=account.name),
+        detail=say(f"staff.{what}_detail"),
+        name=account.name,
+        action=f"{_PATH}/{show_id('acc', who)}?act={what}",
+        button=say(f"staff.act_{what}"),
+        back=_PATH,
+    )
 
 
 async def _show(

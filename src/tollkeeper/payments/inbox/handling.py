@@ -286,12 +286,17 @@ async def replay(till: Till, processor: str, which: Which) -> int:
     It does no harm to what was done already: only how things are now is written down.
     """
     async with till.database.connection() as connection:
-        return await inbox_store.replay(
-            connection,
-            processor,
-            till.clock.now(),
-            event_ids=which.event_ids,
-            types=which.types,
-            states=which.states,
-            since=which.since,
-        )
+        return await replay_in(connection, processor, which, till.clock.now())
+
+
+async def replay_in(connection: Connection, processor: str, which: Which, now: datetime) -> int:
+    """The same, beside what else is written down."""
+    return await inbox_store.replay(
+        connection,
+        processor,
+        now,
+        event_ids=which.event_ids,
+        types=which.types,
+        states=which.states,
+        since=which.since,
+    )
