@@ -138,6 +138,14 @@ class Door:
         return self.page(request, "confirm.html", status, question=question, form=form)
 
 
+async def plain_text(connection: _Connection, _: BaseRouteHandler) -> None:
+    """Guard: an address without the one character that the database has no text for."""
+    if "\0" in connection.scope["path"]:
+        raise NotFound(say("error.invalid"))
+    if b"%00" in connection.scope["query_string"]:
+        raise InvalidRequest(say("error.invalid"))
+
+
 def signed_in(door: Door) -> Callable[[_Connection, BaseRouteHandler], Awaitable[None]]:
     """Guard: somebody who is signed in. A function, because Litestar copies what guards hang on."""
 
@@ -225,12 +233,23 @@ def error_pages(door: Door) -> dict[type[Exception] | int, Callable[..., Respons
             return answer(request, NotFound(error.detail))
         return answer(request, InvalidRequest(say("error.invalid")))
 
+    def answer_away(request: AnyRequest, error: Unavailable) -> Response[bytes]:
+        values = {"title": error.title, "detail": say("error.away")}
+        if request.method == "GET":
+            query = f"?{request.url.query}" if request.url.query else ""
+            again = {"go_on": request.url.path + query, "go_on_label": say("error.try_again")}
+            return door.render("plain.html", values | again, error.status)
+        values["detail"] = say("error.away_sent")
+        return door.render("plain.html", values, error.status)
+
     def answer_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
-        _log.error("unexpected_error", method=request.method, path=request.url.path, exc_info=error)
+        path = "(a link)" if _holds_secret(request.url.path) else request.url.path
+        _log.error("unexpected_error", method=request.method, path=path, exc_info=error)
         return answer(request, Unavailable(say("error.unexpected")))
 
     return {
         Unauthenticated: ask_to_sign_in,
+        Unavailable: answer_away,
         TollkeeperError: answer,
         HTTPException: answer_http,
         Exception: answer_unexpected,
@@ -240,8 +259,15 @@ def error_pages(door: Door) -> dict[type[Exception] | int, Callable[..., Respons
 def sign_in_path(request: AnyRequest) -> str:
     """Where to sign in, and then come back to what was asked for."""
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    back = wanted if request.method == "GET" else sessions.CONSOLE
+    plain = request.method == "GET" and not _holds_secret(request.url.path)
+    back = wanted if plain else sessions.CONSOLE
     return f"{sessions.CONSOLE}/sign-in?{urlencode({'next': back})}"
 
 
+def _holds_secret(path: str) -> bool:
+    """Whether it is the address of a link that lets somebody in, which is kept out of others."""
+    return path.removeprefix(f"{sessions.CONSOLE}/").partition("/")[0] in _SECRETS
+
+
+_SECRETS: Final = frozenset({"enter", "first-run", "invitation", "oidc", "reset"})
 _TITLED: Final = frozenset({401, 403, _NOWHERE})

@@ -55,8 +55,10 @@ def inbox_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandl
     async def show_event(
         request: AnyRequest, processor: FromPath[str], event_id: FromPath[str]
     ) -> Response[bytes]:
-        async with database.connection() as connection:
-            event = await payments.find_event(connection, processor, event_id)
+        event = None
+        if "\0" not in processor + event_id:  # which no text in the database holds
+            async with database.connection() as connection:
+                event = await payments.find_event(connection, processor, event_id)
         if event is None:
             raise NotFound(say("staff_inbox.gone"))
         return door.page(request, "staff/event.html", event=event, body=_legible(event.body))
