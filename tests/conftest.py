@@ -60,7 +60,8 @@ def sweep_dead_runs() -> None:
 
 def stop_server(pid: int, directory: Path) -> None:
     with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
+        # PostgreSQL writes it negative while the cluster is being made.
+        process = psutil.Process(abs(pid))
         if any(str(directory) in word for word in process.cmdline()):
             process.send_signal(signal.SIGQUIT)
             process.wait(timeout=30)
