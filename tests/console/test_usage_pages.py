@@ -254,6 +254,29 @@ async def test_a_bar_and_a_group_lead_to_their_calls(
                 assert row["model"] == "sandbox-small"
 
 
+async def test_many_groups_are_drawn_as_the_biggest_and_the_rest(
+    whole: Whole, customer: Customer, clock: MovableClock
+) -> None:
+    """Calls of twelve end users and of nobody: those of nobody are the most."""
+    now = clock.now()
+    events = [
+        event(
+            100 * user + n, now - timedelta(days=n % 3), **({"endUser": f"u{user}"} if user else {})
+        )
+        for user in range(13)
+        for n in range(20 - user)
+    ]
+    await report(whole, customer.keys["test INFERENCE"], events)
+    async with signed_in(whole, customer) as one:
+        page = await read(one, "analytics", by="endUser", period="7d", measure="calls")
+    drawn: dict[str, int] = {}
+    for key, amount in re.findall(r'data-key="(\d)" data-amount="(\d+)"', page):
+        drawn[key] = drawn.get(key, 0) + int(amount)
+    wanted = {str(user): 20 - user for user in range(7)}
+    assert drawn == wanted | {"7": sum(20 - user for user in range(7, 13))}
+    assert [row[1] for row in rows_of(page)] == [20 - user for user in range(13)]
+
+
 async def test_unusual_spending_is_said_to_who_sees_money(
     whole: Whole, customer: Customer, clock: MovableClock
 ) -> None:

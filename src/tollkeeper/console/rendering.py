@@ -6,9 +6,11 @@ import secrets
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final, cast
 
+from babel import Locale
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -34,7 +36,7 @@ _HEADERS: Final = {
     "x-content-type-options": "nosniff",
 }
 _PLAIN: Final = Theme()
-_LOCALE: Final = "en_US"
+_LOCALE: Final = Locale.parse("en_US")  # Reading its name anew takes as long as writing a number.
 _CENT: Final = NANOS_PER_UNIT // 100
 _MINUS: Final = "\N{MINUS SIGN}"
 _MICRO: Final = NANOS_PER_UNIT // 1_000_000
@@ -76,12 +78,13 @@ def show_money(amount: Money, currency: str = "USD") -> Markup:
     unit, digits = (_MICRO, 6) if small else (_CENT, 2)
     whole, rest = divmod(divide_half_up(abs(nanos), unit), 10**digits)
     sign = _MINUS if nanos < 0 and (whole or rest) else ""
-    figures = f"{format_decimal(whole, locale=_LOCALE)}.{rest:0{digits}d}"
+    figures = f"{show_count(whole)}.{rest:0{digits}d}"
     shown = f"{sign}${figures}" if currency == "USD" else f"{sign}{figures} {currency}"
     exact = f"{amount} {currency}"
     return Markup('<span class="money" title="{}">{}</span>').format(exact, shown)
 
 
+@lru_cache(maxsize=10_000)
 def show_count(count: int) -> str:
     return format_decimal(count, locale=_LOCALE)
 

@@ -40,6 +40,8 @@ _KEPT: Final = (
 )
 _MONTHS: Final = 12
 _LONGEST: Final = 3660
+# Sums are kept by this: what is older and lies between is read from the calls themselves.
+_SUMMED: Final = timedelta(minutes=15)
 _FIRST: Final = date(1971, 1, 1)
 _LAST: Final = date(2190, 1, 1)
 # As many bars are still told apart; and what is drawn of itself.
@@ -76,9 +78,12 @@ class Asked:
         return _midnight(self.last + timedelta(days=1), self.zone)
 
     def before_until(self, now: datetime) -> tuple[datetime, datetime]:
-        """The period before, as far as this one has come."""
+        """The period before, as far as this one has come: where it is drawn by days or longer, to
+        the quarter of an hour."""
         start = _midnight(self.before, self.zone)
         gone = min(max(now, self.start), self.end) - self.start
+        if self.each != "hour":
+            gone -= gone % _SUMMED
         return start, min(start + gone, self.start) if gone else start
 
     def named(self, tag: str) -> Asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,9 +32,12 @@ from tollkeeper.console.customer.narrowing import (
     read_names,
 )
 from tollkeeper.console.customer.summing import (
+    SERIES,
+    biggest,
     say_change,
     shown_value,
     sum_up,
+    with_rest,
 )
 from tollkeeper.console.doors import AnyRequest, Door, session_of
 from tollkeeper.console.model import Session
@@ -49,6 +53,7 @@ _LOCALE: Final = "en_US"
 _ROWS: Final = 100
 _TAGS_FROM: Final = 50
 _POINTS: Final = 70
+_MANY: Final = 40
 # By these, tokens are in the sums too.
 _WITH_TOKENS: Final = frozenset({"project", "apiKey", "member", "provider", "model", "operation"})
 _SCALES: Final = ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "K"))
@@ -56,11 +61,14 @@ _SCALES: Final = ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "K"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What was read: `tokens` are of the time and of the one before it."""
+    """What was read: `tokens` are of the time and of the one before it. Where the groups are many,
+    `rows` are of the whole time, and `parts` of the intervals: the biggest, and one for the rest.
+    """
 
     rows: Sequence[Cost] = ()
     before: Sequence[Cost] = ()
     tokens: tuple[Sequence[Cost], Sequence[Cost]] | None = None
+    parts: Sequence[Cost] | None = None
     problem: str = ""
 
 
@@ -71,8 +79,11 @@ def analytics_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandle
         asked = read_asked(request, now, sees_money=session.sees_money)
         names = await _names(door, session)
         asked = await _with_tag(door, shelves, session, asked)
-        found = await _read(door, shelves, session, asked, now)
-        summary = sum_up(asked, names, found.rows, found.before, found.tokens, now)
+        found, beside = await asyncio.gather(
+            _read(door, shelves, session, asked, now, many=_may_be_many(asked, names)),
+            _beside(door, shelves, session, now),
+        )
+        summary = sum_up(asked, names, found.rows, found.before, found.tokens, now, found.parts)
         return door.page(
             request,
             "customer/analytics.html",
@@ -87,7 +98,7 @@ def analytics_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandle
             change=say_change,
             rows=_ROWS,
             currencies=list(shelves.settings.spending),
-            **await _beside(door, shelves, session, now),
+            **beside,
         )
 
     @get("/analytics/costs.csv", include_in_schema=False)
@@ -119,22 +130,41 @@ async def _with_tag(door: Door, shelves: Shelves, session: Session, asked: Asked
     return asked.named(max(sorted(set(tags)), key=tags.count)) if tags else asked
 
 
+def _may_be_many(asked: Asked, names: Names) -> bool:
+    """Whether there may be more groups than it is worth reading each of them by the interval."""
+    known = {"endUser": _MANY + 1, "key": len(names.keys), "project": len(names.projects)}
+    return known.get(asked.by, 0) > _MANY
+
+
 async def _read(
-    door: Door, shelves: Shelves, session: Session, asked: Asked, now: datetime
+    door: Door,
+    shelves: Shelves,
+    session: Session,
+    asked: Asked,
+    now: datetime,
+    *,
+    many: bool = False,
 ) -> _Found:
     group = asked.group
     if group is None:
         return _Found()
     since, until = asked.before_until(now)
 
-    def question(start: datetime, end: datetime, *groups: str, whole: bool = False) -> Costs:
+    def question(
+        start: datetime,
+        end: datetime,
+        *groups: str,
+        whole: bool = False,
+        values: Sequence[str | None] = (),
+    ) -> Costs:
+        chosen = {group: tuple(values)} if values else {}
         query = CostQuery(
             start=start,
             end=end,
             granularity=None if whole else asked.each,
             zone=asked.zone,
             groups=groups,
-            filters=cost_filters(asked.said),
+            filters={**cost_filters(asked.said), **chosen},
             currency=asked.currency,
         )
         most = shelves.settings.analytics.records_limit
@@ -143,7 +173,7 @@ async def _read(
         )
 
     compares = asked.compares and since < until
-    wanted = [question(asked.start, asked.end, group)]
+    wanted = [question(asked.start, asked.end, group, whole=many)]
     wanted += [question(since, until)] if compares else []
     tokens = {group, *cost_filters(asked.said)} <= _WITH_TOKENS
     if tokens:
@@ -151,12 +181,23 @@ async def _read(
         wanted += [question(since, until, "sku", whole=True)] if compares else []
     try:
         rows, *more = await metering.read_costs(door.database, *wanted)
+        parts = None
+        if many and rows:
+            order = biggest(asked, rows)
+            values = order if len(order) <= SERIES else order[: SERIES - 1]
+            some, totals = await metering.read_costs(
+                door.database,
+                question(asked.start, asked.end, group, values=values),
+                question(asked.start, asked.end),
+            )
+            parts = with_rest(some, totals, order[min(len(order), SERIES) - 1])
     except InvalidRequest as refusal:
         return _Found(problem=refusal.detail)
     before = more.pop(0) if compares else []
     return _Found(
         rows=rows,
         before=before,
+        parts=parts,
         tokens=(more[0], more[1] if compares else []) if tokens else None,
     )
 

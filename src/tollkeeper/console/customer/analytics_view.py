@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from babel import Locale
 from babel.dates import format_date, format_datetime
 
 from tollkeeper.base.money import NANOS_PER_UNIT, Money
@@ -17,7 +18,7 @@ from tollkeeper.console.customer.narrowing import address
 from tollkeeper.console.customer.summing import Slot, Summary
 from tollkeeper.console.rendering import say, show_count
 
-_LOCALE: Final = "en_US"
+_LOCALE: Final = Locale.parse("en_US")
 # So many points of a line are told apart.
 _POINTS: Final = 70
 _SCALES: Final = ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "K"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -87,8 +87,12 @@ def sum_up(
     before: Sequence[Cost],
     tokens: tuple[Sequence[Cost], Sequence[Cost]] | None,
     until: datetime,
+    parts: Sequence[Cost] | None = None,
 ) -> Summary:
-    """`tokens` are costs by SKU, of the time and of the one before it, which ends at `until`."""
+    """`tokens` are costs by SKU, of the time and of the one before it, which ends at `until`.
+
+    `parts` are the costs of the intervals, where `rows` are of the whole time.
+    """
     groups = _groups(asked, names, rows, None if tokens is None else _by_value(tokens[0]))
     keys = {one.value: one.key for one in groups}
     bounds = [*metering.starts(asked.each, asked.zone, asked.start, asked.end), asked.end]
@@ -97,11 +101,36 @@ def sum_up(
     used = [None if tokens is None else sum(_by_value(tokens[n]).values()) for n in (0, 1)]
     return Summary(
         groups=groups,
-        slots=_slots(asked, rows, bounds, keys),
+        slots=_slots(asked, rows if parts is None else parts, bounds, keys),
         before=_slots(asked, before, bounds_before, {}) if asked.compares else (),
         total=_total(rows, used[0]),
         total_before=_total(before, used[1]) if asked.compares else None,
     )
+
+
+def biggest(asked: Asked, rows: Iterable[Cost]) -> list[str | None]:
+    """The values of the group, that of which there was most first."""
+    sums: defaultdict[str | None, int] = defaultdict(int)
+    for row in rows:
+        sums[row.group[0]] += _measured(asked, row)
+    return sorted(sums, key=lambda value: (-sums[value], value is None, value or ""))
+
+
+def with_rest(rows: Sequence[Cost], totals: Sequence[Cost], rest: str | None) -> list[Cost]:
+    """Add to each interval what its total has beyond its rows, as costs of `rest`."""
+    found: defaultdict[datetime, list[Cost]] = defaultdict(list)
+    for row in rows:
+        found[row.start].append(row)
+    left = [
+        replace(
+            total,
+            group=(rest,),
+            calls=total.calls - sum(row.calls for row in found[total.start]),
+            amount=total.amount - sum(row.amount for row in found[total.start]),
+        )
+        for total in totals
+    ]
+    return [*rows, *left]
 
 
 def say_change(now: int | None, before: int | None) -> str:
@@ -122,7 +151,7 @@ def _groups(
     for row in rows:
         found[row.group[0]].append(row)
     sums = {value: sum(_measured(asked, row) for row in of) for value, of in found.items()}
-    ordered = sorted(found, key=lambda value: (-sums[value], value is None, value or ""))
+    ordered = biggest(asked, rows)
     whole = sum(sums.values())
     return [
         Group(

@@ -29,14 +29,15 @@ Order = tuple[int, str, tuple[tuple[bool, str], ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostQuery:
-    """`filters` map a dimension to the values wanted, as they are stored (UUIDs as text)."""
+    """`filters` map a dimension to the values wanted, as they are stored (UUIDs as text); None is
+    what was not said."""
 
     start: datetime
     end: datetime
     granularity: Granularity | None
     zone: ZoneInfo
     groups: tuple[str, ...]
-    filters: Mapping[str, tuple[str, ...]]
+    filters: Mapping[str, tuple[str | None, ...]]
     currency: str | None = None
     fill: bool = False
 
@@ -213,7 +214,9 @@ def _asked_groups(query: CostQuery) -> tuple[str, ...]:
     return (*groups, "unit") if "sku" in groups else tuple(groups)
 
 
-def _asked_filters(query: CostQuery, keys: Mapping[UUID, KeyName]) -> dict[str, tuple[str, ...]]:
+def _asked_filters(
+    query: CostQuery, keys: Mapping[UUID, KeyName]
+) -> dict[str, tuple[str | None, ...]]:
     filters = dict(query.filters)
     members = filters.pop("member", None)
     if members is not None:

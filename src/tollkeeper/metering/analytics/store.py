@@ -176,14 +176,15 @@ class Question:
     """What calls of a wallet came to between each two neighbours of `bounds`, by `groups`.
 
     Groups and filters are named as in `cuts`; a tag is `tag:<name>`. Filters map to the texts that
-    are wanted. With `lines`, lines of calls are counted, by SKU and unit; without, calls.
+    are wanted, None being what was not said (of tags it cannot be asked). With `lines`, lines of
+    calls are counted, by SKU and unit; without, calls.
     """
 
     org_id: UUID
     wallet_id: UUID
     bounds: Sequence[datetime]
     groups: Sequence[str] = ()
-    filters: Mapping[str, Sequence[str]]
+    filters: Mapping[str, Sequence[str | None]]
     lines: bool = False
 
     @property
@@ -422,8 +423,9 @@ def _part(
     )
     wanted = "".join(
         [
-            f" AND {columns[name]} = ANY(%(filter{n})s::text[])"
-            for name, n in zip(asked.filters, _NUMBERS, strict=False)
+            f" AND ({columns[name]} = ANY(%(filter{n})s::text[])"
+            + (f" OR {columns[name]} IS NULL)" if None in values else ")")
+            for (name, values), n in zip(asked.filters.items(), _NUMBERS, strict=False)
         ]
     )
     return f"""
