@@ -19,6 +19,7 @@ from tollkeeper.console.doors import (
     carry_cookies,
     error_pages,
     is_framed,
+    plain_text,
     session_of,
     signed_in,
 )
@@ -56,6 +57,7 @@ def routes_of(
         Router(
             sessions.CONSOLE,
             route_handlers=[inside, staff, *outside, _nowhere],
+            guards=[plain_text],
             middleware=[carry_cookies],
             exception_handlers=error_pages(door),
         )
