@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -106,6 +107,12 @@ def cover(cut: Cut | None, bounds: Sequence[datetime]) -> list[Segment]:
     and what one place loses to its neighbour is read once. Not even a quarter of an hour that lies
     across a bound is in the sums: it is read from the records.
     """
+    return list(_cover(cut, tuple(bounds)))
+
+
+# The same days and hours are asked for again and again, whoever it is.
+@lru_cache(maxsize=256)
+def _cover(cut: Cut | None, bounds: tuple[datetime, ...]) -> tuple[Segment, ...]:
     found: list[Segment] = []
     edges: dict[_Span, _Shares] = {}
     for place, (since, until) in enumerate(pairwise(bounds)):
@@ -117,7 +124,8 @@ def cover(cut: Cut | None, bounds: Sequence[datetime]) -> list[Segment]:
         _read(found, last, until)
         for sign, span in _spans(cut, first, last):
             edges.setdefault(span, {})[sign] = place
-    return found + [Segment(*span, s.get(1), s.get(-1)) for span, s in edges.items()]
+    found += [Segment(*span, s.get(1), s.get(-1)) for span, s in edges.items()]
+    return tuple(found)
 
 
 def _read(found: list[Segment], since: datetime, until: datetime) -> None:
