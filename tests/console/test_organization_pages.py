@@ -396,7 +396,10 @@ async def test_budgets_are_added_changed_begun_anew_and_deleted(
         only_key = {"name": "Keyed", "measure": "tokens", "amount": "5,000", "period": "month"}
         await send(one, LIMITS, **only_key, apiKeyId=key, enforcement="hard")
         await send(one, LIMITS, **only_key, each="model", enforcement="hard")
+        spent = {"name": "Spent", "measure": "cost", "amount": "12", "period": "month"}
+        await send(one, LIMITS, **spent, each="apiKey", enforcement="hard")
         page = await one.open(LIMITS)
+        assert "$12.00</span> each" in page.text
         assert "model sandbox-*, tag team=search" in page.text
         assert "key test INFERENCE" in page.text
         assert key not in page.text
@@ -419,7 +422,7 @@ async def test_budgets_are_added_changed_begun_anew_and_deleted(
         assert (await send(one, f"{path}/delete", confirmation="keyed")).status == 400
         gone = await send(one, f"{path}/delete", confirmation="Keyed")
         assert (gone.status, gone.location) == (303, f"{LIMITS}?done=budget_deleted")
-        assert len(await budgets_of(whole, customer)) == 2
+        assert len(await budgets_of(whole, customer)) == 3
         assert (await one.open(path)).status == 404
     acts = [what for what, _ in await audited(whole, customer)]
     assert acts[:4] == ["budget.delete", "budget.update", "budget.reset", "budget.create"]
