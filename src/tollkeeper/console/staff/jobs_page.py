@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
 from litestar import get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Response
 from litestar.types import ControllerRouterHandler
-from msgspec import Meta
 
 from tollkeeper import jobs, operator
 from tollkeeper.base.errors import NotFound
@@ -22,7 +21,7 @@ _JOBS: Final = f"{STAFF_PAGES}/jobs"
 _PAGE: Final = 25
 _SEE_OTHER: Final = 303
 
-JobId = Annotated[int, Meta(ge=1, le=2**62)]
+_HIGHEST: Final = 2**62
 
 
 def jobs_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandler]:
@@ -30,8 +29,10 @@ def jobs_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandle
 
     @get("/jobs", include_in_schema=False)
     async def show_jobs(
-        request: AnyRequest, before: FromQuery[JobId | None] = None
+        request: AnyRequest, before: FromQuery[int | None] = None
     ) -> Response[bytes]:
+        if before is not None and not 0 < before <= _HIGHEST:
+            raise NotFound(say("staff_jobs.gone"))
         async with database.connection() as connection:
             backlog = await jobs.read_backlog(connection)
             failed = await jobs.read_failed(connection, before, _PAGE + 1)
@@ -52,11 +53,11 @@ def jobs_pages(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHandle
         status_code=_SEE_OTHER,
         guards=[staff_admins_only],
     )
-    async def run_again(request: AnyRequest, job_id: FromPath[JobId]) -> Redirect:
+    async def run_again(request: AnyRequest, job_id: FromPath[int]) -> Redirect:
         await door.read_form(request)
         act = act_of(request, "", clock.now())
         async with database.transaction() as tx:
-            task = await jobs.run_again(tx, job_id)
+            task = await jobs.run_again(tx, job_id) if 0 < job_id <= _HIGHEST else None
             if task is None:
                 raise NotFound(say("staff_jobs.gone"))
             await operator.note(tx, act, "job.run_again", None, job=job_id, task=task)
