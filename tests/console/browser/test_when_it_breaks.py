@@ -118,7 +118,7 @@ async def test_pages_are_whole_when_no_script_comes(window: Window) -> None:
         "**/console/static/*.js",
         lambda route: route.fulfill(body="", content_type="text/javascript"),
     )
-    for path in ("credits", "credits/add", "auto-top-up", "usage", "analytics", "limits/new"):
+    for path in ("credits", "credits/add", "usage", "analytics"):
         await page.goto(f"/console/{path}")
         await expect(page.get_by_role("heading", level=1)).to_be_visible()
         await expect(page.locator("main")).to_contain_text("UTC")
