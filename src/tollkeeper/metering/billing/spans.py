@@ -18,7 +18,7 @@ from tollkeeper.metering.billing.store import Head, Part
 # them quick, also where the records have to be fetched from a disk.
 _STEP: Final = 4_000
 _MOST: Final = 200_000
-_PATIENCE_SECONDS: Final = 0.04
+_PATIENCE_SECONDS: Final = 0.025
 # What is recorded later than this after its call began is listed as late (`usage_stray`).
 _ON_TIME: Final = timedelta(hours=1)
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
