@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from documents import Reader, enters, follows
+from following import Reader, enters, follows
 from openai import APIStatusError, OpenAI
 from playwright.async_api import expect
 from windows import Window

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from documents import Reader, enters, follows
+from following import Reader, enters, follows
 from openai import OpenAI
 from playwright.async_api import expect
 from windows import Window

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from documents import Reader, follows
+from following import Reader, follows
 from openai import APIStatusError, OpenAI
 from playwright.async_api import expect
 from windows import Window

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from documents import Reader, follows
+from following import Reader, follows
 from openai import APIStatusError, OpenAI
 from playwright.async_api import expect
 from windows import Window
