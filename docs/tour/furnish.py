@@ -54,6 +54,8 @@ async def furnish(api: Api, made: Mapping[str, Any], receiver: str) -> Customers
         one["name"]: one["id"]
         for one in (await api.operate("GET", "/organizations?limit=100"))["data"]
     }
+    plan = {"plan": "starter", "reason": "Asked by mail", "livemode": False, "when": "now"}
+    await api.operate("PUT", f"/organizations/{known[name]}/plan", plan)
     await _settle_in(api, key, receiver)
     low = await _open(api, "Pinecone Travel", adjusted=-98.16)
     dry = await _open(api, "Driftwood Notes", adjusted=-99.999988)

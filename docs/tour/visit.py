@@ -16,6 +16,15 @@ _PERSON: Final = {
     "name": "Rosa Moreau",
     "password": "a door with four hinges",
 }
+_PRICES: Final = """provider: sandbox
+source: our own price list
+checked_on: 2026-11-20
+models:
+  sandbox-small:
+    prices:
+      - from: 2031-01-01
+        rates: {input: 0.2, cache_read: 0.1, output: 0.8, web_search: 0.01}
+"""
 _QUESTION: Final = "Which three metrics would you watch in the first month after a launch?"
 
 
@@ -75,7 +84,10 @@ async def be_staff(camera: Camera, customers: Customers) -> None:
         await camera.snap(page, "organization", "dark")
         await page.goto("/console/staff/prices/models/anthropic/claude-haiku-4-5")
         await camera.snap(page, "price", "")
-        await page.goto("/console/staff/prices/import")
+        await page.goto("/console/staff/prices/publish")
+        await page.fill("#file", _PRICES)
+        await page.get_by_role("button", name="Show what would change").click()
+        await page.locator("pre").wait_for()
         await camera.snap(page, "price-change", "dark")
 
 

@@ -215,7 +215,10 @@ def error_pages(door: Door) -> dict[type[Exception] | int, Callable[..., Respons
 
     def answer(_: AnyRequest, error: TollkeeperError) -> Response[bytes]:
         title = say(f"error.title_{error.status}") if error.status in _TITLED else error.title
-        return door.render("plain.html", {"title": title, "detail": error.detail}, error.status)
+        values = {"title": title, "detail": error.detail}
+        if error.status in _TITLED:
+            values |= {"go_on": sessions.CONSOLE, "go_on_label": say("error.home")}
+        return door.render("plain.html", values, error.status)
 
     def ask_to_sign_in(request: AnyRequest, error: Unauthenticated) -> Response[bytes]:
         values = {

@@ -174,4 +174,5 @@ def _theme(theme: Theme) -> list[ControllerRouterHandler]:
 
 @get("/{rest:path}", include_in_schema=False)
 async def _nowhere(rest: FromPath[str]) -> Response[bytes]:
-    raise NotFound(rest)
+    _ = rest
+    raise NotFound(say("error.nowhere"))
