@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from litestar import get
@@ -150,28 +151,7 @@ async def _read(
         return _Found()
     since, until = asked.before_until(now)
 
-    def question(
-        start: datetime,
-        end: datetime,
-        *groups: str,
-        whole: bool = False,
-        values: Sequence[str | None] = (),
-    ) -> Costs:
-        chosen = {group: tuple(values)} if values else {}
-        query = CostQuery(
-            start=start,
-            end=end,
-            granularity=None if whole else asked.each,
-            zone=asked.zone,
-            groups=groups,
-            filters={**cost_filters(asked.said), **chosen},
-            currency=asked.currency,
-        )
-        most = shelves.settings.analytics.records_limit
-        return Costs(
-            org_id=session.org_id, livemode=session.livemode, query=query, most_records=most
-        )
-
+    question = partial(_question, shelves, session, asked)
     compares = asked.compares and since < until
     wanted = [question(asked.start, asked.end, group, whole=many)]
     wanted += [question(since, until)] if compares else []
@@ -200,6 +180,31 @@ async def _read(
         parts=parts,
         tokens=(more[0], more[1] if compares else []) if tokens else None,
     )
+
+
+def _question(
+    shelves: Shelves,
+    session: Session,
+    asked: Asked,
+    start: datetime,
+    end: datetime,
+    *groups: str,
+    whole: bool = False,
+    values: Sequence[str | None] = (),
+) -> Costs:
+    """By these groups, in one piece or by the interval; of some values of the first alone."""
+    chosen = {groups[0]: tuple(values)} if values else {}
+    query = CostQuery(
+        start=start,
+        end=end,
+        granularity=None if whole else asked.each,
+        zone=asked.zone,
+        groups=groups,
+        filters={**cost_filters(asked.said), **chosen},
+        currency=asked.currency,
+    )
+    most = shelves.settings.analytics.records_limit
+    return Costs(org_id=session.org_id, livemode=session.livemode, query=query, most_records=most)
 
 
 async def _beside(door: Door, shelves: Shelves, session: Session, now: datetime) -> dict[str, Any]:
