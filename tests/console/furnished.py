@@ -68,7 +68,7 @@ async def furnish(whole: Whole, customer: Customer, mark: str) -> Ids:
         return answer.json
 
     email = f"{uuid7()}@example.org"
-    address = f"http://127.0.0.1:9/{uuid7().hex}"
+    address = f"https://hooks.invalid/{uuid7().hex}"
     webhook = await make("/webhooks", {"url": address, "description": mark})
     member = await make("/members", {"name": mark, "email": email, "role": "billing"})
     project = await make("/projects", {"name": mark})
