@@ -20,7 +20,7 @@ from ledger_on_paper import Paper
 from tollkeeper import ledger
 from tollkeeper.db import Connection, Database
 
-HISTORIES = int(os.environ.get("TOLLKEEPER_HISTORIES", "2000"))
+HISTORIES = int(os.environ.get("TOLLKEEPER_HISTORIES", "1200"))
 SEED = int(os.environ.get("TOLLKEEPER_SEED", "0"))
 SHARES = 8  # Tests that the processes of one run can take from each other.
 LENGTH = 30
