@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -143,12 +142,18 @@ async def test_what_only_looks_like_nul_is_taken(shop: Shop, customer: Customer)
         assert "U+0000" in reply.json["results"][1]["reason"]
 
 
-async def test_ten_thousand_wrong_ones_are_told_quickly(shop: Shop, customer: Customer) -> None:
-    for wrong in ({"id": "x", "price": 1}, event("x", input="\0"), 5):
-        began = time.monotonic()
+async def test_of_ten_thousand_wrong_ones_the_first_twenty_are_explained(
+    shop: Shop, customer: Customer
+) -> None:
+    """All faults of one take a thousand times as long to find as the first, and others wait."""
+    reply = await shop.post(PATH, customer.inference, [{"id": "x", "price": 1}] * 10_000)
+    assert reply.json["rejected"] == 10_000
+    reasons = [one["reason"] for one in reply.json["results"]]
+    (explained,), (first,) = set(reasons[:20]), set(reasons[20:])
+    assert explained.count(": ") > first.count(": ") >= 1, (explained, first)
+    for wrong in (event("x", input="\0"), 5):
         reply = await shop.post(PATH, customer.inference, [wrong] * 10_000)
         assert reply.json["rejected"] == 10_000
-        assert time.monotonic() - began < 5
         assert reply.json["results"][-1]["reason"]
 
 

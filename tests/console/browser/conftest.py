@@ -38,7 +38,7 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 from windows import Window, find_chromium, furnish
 
 from recycling import Databases
@@ -48,6 +48,7 @@ from whole import Customer, Whole, whole_served
 
 @pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
+    expect.set_options(timeout=15_000)  # milliseconds, on a machine that does much else
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"]

@@ -3,7 +3,7 @@ says, and the link that it prints is opened in a browser."""
 
 from __future__ import annotations
 
-from asyncio import to_thread
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -45,6 +45,14 @@ class Reader:
     async def says(self, *texts: str) -> None:
         for text in texts:
             await expect(self.page.get_by_text(text).first).to_be_visible()
+
+    async def is_told(self, *texts: str) -> None:
+        """Notices are written after what they tell of; the page shows those there were."""
+        await self.go("Notifications")
+        async with asyncio.timeout(20):
+            for text in texts:
+                while not await self.page.get_by_text(text).count():
+                    await self.page.reload()
 
     async def rows(self, count: int, table: int = 0) -> list[list[str]]:
         """The cells of a table that has so many rows."""
@@ -104,7 +112,7 @@ class Reader:
             await link.click()
         file = await begun.value
         path = await file.path()
-        return file.suggested_filename, await to_thread(Path(path).read_bytes)
+        return file.suggested_filename, await asyncio.to_thread(Path(path).read_bytes)
 
 
 @asynccontextmanager

@@ -118,9 +118,8 @@ async def auto_top_up(shingle: Reader) -> None:
     await amount.fill("25")
     await shingle.press("Save")
     await shingle.says("Saved. Auto top-up is on.")
-    await shingle.go("Notifications")
     # credit_auto_recharge_triggered, and before it credit_balance_low
-    await shingle.says("so 25.00 USD of credit was bought", "Credit is running low")
+    await shingle.is_told("so 25.00 USD of credit was bought", "Credit is running low")
     await shingle.go("Credits")
     await expect(page.locator("#credit-top-up").get_by_role("heading")).not_to_contain_text("Off")
     await expect(shingle.balance).to_contain_text("$29.80", timeout=20_000)
@@ -146,8 +145,7 @@ async def when_credits_run_out(shingle: Reader) -> None:
     card = shingle.page.get_by_role("alert")
     await expect(card).to_contain_text("Out of credits")
     # credit_balance_depleted
-    await shingle.go("Notifications")
-    await shingle.says("Credit is used up")
+    await shingle.is_told("Credit is used up")
 
 
 async def usage_and_metrics(shingle: Reader) -> None:
