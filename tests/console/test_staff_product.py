@@ -74,7 +74,9 @@ async def test_a_price_is_shown_before_it_is_published(whole: Whole) -> None:
             one, "/prices/publish", file=file, act="publish", seen=seen, reason="a new report"
         )
         assert (done.status, done.location) == (303, f"{STAFF}/prices?done=prices_published")
-        assert "0.5" in await read(one, "/prices/models/own/report")
+        assert '<td class="right figure">$0.50</td>' in await read(
+            one, "/prices/models/own/report"
+        )
         assert "a new report" in await read(one, "/audit")
         # The price in force is not changed, unless somebody says that it shall be.
         file = PRICES % "0.7"
@@ -128,6 +130,8 @@ async def test_the_library_is_compared_and_published(whole: Whole) -> None:
         )
         assert done.status == 303, done.text
         assert "anthropic/" in await read(one, "/prices?q=anthropic")
+        cliffs = await read(one, "/prices/models/anthropic/claude-sonnet-4-5")
+        assert "$3.00 / 1M, above 200,000 input tokens $6.00 / 1M" in cliffs
         again = await send(one, "/prices/import", providers="anthropic", act="compare")
         assert "Nothing would change" in again.text
         unknown = await send(one, "/prices/import", providers="acme", act="compare")

@@ -11,7 +11,7 @@ from tollkeeper.pricing.bounds import (
 from tollkeeper.pricing.catalogue import catalogue_dir, install_catalogue, read_catalogue
 from tollkeeper.pricing.content import seal
 from tollkeeper.pricing.diff import Change, Diff, compare
-from tollkeeper.pricing.diff_text import diff_to_json, render_diff, show_rate
+from tollkeeper.pricing.diff_text import diff_to_json, render_diff
 from tollkeeper.pricing.errors import (
     InvalidPrices,
     InvalidUsage,
@@ -100,7 +100,6 @@ __all__ = [
     "recompute",
     "render_diff",
     "seal",
-    "show_rate",
     "sku_of",
     "to_record",
     "with_limits",

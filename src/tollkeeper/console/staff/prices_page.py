@@ -17,10 +17,10 @@ from msgspec import Meta
 from tollkeeper.base.errors import NotFound
 from tollkeeper.base.money import Money
 from tollkeeper.console.doors import AnyRequest
-from tollkeeper.console.rendering import say
+from tollkeeper.console.rendering import say, show_count
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.console.staff_door import STAFF_PAGES, StaffDoor
-from tollkeeper.pricing import Book, PriceVersion, Rate, show_rate
+from tollkeeper.pricing import Book, PriceVersion, Rate
 
 PRICES: Final = f"{STAFF_PAGES}/prices"
 _PAGE: Final = 100
@@ -102,7 +102,7 @@ def path_of(version: PriceVersion) -> str:
 
 
 def _row(version: PriceVersion) -> Row:
-    rates = {unit: show_rate(rate) for unit, rate in version.rates.items()}
+    rates = {unit: _in_full(rate) for unit, rate in version.rates.items()}
     others = [f"{unit} {rate}" for unit, rate in rates.items() if unit not in _COLUMNS]
     return Row(
         version=version,
@@ -116,9 +116,25 @@ def _short(rate: Rate | None) -> str:
     """`$2.50 / 1M`; a plus says that it is another beyond some length of input."""
     if rate is None:
         return ""
-    per = {1: "", 1_000: " / 1K", 1_000_000: " / 1M"}.get(rate.per, f" / {rate.per:,}")
-    whole, _, cents = str(Money(rate.price_nanos)).partition(".")
-    return f"${whole}.{cents.ljust(2, '0')}{'+' if rate.above else ''}{per}"
+    return f"{_dollars(rate.price_nanos)}{'+' if rate.above else ''}{_per(rate)}"
+
+
+def _in_full(rate: Rate) -> str:
+    """`$2.50 / 1M, above 272,000 input tokens $5.00 / 1M`."""
+    beyond = (
+        say("staff_prices.above", tokens=show_count(start), price=_dollars(nanos) + _per(rate))
+        for start, nanos in rate.above
+    )
+    return ", ".join([_dollars(rate.price_nanos) + _per(rate), *beyond])
+
+
+def _dollars(nanos: int) -> str:
+    whole, _, cents = str(Money(nanos)).partition(".")
+    return f"${whole}.{cents.ljust(2, '0')}"
+
+
+def _per(rate: Rate) -> str:
+    return {1: "", 1_000: " / 1K", 1_000_000: " / 1M"}.get(rate.per, f" / {rate.per:,}")
 
 
 def _schedule(book: Book, provider: str, model: str) -> Sequence[PriceVersion]:
@@ -141,7 +157,7 @@ def _steps(schedule: Sequence[PriceVersion], now: datetime) -> Iterator[Step]:
         else:
             state = "past"
         rates = [
-            (unit, show_rate(rate), _rate_of(before, unit)) for unit, rate in version.rates.items()
+            (unit, _in_full(rate), _rate_of(before, unit)) for unit, rate in version.rates.items()
         ]
         yield Step(version=version, state=state, rates=rates)
         before = version
@@ -149,4 +165,4 @@ def _steps(schedule: Sequence[PriceVersion], now: datetime) -> Iterator[Step]:
 
 def _rate_of(version: PriceVersion | None, unit: str) -> str:
     rate = None if version is None else version.rates.get(unit)
-    return "" if rate is None else show_rate(rate)
+    return "" if rate is None else _in_full(rate)
