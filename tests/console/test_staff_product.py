@@ -74,9 +74,7 @@ async def test_a_price_is_shown_before_it_is_published(whole: Whole) -> None:
             one, "/prices/publish", file=file, act="publish", seen=seen, reason="a new report"
         )
         assert (done.status, done.location) == (303, f"{STAFF}/prices?done=prices_published")
-        assert '<td class="right figure">$0.50</td>' in await read(
-            one, "/prices/models/own/report"
-        )
+        assert '<td class="right figure">$0.50</td>' in await read(one, "/prices/models/own/report")
         assert "a new report" in await read(one, "/audit")
         # The price in force is not changed, unless somebody says that it shall be.
         file = PRICES % "0.7"
