@@ -32,9 +32,11 @@ from tollkeeper.console.menu import menu_of
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import render, say, say_done
 from tollkeeper.console.theme import Theme
+from tollkeeper.console.tokens import is_due
 from tollkeeper.db import Database
 
 _Connection = ASGIConnection[Any, Any, Any, Any]
+Guard = Callable[[_Connection, BaseRouteHandler], Awaitable[None]]
 
 _COOKIE: Final = "tollkeeper_console"
 _SESSION: Final = "tollkeeper.console.session"
@@ -84,7 +86,7 @@ class Door:
         scope = cast("dict[str, Any]", connection.scope)
         scope[_SESSION] = session
         scope[_LIVE] = live or {}
-        if sessions.is_due(session, now):
+        if is_due(session, now):
             async with self.database.transaction() as tx:
                 fresh = await sessions.rotate(tx, session, chance=secrets.token_bytes(32), now=now)
             if fresh is not None:
@@ -146,7 +148,7 @@ async def plain_text(connection: _Connection, _: BaseRouteHandler) -> None:
         raise InvalidRequest(say("error.invalid"))
 
 
-def signed_in(door: Door) -> Callable[[_Connection, BaseRouteHandler], Awaitable[None]]:
+def signed_in(door: Door) -> Guard:
     """Guard: somebody who is signed in. A function, because Litestar copies what guards hang on."""
 
     async def guard(connection: _Connection, _: BaseRouteHandler) -> None:

@@ -17,6 +17,7 @@ from tollkeeper.console.tokens import (
     ID_BYTES,
     SECRET_BYTES,
     hash_secret,
+    opens,
     read_token,
     write_token,
 )
@@ -26,10 +27,6 @@ from tollkeeper.orgs import Role
 CONSOLE: Final = "/console"
 LINK_LASTS: Final = timedelta(minutes=10)
 SESSION_LASTS: Final = timedelta(hours=12)
-
-_ROTATED_AFTER: Final = timedelta(minutes=30)
-# Requests of the same page may still be under way with the secret before.
-_PREVIOUS_LASTS: Final = timedelta(minutes=1)
 
 
 async def make_link(
@@ -102,19 +99,7 @@ async def find(connection: Connection, token: str, now: datetime) -> Session | N
     if parts is None:
         return None
     session = await store.find_session(connection, UUID(bytes=parts[0]), UUID(bytes=parts[1]), now)
-    if session is None:
-        return None
-    given = hash_secret(parts[2])
-    if hmac.compare_digest(given, session.secret_hash):
-        return session
-    recent = now - session.rotated_at < _PREVIOUS_LASTS
-    if recent and hmac.compare_digest(given, session.previous_hash or b""):
-        return session
-    return None
-
-
-def is_due(session: Session, now: datetime) -> bool:
-    return now - session.rotated_at >= _ROTATED_AFTER
+    return session if session is not None and opens(parts[2], session, now) else None
 
 
 async def rotate(tx: Connection, session: Session, *, chance: bytes, now: datetime) -> str | None:

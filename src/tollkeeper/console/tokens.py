@@ -4,16 +4,49 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 ID_BYTES: Final = 16
 SECRET_BYTES: Final = 32
+
+_ROTATED_AFTER: Final = timedelta(minutes=30)
+# Requests of the same page may still be under way with the secret before.
+_PREVIOUS_LASTS: Final = timedelta(minutes=1)
+
+
+class Rotating(Protocol):
+    """What is entered with a secret that changes now and then."""
+
+    @property
+    def secret_hash(self) -> bytes: ...
+
+    @property
+    def previous_hash(self) -> bytes | None: ...
+
+    @property
+    def rotated_at(self) -> datetime: ...
 
 
 def hash_secret(secret: bytes) -> bytes:
     """A secret has 256 bits of chance, so a slow hash would protect nothing more."""
     return hashlib.sha256(secret).digest()
+
+
+def opens(secret: bytes, what: Rotating, now: datetime) -> bool:
+    """Whether it is the secret, or was a moment ago."""
+    given = hash_secret(secret)
+    if hmac.compare_digest(given, what.secret_hash):
+        return True
+    recent = now - what.rotated_at < _PREVIOUS_LASTS
+    return recent and hmac.compare_digest(given, what.previous_hash or b"")
+
+
+def is_due(what: Rotating, now: datetime) -> bool:
+    """Whether the secret is to be changed."""
+    return now - what.rotated_at >= _ROTATED_AFTER
 
 
 def write_token(*parts: bytes) -> str:

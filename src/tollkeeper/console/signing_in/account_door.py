@@ -26,7 +26,7 @@ from tollkeeper.console.forms import Form, read_form
 from tollkeeper.console.rendering import render, say, say_done
 from tollkeeper.console.signing_in import account_sessions, store
 from tollkeeper.console.signing_in.model import AccountSession
-from tollkeeper.console.tokens import SECRET_BYTES, read_token, write_token
+from tollkeeper.console.tokens import SECRET_BYTES, is_due, read_token, write_token
 
 _Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -58,7 +58,7 @@ class AccountDoor:
 
     async def _keep(self, connection: _Connection, session: AccountSession) -> None:
         now = self.door.clock.now()
-        if account_sessions.is_due(session, now):
+        if is_due(session, now):
             async with self.door.database.transaction() as tx:
                 fresh = await account_sessions.rotate(
                     tx, session, chance=secrets.token_bytes(32), now=now

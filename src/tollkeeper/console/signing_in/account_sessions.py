@@ -15,6 +15,7 @@ from tollkeeper.console.tokens import (
     ID_BYTES,
     SECRET_BYTES,
     hash_secret,
+    opens,
     read_token,
     write_token,
 )
@@ -24,9 +25,6 @@ SESSION_LASTS: Final = timedelta(days=7)
 # Staff may do more, and sign in once a working day.
 STAFF_SESSION_LASTS: Final = timedelta(hours=12)
 
-_ROTATED_AFTER: Final = timedelta(minutes=30)
-# Requests of the same page may still be under way with the secret before.
-_PREVIOUS_LASTS: Final = timedelta(minutes=1)
 _SEEN_AFTER: Final = timedelta(minutes=5)
 _LONGEST_USER_AGENT: Final = 300
 
@@ -60,19 +58,7 @@ async def find(connection: Connection, token: str, now: datetime) -> AccountSess
     if parts is None:
         return None
     session = await store.find_session(connection, UUID(bytes=parts[0]), now)
-    if session is None:
-        return None
-    given = hash_secret(parts[1])
-    if hmac.compare_digest(given, session.secret_hash):
-        return session
-    recent = now - session.rotated_at < _PREVIOUS_LASTS
-    if recent and hmac.compare_digest(given, session.previous_hash or b""):
-        return session
-    return None
-
-
-def is_due(session: AccountSession, now: datetime) -> bool:
-    return now - session.rotated_at >= _ROTATED_AFTER
+    return session if session is not None and opens(parts[1], session, now) else None
 
 
 async def rotate(
