@@ -18,6 +18,7 @@ from tollkeeper import orgs
 from tollkeeper.base.errors import InvalidRequest, NotFound, TollkeeperError
 from tollkeeper.base.ids import read_id, show_id, uuid7
 from tollkeeper.console.customer.budget_words import percent_of, read_budgets, show_amount
+from tollkeeper.console.customer.destroying import destroying_pages
 from tollkeeper.console.customer.key_limits import (
     PERIODS,
     limits_of,
@@ -317,39 +318,26 @@ def _changing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
 
 
 def _revoking(door: Door) -> list[ControllerRouterHandler]:
-    def ask(request: AnyRequest, key: ApiKey, form: Form) -> Response[bytes]:
-        known = show_id("key", key.key_id)
-        question = Question(
+    async def find(request: AnyRequest) -> ApiKey:
+        return await _find(door, request, request.path_params["key_id"])
+
+    def ask(key: ApiKey) -> Question:
+        return Question(
             title=say("keys.revoke_title", name=key.name),
             detail=say("keys.revoke_detail"),
             name=key.name,
-            action=f"{PATH}/{known}/revoke",
+            action=f"{PATH}/{show_id('key', key.key_id)}/revoke",
             button=say("keys.revoke"),
             back=PATH,
         )
-        return door.ask_back(request, question, form)
 
-    @get("/keys/{key_id:str}/revoke", include_in_schema=False, guards=[managers_only])
-    async def ask_revocation(request: AnyRequest, key_id: FromPath[str]) -> Response[bytes]:
-        return ask(request, await _find(door, request, key_id), Form())
-
-    @post(
-        "/keys/{key_id:str}/revoke",
-        include_in_schema=False,
-        guards=[managers_only],
-        status_code=200,
-    )
-    async def revoke_key(request: AnyRequest, key_id: FromPath[str]) -> Response[bytes] | Redirect:
+    async def revoke(request: AnyRequest, key: ApiKey) -> Redirect:
         session, now = session_of(request), door.clock.now()
-        form = await door.read_form(request)
-        key = await _find(door, request, key_id)
-        if not form.confirms(key.name):
-            wrong = say("confirm.mismatch", name=key.name)
-            return ask(request, key, form.faulty(confirmation=wrong))
         async with door.database.transaction() as tx:
             await orgs.revoke_key(tx, session.org_id, key.key_id, now)
             told = {"apiKeyId": show_id("key", key.key_id), "name": key.name}
             await note(tx, session, "api_key.revoke", now, **told)
         return go_on(PATH, "key_revoked")
 
-    return [ask_revocation, revoke_key]
+    path = "/keys/{key_id:str}/revoke"
+    return destroying_pages(door, path, managers_only, find=find, ask=ask, destroy=revoke)

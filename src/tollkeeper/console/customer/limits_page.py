@@ -22,6 +22,7 @@ from tollkeeper.console.customer.budget_words import (
     show_amount,
     write_amount,
 )
+from tollkeeper.console.customer.destroying import destroying_pages
 from tollkeeper.console.customer.narrowing import Names, read_names
 from tollkeeper.console.customer.noting import note
 from tollkeeper.console.customer.saying import faults_of, refuse
@@ -294,8 +295,11 @@ def _written(limit: Limit) -> dict[str, str]:
 
 
 def _ending(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
-    def ask(request: AnyRequest, limit: Limit, form: Form) -> Response[bytes]:
-        question = Question(
+    async def find(request: AnyRequest) -> Limit:
+        return await _find(door, request, request.path_params["budget_id"])
+
+    def ask(limit: Limit) -> Question:
+        return Question(
             title=say("limits.delete_title", name=limit.name),
             detail=say("limits.delete_detail"),
             name=limit.name,
@@ -303,31 +307,14 @@ def _ending(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
             button=say("limits.delete"),
             back=PATH,
         )
-        return door.ask_back(request, question, form)
 
-    @get("/limits/{budget_id:str}/delete", include_in_schema=False, guards=[money_only])
-    async def ask_deletion(request: AnyRequest, budget_id: FromPath[str]) -> Response[bytes]:
-        return ask(request, await _find(door, request, budget_id), Form())
-
-    @post(
-        "/limits/{budget_id:str}/delete",
-        include_in_schema=False,
-        guards=[money_only],
-        status_code=200,
-    )
-    async def delete_limit(
-        request: AnyRequest, budget_id: FromPath[str]
-    ) -> Response[bytes] | Redirect:
+    async def delete(request: AnyRequest, limit: Limit) -> Redirect:
         session, now = session_of(request), door.clock.now()
-        form = await door.read_form(request)
-        limit = await _find(door, request, budget_id)
-        if not form.confirms(limit.name):
-            wrong = say("confirm.mismatch", name=limit.name)
-            return ask(request, limit, form.faulty(confirmation=wrong))
         async with door.database.transaction() as tx:
             await limits.remove_budget(tx, session.org_id, limit.limit_id, now)
             await note(tx, session, "budget.delete", now, **_told(limit))
         await shelves.limits.refresh()
         return go_on(PATH, "budget_deleted")
 
-    return [ask_deletion, delete_limit]
+    path = "/limits/{budget_id:str}/delete"
+    return destroying_pages(door, path, money_only, find=find, ask=ask, destroy=delete)

@@ -12,6 +12,7 @@ from litestar.types import ControllerRouterHandler
 from tollkeeper import orgs
 from tollkeeper.base.errors import Forbidden, TollkeeperError
 from tollkeeper.base.ids import show_id, uuid7
+from tollkeeper.console.customer.destroying import destroying_pages
 from tollkeeper.console.customer.noting import note, say_full
 from tollkeeper.console.customer.saying import refuse
 from tollkeeper.console.doors import AnyRequest, Door, managers_only, session_of
@@ -177,8 +178,11 @@ def _changing(door: Door) -> list[ControllerRouterHandler]:
 
 
 def _removing(door: Door) -> list[ControllerRouterHandler]:
-    def ask(request: AnyRequest, member: Member, form: Form) -> Response[bytes]:
-        question = Question(
+    async def find(request: AnyRequest) -> Member:
+        return await _find(door, request, request.path_params["member_id"])
+
+    def ask(member: Member) -> Question:
+        return Question(
             title=say("members.remove_title", name=member.name),
             detail=say("members.remove_detail"),
             name=member.name,
@@ -186,33 +190,13 @@ def _removing(door: Door) -> list[ControllerRouterHandler]:
             button=say("members.remove"),
             back=PATH,
         )
-        return door.ask_back(request, question, form)
 
-    @get("/members/{member_id:str}/remove", include_in_schema=False, guards=[managers_only])
-    async def ask_removal(request: AnyRequest, member_id: FromPath[str]) -> Response[bytes]:
-        return ask(request, await _find(door, request, member_id), Form())
-
-    @post(
-        "/members/{member_id:str}/remove",
-        include_in_schema=False,
-        guards=[managers_only],
-        status_code=200,
-    )
-    async def remove_member(
-        request: AnyRequest, member_id: FromPath[str]
-    ) -> Response[bytes] | Redirect:
+    async def remove(request: AnyRequest, member: Member) -> Redirect:
         session, now = session_of(request), door.clock.now()
-        form = await door.read_form(request)
-        member = await _find(door, request, member_id)
-        if not form.confirms(member.name):
-            wrong = say("confirm.mismatch", name=member.name)
-            return ask(request, member, form.faulty(confirmation=wrong))
-        try:
-            async with door.database.transaction() as tx:
-                await orgs.delete_member(tx, session.org_id, member.member_id)
-                await note(tx, session, "member.remove", now, **_told(member))
-        except TollkeeperError as error:
-            return ask(request, member, refuse(form, error))
+        async with door.database.transaction() as tx:
+            await orgs.delete_member(tx, session.org_id, member.member_id)
+            await note(tx, session, "member.remove", now, **_told(member))
         return go_on(PATH, "member_removed")
 
-    return [ask_removal, remove_member]
+    path = "/members/{member_id:str}/remove"
+    return destroying_pages(door, path, managers_only, find=find, ask=ask, destroy=remove)

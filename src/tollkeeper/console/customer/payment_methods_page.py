@@ -15,6 +15,7 @@ from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.console.customer.auto_top_up_page import FIELDS
 from tollkeeper.console.customer.auto_top_up_page import PATH as AUTO_TOP_UP
+from tollkeeper.console.customer.destroying import destroying_pages
 from tollkeeper.console.customer.leaving import leave_for
 from tollkeeper.console.customer.saying import card_name, owner_of, refuse
 from tollkeeper.console.doors import AnyRequest, Door, customers_only, money_only, session_of
@@ -170,45 +171,25 @@ def _choosing(door: Door, till: Till) -> list[ControllerRouterHandler]:
 
 
 def _removing(door: Door, till: Till) -> list[ControllerRouterHandler]:
-    def ask(request: AnyRequest, method: Method, form: Form) -> Response[bytes]:
-        known = show_id("met", method.method_id)
-        question = Question(
+    async def find(request: AnyRequest) -> Method:
+        return await _find(door, request, request.path_params["method_id"])
+
+    def ask(method: Method) -> Question:
+        return Question(
             title=say("payment_methods.remove_title", card=card_name(method)),
             detail=say("payment_methods.remove_detail"),
             name=method.last4 or method.kind,
-            action=f"{PATH}/{known}/remove",
+            action=f"{PATH}/{show_id('met', method.method_id)}/remove",
             button=say("payment_methods.remove"),
             back=PATH,
         )
-        return door.ask_back(request, question, form)
 
-    @get("/payment-methods/{method_id:str}/remove", include_in_schema=False, guards=[money_only])
-    async def ask_removal(request: AnyRequest, method_id: FromPath[str]) -> Response[bytes]:
-        return ask(request, await _find(door, request, method_id), Form())
-
-    @post(
-        "/payment-methods/{method_id:str}/remove",
-        include_in_schema=False,
-        guards=[money_only, customers_only],
-        status_code=200,
-    )
-    async def remove_method(
-        request: AnyRequest, method_id: FromPath[str]
-    ) -> Response[bytes] | Redirect:
-        form = await door.read_form(request)
-        method = await _find(door, request, method_id)
-        name = method.last4 or method.kind
-        if not form.confirms(name):
-            return ask(
-                request, method, form.faulty(confirmation=say("confirm.mismatch", name=name))
-            )
-        try:
-            await payments.remove_method(till, owner_of(session_of(request)), method.method_id)
-        except TollkeeperError as error:
-            return ask(request, method, refuse(form, error))
+    async def remove(request: AnyRequest, method: Method) -> Redirect:
+        await payments.remove_method(till, owner_of(session_of(request)), method.method_id)
         return go_on(PATH, "method_removed")
 
-    return [ask_removal, remove_method]
+    path, guards = "/payment-methods/{method_id:str}/remove", (money_only, customers_only)
+    return destroying_pages(door, path, *guards, find=find, ask=ask, destroy=remove)
 
 
 def _where_to(form: Form) -> dict[str, str]:

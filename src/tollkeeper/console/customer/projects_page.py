@@ -15,6 +15,7 @@ from tollkeeper import metering, orgs
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.money import Money
+from tollkeeper.console.customer.destroying import destroying_pages
 from tollkeeper.console.customer.noting import note, say_full
 from tollkeeper.console.customer.saying import refuse
 from tollkeeper.console.doors import AnyRequest, Door, managers_only, session_of
@@ -167,40 +168,25 @@ def _renaming(door: Door) -> list[ControllerRouterHandler]:
 
 
 def _archiving(door: Door) -> list[ControllerRouterHandler]:
-    def ask(request: AnyRequest, project: Project, form: Form) -> Response[bytes]:
-        known = show_id("prj", project.project_id)
-        question = Question(
+    async def find(request: AnyRequest) -> Project:
+        return await _find(door, request, request.path_params["project_id"])
+
+    def ask(project: Project) -> Question:
+        return Question(
             title=say("projects.archive_title", name=project.name),
             detail=say("projects.archive_detail"),
             name=project.name,
-            action=f"{PATH}/{known}/archive",
+            action=f"{PATH}/{show_id('prj', project.project_id)}/archive",
             button=say("projects.archive"),
             back=PATH,
         )
-        return door.ask_back(request, question, form)
 
-    @get("/projects/{project_id:str}/archive", include_in_schema=False, guards=[managers_only])
-    async def ask_to_archive(request: AnyRequest, project_id: FromPath[str]) -> Response[bytes]:
-        return ask(request, await _find(door, request, project_id), Form())
-
-    @post(
-        "/projects/{project_id:str}/archive",
-        include_in_schema=False,
-        guards=[managers_only],
-        status_code=200,
-    )
-    async def archive_project(
-        request: AnyRequest, project_id: FromPath[str]
-    ) -> Response[bytes] | Redirect:
+    async def archive(request: AnyRequest, project: Project) -> Redirect:
         session, now = session_of(request), door.clock.now()
-        form = await door.read_form(request)
-        project = await _find(door, request, project_id)
-        if not form.confirms(project.name):
-            wrong = say("confirm.mismatch", name=project.name)
-            return ask(request, project, form.faulty(confirmation=wrong))
         async with door.database.transaction() as tx:
             await orgs.archive_project(tx, session.org_id, project.project_id, now)
             await note(tx, session, "project.archive", now, **_told(project))
         return go_on(PATH, "project_archived")
 
-    return [ask_to_archive, archive_project]
+    path = "/projects/{project_id:str}/archive"
+    return destroying_pages(door, path, managers_only, find=find, ask=ask, destroy=archive)

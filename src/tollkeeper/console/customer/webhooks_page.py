@@ -17,6 +17,7 @@ from litestar.types import ControllerRouterHandler
 from tollkeeper import notifications
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.base.ids import read_id, show_id, uuid7
+from tollkeeper.console.customer.destroying import destroying_pages
 from tollkeeper.console.customer.noting import note
 from tollkeeper.console.customer.saying import refuse
 from tollkeeper.console.doors import AnyRequest, Door, customers_only, managers_only, session_of
@@ -344,9 +345,13 @@ def _switching(door: Door) -> list[ControllerRouterHandler]:
 
 
 def _deleting(door: Door) -> list[ControllerRouterHandler]:
-    def ask(request: AnyRequest, known: Endpoint, form: Form) -> Response[bytes]:
+    async def find(request: AnyRequest) -> Endpoint:
+        async with door.database.transaction() as tx:
+            return await _find(tx, session_of(request), request.path_params["webhook_id"])
+
+    def ask(known: Endpoint) -> Question:
         path = f"{PATH}/{show_id('whk', known.endpoint_id)}"
-        question = Question(
+        return Question(
             title=say("webhooks.delete_title"),
             detail=say("webhooks.delete_detail", url=known.url),
             name=_host_of(known),
@@ -354,36 +359,18 @@ def _deleting(door: Door) -> list[ControllerRouterHandler]:
             button=say("webhooks.delete"),
             back=path,
         )
-        return door.ask_back(request, question, form)
 
-    @get("/webhooks/{webhook_id:str}/delete", include_in_schema=False, guards=[managers_only])
-    async def ask_deletion(request: AnyRequest, webhook_id: FromPath[str]) -> Response[bytes]:
-        async with door.database.transaction() as tx:
-            known = await _find(tx, session_of(request), webhook_id)
-        return ask(request, known, Form())
-
-    @post(
-        "/webhooks/{webhook_id:str}/delete",
-        include_in_schema=False,
-        guards=[managers_only],
-        status_code=200,
-    )
-    async def delete(request: AnyRequest, webhook_id: FromPath[str]) -> Response[bytes] | Redirect:
-        form = await door.read_form(request)
+    async def delete(request: AnyRequest, known: Endpoint) -> Redirect:
         session = session_of(request)
         async with door.database.transaction() as tx:
-            known = await _find(tx, session, webhook_id)
-            name = _host_of(known)
-            if not form.confirms(name):
-                said = say("confirm.mismatch", name=name)
-                return ask(request, known, form.faulty(confirmation=said))
             await notifications.delete_endpoint(
                 tx, session.org_id, known.endpoint_id, livemode=session.livemode
             )
             await _note(door, tx, session, "delete", known)
         return go_on(PATH, "webhook_deleted")
 
-    return [ask_deletion, delete]
+    path = "/webhooks/{webhook_id:str}/delete"
+    return destroying_pages(door, path, managers_only, find=find, ask=ask, destroy=delete)
 
 
 def _host_of(endpoint: Endpoint) -> str:
