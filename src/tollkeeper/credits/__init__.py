@@ -73,7 +73,7 @@ from tollkeeper.credits.revenue import (
 )
 from tollkeeper.credits.routes import list_purchases, purchase_routes
 from tollkeeper.credits.shapes import PurchaseOut
-from tollkeeper.credits.store import Sold, sold
+from tollkeeper.credits.store import Sold, sold, wallets_bought_for
 from tollkeeper.credits.store import page as newest_purchases
 from tollkeeper.credits.topping_up.acts import TopUps
 from tollkeeper.credits.topping_up.model import TopUp, TopUpState
@@ -183,5 +183,6 @@ __all__ = [
     "top_up_routes",
     "transaction_of",
     "usual_window",
+    "wallets_bought_for",
     "watch_purchases",
 ]

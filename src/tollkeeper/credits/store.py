@@ -65,6 +65,13 @@ SELECT purchase_id FROM purchase
 WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND status = 'disputed'
 """
 
+_WALLETS_BOUGHT_FOR: Final = """
+SELECT purchase.org_id, purchase.purchase_id, purchase.wallet_id
+FROM purchase
+JOIN unnest(%(orgs)s::uuid[], %(purchases)s::uuid[]) AS asked (org_id, purchase_id)
+    USING (org_id, purchase_id)
+"""
+
 _SET_STATUS: Final = """
 UPDATE purchase SET status = %(status)s
 WHERE org_id = %(org_id)s AND purchase_id = %(purchase_id)s
@@ -135,6 +142,18 @@ async def page(
 async def disputed(tx: Connection, org_id: UUID, wallet_id: UUID) -> list[UUID]:
     found = await tx.execute(_DISPUTED, {"org_id": org_id, "wallet_id": wallet_id})
     return [row[0] for row in await found.fetchall()]
+
+
+async def wallets_bought_for(
+    connection: Connection, purchases: Sequence[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], UUID]:
+    """Return the wallet of each purchase that there is, by its organization and its id."""
+    asked = {"orgs": [one for one, _ in purchases], "purchases": [one for _, one in purchases]}
+    found = await connection.execute(_WALLETS_BOUGHT_FOR, asked)
+    return {
+        (org_id, purchase_id): wallet_id
+        for org_id, purchase_id, wallet_id in await found.fetchall()
+    }
 
 
 async def sold(

@@ -27,6 +27,7 @@ from tollkeeper.invoices.store import (
     find_by_number,
     get_invoice,
     invoices_between,
+    invoices_of_purchases,
     list_invoices,
 )
 from tollkeeper.invoices.typesetting import Typesetter
@@ -57,6 +58,7 @@ __all__ = [
     "hear_of_money_back",
     "invoice_routes",
     "invoices_between",
+    "invoices_of_purchases",
     "issue",
     "issue_for_purchase",
     "issue_sale",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -69,6 +70,13 @@ ORDER BY i.invoice_id DESC
 LIMIT %(limit)s
 """
 )
+INVOICES_OF_PURCHASES: Final[LiteralString] = """
+SELECT DISTINCT ON (purchase_id) purchase_id, invoice_id, number
+FROM invoice
+WHERE org_id = %(org_id)s AND livemode = %(livemode)s AND type = 'invoice'
+  AND purchase_id = ANY (%(purchase_ids)s)
+ORDER BY purchase_id, invoice_id DESC
+"""
 INVOICES_BETWEEN: Final[LiteralString] = (
     _INVOICE
     + """
@@ -247,6 +255,18 @@ async def list_invoices(
     return [
         _invoice(row) for row in await (await connection.execute(LIST_INVOICES, asked)).fetchall()
     ]
+
+
+async def invoices_of_purchases(
+    connection: Connection, org_id: UUID, purchase_ids: Sequence[UUID], *, livemode: bool
+) -> dict[UUID, tuple[UUID, str]]:
+    """Return the id and the number of the newest invoice of each purchase that has one."""
+    asked = {"org_id": org_id, "livemode": livemode, "purchase_ids": list(purchase_ids)}
+    found = await connection.execute(INVOICES_OF_PURCHASES, asked)
+    return {
+        purchase_id: (invoice_id, number)
+        for purchase_id, invoice_id, number in await found.fetchall()
+    }
 
 
 async def invoices_between(

@@ -38,6 +38,7 @@ from tollkeeper.ledger.oversight_store import (
     Outstanding,
     Standing,
     frozen_orgs,
+    frozen_wallets,
     outstanding,
     standings,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "forget_ended_holds",
     "freeze",
     "frozen_orgs",
+    "frozen_wallets",
     "hold",
     "lock_wallet",
     "lots",

@@ -31,6 +31,13 @@ WHERE livemode = %(livemode)s AND frozen_reason IS NOT NULL
 ORDER BY org_id DESC
 LIMIT %(limit)s
 """
+FROZEN_OF: Final[LiteralString] = """
+SELECT wallet.org_id, wallet.wallet_id
+FROM wallet
+JOIN unnest(%(orgs)s::uuid[], %(wallets)s::uuid[]) AS asked (org_id, wallet_id)
+    USING (org_id, wallet_id)
+WHERE wallet.frozen_reason IS NOT NULL
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +101,12 @@ async def frozen_orgs(connection: Connection, limit: int, *, livemode: bool) -> 
     """Organizations with a frozen balance, newest first. It reads every wallet once."""
     found = await connection.execute(FROZEN, {"livemode": livemode, "limit": limit})
     return [row[0] for row in await found.fetchall()]
+
+
+async def frozen_wallets(
+    connection: Connection, wallets: Sequence[tuple[UUID, UUID]]
+) -> set[tuple[UUID, UUID]]:
+    """Return those of these that are frozen; each is an organization's id and a wallet's."""
+    asked = {"orgs": [one for one, _ in wallets], "wallets": [one for _, one in wallets]}
+    found = await connection.execute(FROZEN_OF, asked)
+    return {(org_id, wallet_id) for org_id, wallet_id in await found.fetchall()}

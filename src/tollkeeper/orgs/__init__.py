@@ -66,7 +66,7 @@ from tollkeeper.orgs.organizations import (
 )
 from tollkeeper.orgs.routes import organization_routes
 from tollkeeper.orgs.search_store import names_of as names_of_orgs
-from tollkeeper.orgs.search_store import newest_act, search_orgs
+from tollkeeper.orgs.search_store import newest_act, search_orgs, these_orgs
 from tollkeeper.orgs.shapes import CreateApiKey, CreateMember, NamedIn, UpdateApiKey, UpdateMember
 
 __all__ = [
@@ -133,6 +133,7 @@ __all__ = [
     "revoke_key",
     "revoke_operator_key",
     "search_orgs",
+    "these_orgs",
     "update_key",
     "update_member",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -28,6 +30,9 @@ WHERE (%(after)s::uuid IS NULL OR o.org_id < %(after)s)
 ORDER BY o.org_id DESC
 LIMIT %(limit)s
 """
+_THESE: Final = """
+SELECT org_id, name, created_at FROM organization WHERE org_id = ANY (%(org_ids)s)
+"""
 _NAMES: Final = """
 SELECT org_id, name FROM organization WHERE org_id = ANY (%(org_ids)s)
 """
@@ -52,10 +57,14 @@ async def search_orgs(
         "limit": limit,
     }
     found = await connection.execute(_SEARCH, asked)
-    return [
-        Organization(org_id=org_id, name=name, created_at=created_at)
-        for org_id, name, created_at in await found.fetchall()
-    ]
+    return [_organization(*row) for row in await found.fetchall()]
+
+
+async def these_orgs(connection: Connection, org_ids: Sequence[UUID]) -> list[Organization]:
+    """In the order of the ids, without those that are not there."""
+    found = await connection.execute(_THESE, {"org_ids": list(org_ids)})
+    known = {row[0]: _organization(*row) for row in await found.fetchall()}
+    return [known[org_id] for org_id in org_ids if org_id in known]
 
 
 async def names_of(connection: Connection, org_ids: list[UUID]) -> dict[UUID, str]:
@@ -73,3 +82,7 @@ async def newest_act(connection: Connection, what: str) -> AuditEntry | None:
     return AuditEntry(
         audit_id=audit_id, at=at, who=who, what=what, why=why, org_id=org_id, details=details
     )
+
+
+def _organization(org_id: UUID, name: str, created_at: datetime) -> Organization:
+    return Organization(org_id=org_id, name=name, created_at=created_at)

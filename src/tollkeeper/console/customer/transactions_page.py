@@ -24,7 +24,6 @@ from tollkeeper.console.shelves import Shelves
 from tollkeeper.credits import Transaction, transaction_of
 from tollkeeper.db import Connection
 from tollkeeper.http import csv_stream
-from tollkeeper.invoices import DocumentType
 from tollkeeper.ledger import Entry, EntryKind
 
 _PAGE: Final = 25
@@ -123,19 +122,17 @@ async def _invoices(
     connection: Connection, session: Session, entries: list[Entry]
 ) -> dict[UUID, tuple[str, str]]:
     """The invoice's id and number, by the entry of its purchase."""
-    found: dict[UUID, tuple[str, str]] = {}
-    for entry in entries:
-        purchase_id = credits.purchase_of(entry)
-        if entry.kind in _BOUGHT and purchase_id is not None:
-            papers = await invoices.list_invoices(
-                connection,
-                session.org_id,
-                livemode=session.livemode,
-                below=None,
-                kind=DocumentType.INVOICE,
-                purchase_id=purchase_id,
-                limit=1,
-            )
-            for paper in papers:
-                found[entry.entry_id] = (show_id("inv", paper.invoice_id), paper.number)
-    return found
+    bought = {
+        entry.entry_id: purchase_id
+        for entry in entries
+        if entry.kind in _BOUGHT and (purchase_id := credits.purchase_of(entry)) is not None
+    }
+    papers = await invoices.invoices_of_purchases(
+        connection, session.org_id, list(bought.values()), livemode=session.livemode
+    )
+    shown = {one: (show_id("inv", known), number) for one, (known, number) in papers.items()}
+    return {
+        entry_id: shown[purchase_id]
+        for entry_id, purchase_id in bought.items()
+        if purchase_id in shown
+    }

@@ -15,7 +15,6 @@ from litestar.response import Response
 from litestar.types import ControllerRouterHandler
 
 from tollkeeper import credits, ledger, orgs, payments  # noqa: A004 (the room's name)
-from tollkeeper.base.errors import NotFound
 from tollkeeper.base.money import Money
 from tollkeeper.console.doors import AnyRequest
 from tollkeeper.console.shelves import Shelves
@@ -82,6 +81,7 @@ async def _rows(
     connection: Connection, till: Till, found: Sequence[Dispute], now: datetime
 ) -> list[Row]:
     names = await orgs.names_of_orgs(connection, [one.org_id for one in found])
+    frozen = await _frozen(connection, found)
     rows: list[Row] = []
     for one in found:
         open_ = one.status in _ANSWERABLE
@@ -94,7 +94,7 @@ async def _rows(
                 path=organization_path(one.org_id),
                 url=_where(till, one) if open_ else None,
                 soon=open_ and due is not None and due - now < _SOON,
-                frozen=await _is_frozen(connection, one),
+                frozen=(one.org_id, one.payment_id) in frozen,
             )
         )
     return rows
@@ -108,11 +108,10 @@ def _where(till: Till, dispute: Dispute) -> str | None:
     return processor.dispute_url(dispute.ref)
 
 
-async def _is_frozen(connection: Connection, dispute: Dispute) -> bool:
-    """Whether the balance that was bought for is frozen, for whatever reason."""
-    try:
-        purchase = await credits.find_purchase(connection, dispute.org_id, dispute.payment_id)
-    except NotFound:
-        return False  # nothing was bought with that payment here
-    wallet = await ledger.find_wallet(connection, purchase.org_id, purchase.wallet_id)
-    return wallet.frozen_reason is not None
+async def _frozen(connection: Connection, found: Sequence[Dispute]) -> set[tuple[UUID, UUID]]:
+    """The payments whose balance is frozen, for whatever reason; some bought nothing here."""
+    paid = [(one.org_id, one.payment_id) for one in found]
+    bought = await credits.wallets_bought_for(connection, paid)
+    wallets = {purchase: (purchase[0], wallet_id) for purchase, wallet_id in bought.items()}
+    frozen = await ledger.frozen_wallets(connection, list(set(wallets.values())))
+    return {purchase for purchase, wallet in wallets.items() if wallet in frozen}

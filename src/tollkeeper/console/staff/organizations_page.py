@@ -117,7 +117,7 @@ async def _find(connection: Connection, sought: str, after: UUID | None) -> list
 async def _frozen(connection: Connection, mode: Mode) -> list[Organization]:
     """The newest page of them: more would be a day's work of its own."""
     ids = await ledger.frozen_orgs(connection, _PAGE, livemode=mode == "live")
-    return [await orgs.get_org(connection, org_id) for org_id in ids]
+    return await orgs.these_orgs(connection, ids)
 
 
 async def _rows(
