@@ -11,6 +11,7 @@ from tollkeeper.console.customer.add_credits_page import add_credits_pages
 from tollkeeper.console.customer.analytics_page import analytics_pages
 from tollkeeper.console.customer.auto_top_up_page import auto_top_up_pages
 from tollkeeper.console.customer.credits_page import credits_pages
+from tollkeeper.console.customer.deliveries_page import delivery_pages
 from tollkeeper.console.customer.invoices_page import invoice_pages
 from tollkeeper.console.customer.keys_page import key_pages
 from tollkeeper.console.customer.limits_page import limits_pages
@@ -76,6 +77,7 @@ def console_pages(door: Door, shelves: Shelves) -> list[Router]:
             *profile_pages(door),
             *notification_pages(door, shelves),
             *webhook_pages(door, shelves),
+            *delivery_pages(door, shelves),
             *add_credits_pages(door, shelves),
             *purchase_pages(door, shelves),
             *transaction_pages(door, shelves),
