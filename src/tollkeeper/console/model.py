@@ -9,6 +9,9 @@ from uuid import UUID
 
 from tollkeeper.orgs import Role
 
+USD: Final = "USD"
+"""What credit is sold in, and what pages show first."""
+
 _RISING: Final = (Role.MEMBER, Role.BILLING, Role.ADMIN, Role.OWNER)
 
 

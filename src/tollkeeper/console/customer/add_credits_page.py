@@ -18,13 +18,14 @@ from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.base.ids import read_id, show_id, uuid7
 from tollkeeper.base.money import Money, parse_nanos
 from tollkeeper.console.customer import order_form
-from tollkeeper.console.customer.order_form import NEW_CARD, OTHER, USD, Draft, Total
+from tollkeeper.console.customer.address_words import SOMEWHERE, address_form, tax_types
+from tollkeeper.console.customer.order_form import NEW_CARD, OTHER, Draft, Total
 from tollkeeper.console.customer.purchase_page import (
     find_own,
     page_of_purchase,
     return_address,
 )
-from tollkeeper.console.customer.saying import actor_of, card_name, owner_of
+from tollkeeper.console.customer.saying import actor_of, card_name, faults_of, owner_of
 from tollkeeper.console.customer.wallets import wallet_of
 from tollkeeper.console.doors import (
     AnyRequest,
@@ -35,18 +36,17 @@ from tollkeeper.console.doors import (
     session_of,
 )
 from tollkeeper.console.forms import Form, go_on
-from tollkeeper.console.model import Session
+from tollkeeper.console.model import USD, Session
 from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.credits import Order, Purchase, Shop
 from tollkeeper.ledger import Wallet
 from tollkeeper.payments import PaymentsNotConfigured
 from tollkeeper.payments.model import Method, PageKind, Payment, PaymentStatus
-from tollkeeper.profiles import AddressForm, Profile, TaxIdType
+from tollkeeper.profiles import Profile
 
 _BAD: Final = 400
 _REGION: Final = re.compile(r"[a-zA-Z]{2,3}-([A-Z]{2})\b")
-_SOMEWHERE: Final = "US"
 _TEMPLATE: Final = "customer/add_credits.html"
 
 
@@ -150,7 +150,7 @@ def _total(shop: Shop, draft: Draft, counter: Counter) -> Total | None:
 
 
 def _show(form: Form, counter: Counter, shop: Shop) -> dict[str, Any]:
-    wants = _address_form(form.text("billingAddress.country"))
+    wants = address_form(form.text("billingAddress.country"))
     return {
         "form": form,
         "counter": counter,
@@ -159,7 +159,7 @@ def _show(form: Form, counter: Counter, shop: Shop) -> dict[str, Any]:
         "most": Money(shop.rules.most),
         "wants": wants,
         "countries": profiles.countries(),
-        "tax_types": _tax_types(wants.country),
+        "tax_types": tax_types(wants.country),
         "tax_ids": _known_tax_ids(counter, wants.country),
         "city_label": say(f"place.{wants.city_label}"),
         "state_label": say(f"place.{wants.state_label}"),
@@ -168,18 +168,6 @@ def _show(form: Form, counter: Counter, shop: Shop) -> dict[str, Any]:
             (show_id("met", one.method_id), card_name(one), one) for one in counter.methods
         ],
     }
-
-
-def _address_form(country: str) -> AddressForm:
-    try:
-        return profiles.form_of(country)
-    except InvalidRequest:
-        return profiles.form_of(_SOMEWHERE)
-
-
-def _tax_types(country: str) -> list[TaxIdType]:
-    """The country's own first, then those that are had anywhere."""
-    return sorted(profiles.types_of(country), key=lambda one: not one.countries)
 
 
 def _known_tax_ids(counter: Counter, country: str) -> list[str]:
@@ -246,7 +234,7 @@ def _country_of(request: AnyRequest, counter: Counter) -> str:
         return counter.profile.address.country
     known = {code for code, _ in profiles.countries()}
     said = _REGION.findall(request.headers.get("accept-language", ""))
-    return next((code for code in said if code in known), _SOMEWHERE)
+    return next((code for code in said if code in known), SOMEWHERE)
 
 
 # ── The order ────────────────────────────────────────────────────────────────────────────────────
@@ -271,7 +259,7 @@ async def _place(
             await credits.keep_buyer(shop, session.org_id, draft.address, draft.tax_id, draft.name)
         return await credits.buy(shop, _order_of(door, session, counter, draft, purchase_id))
     except InvalidRequest as error:
-        faults = order_form.faults_of(error)
+        faults = faults_of(error)
         said = "" if faults else order_form.said_by(error)
         raise NotBought(replace(form, faults=faults, problem=said)) from None
     except TollkeeperError as error:

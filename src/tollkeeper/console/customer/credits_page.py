@@ -19,14 +19,13 @@ from tollkeeper.console.customer.auto_top_up_page import Desk, read_desk
 from tollkeeper.console.customer.saying import card_name
 from tollkeeper.console.customer.top_up_words import Plan, say_plan, standing_of
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
-from tollkeeper.console.model import Session
+from tollkeeper.console.model import USD, Session
 from tollkeeper.console.rendering import say, say_with, show_day, show_money
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.db import Connection
 from tollkeeper.ledger import Entry, Lot, LotKind, Wallet
 from tollkeeper.metering import AutoTopUp, Forecast, ForecastState
 
-USD: Final = "USD"
 _MOVEMENTS: Final = 5
 _LONG: Final = timedelta(days=3 * 365)
 # The first of the reminders that are sent by mail.

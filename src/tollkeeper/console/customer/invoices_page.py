@@ -18,9 +18,9 @@ from tollkeeper import invoices, ledger, orgs, payments, profiles
 from tollkeeper.base.errors import NotFound
 from tollkeeper.base.ids import show_id
 from tollkeeper.base.money import Money
-from tollkeeper.console.customer.wallets import USD, wallet_of
+from tollkeeper.console.customer.wallets import wallet_of
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
-from tollkeeper.console.model import Session
+from tollkeeper.console.model import USD, Session
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.db import Connection
 from tollkeeper.http import read_path_id

@@ -14,12 +14,13 @@ from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.base.ids import read_id
 from tollkeeper.base.money import Money, parse_nanos
 from tollkeeper.base.settings import TaxRule
+from tollkeeper.console.customer.saying import sentence
 from tollkeeper.console.forms import Form
+from tollkeeper.console.model import USD
 from tollkeeper.console.rendering import say, show_money
 from tollkeeper.credits import Price, PurchaseRules, tax_on
 from tollkeeper.profiles import Address, BuyerKind, Profile, TaxId
 
-USD: Final = "USD"
 OTHER: Final = "other"
 NEW_CARD: Final = "new"
 
@@ -123,11 +124,6 @@ def price_of(
     return Total.of(rules.price(draft.amount, USD, profiles.decide_taxes(taxes, buyer)))
 
 
-def faults_of(error: InvalidRequest) -> dict[str, str]:
-    """Sentences for people, of what a room says of its fields."""
-    return {name: _sentence(said[0]) for name, said in error.faults.items()}
-
-
 def _amount_text(form: Form) -> str:
     """What is chosen, or typed where nothing is chosen."""
     preset = form.text("preset")
@@ -210,11 +206,7 @@ def _check(faults: dict[str, str], look: Callable[[], object]) -> None:
         for name, said in error.faults.items():
             field, _, last = name.partition(".")
             place = {"address": "billingAddress"}.get(field, "taxId")
-            faults.setdefault(f"{place}.{last.rpartition('.')[2]}", _sentence(said[0]))
-
-
-def _sentence(said: str) -> str:
-    return f"{said[:1].upper()}{said[1:]}."
+            faults.setdefault(f"{place}.{last.rpartition('.')[2]}", sentence(said[0]))
 
 
 def said_by(error: TollkeeperError) -> str:

@@ -12,18 +12,18 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper import credits, orgs, profiles  # noqa: A004 (the room's name)
 from tollkeeper.base.errors import InvalidRequest
+from tollkeeper.console.customer.address_words import address_form, tax_types
 from tollkeeper.console.customer.noting import note
 from tollkeeper.console.customer.saying import sentence
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
 from tollkeeper.console.forms import Form, go_on, read_as
 from tollkeeper.console.rendering import say
-from tollkeeper.profiles import Address, AddressForm, BuyerKind, Profile, ProfileIn, TaxId
+from tollkeeper.profiles import Address, BuyerKind, Profile, ProfileIn, TaxId
 
 PATH: Final = "/console/billing-profile"
 
 _BAD: Final = 400
 _MOST_TAX_IDS: Final = 5
-_SOMEWHERE: Final = "US"
 _ADDRESS: Final = ("line1", "line2", "city", "district", "state", "postalCode")
 _LINES: Final = ("name", *(f"address.{name}" for name in _ADDRESS))
 
@@ -83,7 +83,7 @@ def profile_pages(door: Door) -> list[ControllerRouterHandler]:
 
 
 def _answer(door: Door, request: AnyRequest, form: Form, status: int = 200) -> Response[bytes]:
-    wants = _wants(form.text("address.country"))
+    wants = address_form(form.text("address.country"))
     rows = sum(1 for place in range(_MOST_TAX_IDS) if form.text(f"taxIds.{place}.value"))
     return door.page(
         request,
@@ -99,17 +99,10 @@ def _answer(door: Door, request: AnyRequest, form: Form, status: int = 200) -> R
         },
         tax_types=[
             (one.code, say("profile.tax_type", name=one.name, example=one.example))
-            for one in sorted(profiles.types_of(wants.country), key=lambda one: not one.countries)
+            for one in tax_types(wants.country)
         ],
         rows=range(min(rows + 1, _MOST_TAX_IDS)),
     )
-
-
-def _wants(country: str) -> AddressForm:
-    try:
-        return profiles.form_of(country or _SOMEWHERE)
-    except InvalidRequest:
-        return profiles.form_of(_SOMEWHERE)
 
 
 def _form_of(known: Profile | None, organization: str) -> Form:

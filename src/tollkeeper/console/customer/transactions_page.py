@@ -17,9 +17,9 @@ from tollkeeper import credits, invoices, ledger  # noqa: A004 (the room's name)
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import show_id
 from tollkeeper.console.customer.credits_page import Movement
-from tollkeeper.console.customer.wallets import USD, wallet_of
+from tollkeeper.console.customer.wallets import wallet_of
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
-from tollkeeper.console.model import Session
+from tollkeeper.console.model import USD, Session
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.credits import Transaction, transaction_of
 from tollkeeper.db import Connection

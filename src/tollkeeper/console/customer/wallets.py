@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from tollkeeper import ledger
-from tollkeeper.console.model import Session
+from tollkeeper.console.model import USD, Session
 from tollkeeper.db import Connection
 from tollkeeper.ledger import Wallet
-
-USD: Final = "USD"
 
 
 async def wallet_of(connection: Connection, session: Session, currency: str = USD) -> Wallet | None:

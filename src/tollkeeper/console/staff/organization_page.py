@@ -22,6 +22,7 @@ from tollkeeper import (
 from tollkeeper.base.ids import show_id
 from tollkeeper.base.money import Money
 from tollkeeper.console.doors import AnyRequest
+from tollkeeper.console.model import USD
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.console.staff.mode import Asked, Mode
 from tollkeeper.console.staff.organization_acts import organization_acts, organization_path
@@ -33,7 +34,6 @@ from tollkeeper.ledger import Wallet
 from tollkeeper.orgs import ApiKey
 from tollkeeper.payments import to_nanos
 
-USD: Final = "USD"
 _FEW: Final = 5
 _MOVEMENTS: Final = 8
 _KEYS: Final = 20

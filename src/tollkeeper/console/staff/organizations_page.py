@@ -22,6 +22,7 @@ from tollkeeper.base.ids import named_uuid, read_id, show_id
 from tollkeeper.base.money import Money
 from tollkeeper.console.doors import AnyRequest
 from tollkeeper.console.forms import Form, go_on
+from tollkeeper.console.model import USD
 from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.console.staff.acting import REASON, Field, Sheet, act_page, once_of, read_shape
@@ -33,7 +34,6 @@ from tollkeeper.ledger import Standing
 from tollkeeper.metering import Spent
 from tollkeeper.orgs import DuplicateOrganization, Organization
 
-USD: Final = "USD"
 _PAGE: Final = 25
 _MONTH: Final = timedelta(days=30)
 _PREFIX: Final = "org_"

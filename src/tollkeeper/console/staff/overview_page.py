@@ -18,6 +18,7 @@ from tollkeeper import credits, ledger, metering, orgs  # noqa: A004 (the room's
 from tollkeeper.base.ids import show_id
 from tollkeeper.base.money import Money, divide_half_up
 from tollkeeper.console.doors import AnyRequest
+from tollkeeper.console.model import USD
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.console.staff.checking import items_of, read_checks
 from tollkeeper.console.staff.earning import MARGIN_DAYS, Earning
@@ -28,7 +29,6 @@ from tollkeeper.credits import Sold
 from tollkeeper.db import Connection
 from tollkeeper.metering import Spent
 
-USD: Final = "USD"
 _TOP: Final = 5
 _DAY: Final = timedelta(days=1)
 # Each is so many days, up to now; what lies before it is as long, up to the same time of day.
