@@ -19,8 +19,6 @@ from tollkeeper.console.customer.summing import Slot, Summary
 from tollkeeper.console.rendering import say, show_count
 
 _LOCALE: Final = Locale.parse("en_US")
-# So many points of a line are told apart.
-_POINTS: Final = 70
 _SCALES: Final = ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "K"))
 
 
@@ -35,10 +33,6 @@ class View:
 
     top = TOP
     height = HEIGHT
-
-    @property
-    def radius(self) -> int:
-        return 3 if len(self.summary.slots) <= _POINTS else 1
 
     @property
     def chart(self) -> Chart:
