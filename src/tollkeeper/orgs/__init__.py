@@ -52,6 +52,8 @@ from tollkeeper.orgs.model import (
     Project,
     Role,
 )
+from tollkeeper.orgs.naming_store import Kind, Named, called, keys_of_members, newest_names
+from tollkeeper.orgs.naming_store import names_of as names_within
 from tollkeeper.orgs.operator_routes import name_of, operator_routes
 from tollkeeper.orgs.organizations import (
     archive_project,
@@ -86,9 +88,11 @@ __all__ = [
     "KeyChange",
     "KeyKind",
     "KeyRing",
+    "Kind",
     "LastOwner",
     "Maker",
     "Member",
+    "Named",
     "NamedIn",
     "NewKey",
     "OperatorCaller",
@@ -104,6 +108,7 @@ __all__ = [
     "archive_project",
     "audit",
     "bearer_token",
+    "called",
     "caller_of",
     "create_key",
     "create_member",
@@ -115,6 +120,7 @@ __all__ = [
     "get_member",
     "get_org",
     "get_project",
+    "keys_of_members",
     "list_audit",
     "list_keys",
     "list_members",
@@ -124,7 +130,9 @@ __all__ = [
     "lock_org",
     "name_of",
     "names_of_orgs",
+    "names_within",
     "newest_act",
+    "newest_names",
     "operator_of",
     "operator_only",
     "operator_routes",

@@ -78,9 +78,27 @@ async def get_key(tx: Connection, org_id: UUID, key_id: UUID) -> ApiKey:
     return found
 
 
-async def list_keys(tx: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[ApiKey]:
-    """Oldest first, with those that expired or were revoked."""
-    return await store.list_keys(tx, org_id, after, limit)
+async def list_keys(
+    tx: Connection,
+    org_id: UUID,
+    after: UUID | None,
+    limit: int,
+    *,
+    livemode: bool | None = None,
+    working_at: datetime | None = None,
+    ended_at: datetime | None = None,
+) -> list[ApiKey]:
+    """Oldest first: those that work at a moment, or have expired or been revoked by one; all of
+    them where no moment is given."""
+    return await store.list_keys(
+        tx,
+        org_id=org_id,
+        after=after,
+        limit=limit,
+        livemode=livemode,
+        working_at=working_at,
+        ended_at=ended_at,
+    )
 
 
 async def update_key(

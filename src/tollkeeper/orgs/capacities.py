@@ -10,7 +10,7 @@ from uuid import UUID
 
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.db import Connection
-from tollkeeper.orgs import store
+from tollkeeper.orgs import capacities_store
 
 
 class Capacity(StrEnum):
@@ -47,7 +47,7 @@ class Capacities:
 
         The organization was locked before, so that two who make one at once count each other.
         """
-        count = await store.count_made(tx, capacity, maker.org_id)
+        count = await capacities_store.count_made(tx, capacity, maker.org_id)
         self.check(maker, capacity, count)
 
 

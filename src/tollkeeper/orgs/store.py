@@ -187,22 +187,6 @@ async def lock_organization(tx: Connection, org_id: UUID) -> None:
     await tx.execute(_LOCK_ORGANIZATION, {"org_id": org_id})
 
 
-# Keys that expired count, too: they can be given more time.
-_COUNT_MADE: Final = """
-SELECT CASE %(capacity)s
-    WHEN 'projects' THEN
-        (SELECT count(*) FROM project WHERE org_id = %(org_id)s AND archived_at IS NULL)
-    WHEN 'seats' THEN (SELECT count(*) FROM member WHERE org_id = %(org_id)s)
-    WHEN 'api_keys' THEN
-        (SELECT count(*) FROM api_key WHERE org_id = %(org_id)s AND revoked_at IS NULL)
-END
-"""
-
-
-async def count_made(tx: Connection, capacity: str, org_id: UUID) -> int:
-    return await _count(tx, _COUNT_MADE, org_id=org_id, capacity=capacity)
-
-
 # Projects
 
 
@@ -360,6 +344,11 @@ SELECT org_id, key_id, project_id, name, kind, livemode, display_prefix, clamp,
        created_at, expires_at, revoked_at, last_used_at, member_id
 FROM api_key
 WHERE org_id = %(org_id)s AND (%(after)s::uuid IS NULL OR key_id > %(after)s)
+  AND (%(livemode)s::boolean IS NULL OR livemode = %(livemode)s)
+  AND (%(working_at)s::timestamptz IS NULL
+       OR revoked_at IS NULL AND (expires_at IS NULL OR expires_at > %(working_at)s))
+  AND (%(ended_at)s::timestamptz IS NULL
+       OR revoked_at IS NOT NULL OR expires_at <= %(ended_at)s)
 ORDER BY key_id
 LIMIT %(limit)s
 """
@@ -414,8 +403,8 @@ async def read_key(tx: Connection, org_id: UUID, key_id: UUID) -> ApiKey | None:
     return found[0] if found else None
 
 
-async def list_keys(tx: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[ApiKey]:
-    return await _read(tx, _key, _LIST_KEYS, org_id=org_id, after=after, limit=limit)
+async def list_keys(tx: Connection, **asked: object) -> list[ApiKey]:
+    return await _read(tx, _key, _LIST_KEYS, **asked)
 
 
 async def update_key(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,7 +13,7 @@ from litestar import get
 from litestar.response import Response
 from litestar.types import ControllerRouterHandler
 
-from tollkeeper import ledger, metering, plans
+from tollkeeper import ledger, metering, orgs, plans
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.money import Money
 from tollkeeper.console.customer.analytics_asked import (
@@ -25,13 +25,8 @@ from tollkeeper.console.customer.analytics_asked import (
     read_asked,
 )
 from tollkeeper.console.customer.analytics_view import View
-from tollkeeper.console.customer.narrowing import (
-    Names,
-    address,
-    chips_of,
-    cost_filters,
-    read_names,
-)
+from tollkeeper.console.customer.naming import Names, read_names
+from tollkeeper.console.customer.narrowing import address, chips_of, cost_filters
 from tollkeeper.console.customer.summing import (
     SERIES,
     biggest,
@@ -47,6 +42,7 @@ from tollkeeper.console.shelves import Shelves
 from tollkeeper.http import encode_rows
 from tollkeeper.http.csv import MEDIA_TYPE, csv_headers
 from tollkeeper.metering import Cost, CostQuery, Costs
+from tollkeeper.orgs import Kind
 
 PATH: Final = "/console/analytics"
 
@@ -55,6 +51,7 @@ _ROWS: Final = 100
 _TAGS_FROM: Final = 50
 _POINTS: Final = 70
 _MANY: Final = 40
+_COUNTED: Final[dict[str, Kind]] = {"key": "key", "project": "project"}
 # By these, tokens are in the sums too.
 _WITH_TOKENS: Final = frozenset({"project", "apiKey", "member", "provider", "model", "operation"})
 _SCALES: Final = ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "K"))
@@ -78,12 +75,13 @@ def analytics_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandle
     async def show_analytics(request: AnyRequest) -> Response[bytes]:
         session, now = session_of(request), door.clock.now()
         asked = read_asked(request, now, sees_money=session.sees_money)
-        names = await _names(door, session)
         asked = await _with_tag(door, shelves, session, asked)
+        many = await _may_be_many(door, session, asked)
         found, beside = await asyncio.gather(
-            _read(door, shelves, session, asked, now, many=_may_be_many(asked, names)),
+            _read(door, shelves, session, asked, now, many=many),
             _beside(door, shelves, session, now),
         )
+        names = await _names(door, session, asked, biggest(asked, found.rows)[:_ROWS])
         summary = sum_up(asked, names, found.rows, found.before, found.tokens, now, found.parts)
         return door.page(
             request,
@@ -94,7 +92,6 @@ def analytics_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandle
             view=View(asked=asked, summary=summary, money=session.sees_money, now=now),
             choices=_choices(asked),
             chips=chips_of(PATH, asked.said, asked.kept, names),
-            names=names,
             download=address(f"{PATH}/costs.csv", {**asked.kept, **asked.said}),
             change=say_change,
             rows=_ROWS,
@@ -106,19 +103,21 @@ def analytics_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandle
     async def download_costs(request: AnyRequest) -> Response[bytes]:
         session, now = session_of(request), door.clock.now()
         asked = read_asked(request, now, sees_money=session.sees_money)
-        names = await _names(door, session)
         asked = await _with_tag(door, shelves, session, asked)
         found = await _read(door, shelves, session, asked, now)
         if found.problem:
             raise InvalidRequest(found.problem)
+        names = await _names(door, session, asked, {row.group[0] for row in found.rows})
         return _csv(asked, names, found.rows, money=session.sees_money)
 
     return [show_analytics, download_costs]
 
 
-async def _names(door: Door, session: Session) -> Names:
+async def _names(door: Door, session: Session, asked: Asked, values: Iterable[str | None]) -> Names:
+    """Of what is narrowed to, and of these values of the group."""
+    shown = [*asked.said.values(), *(shown_value(asked, value) for value in values)]
     async with door.database.connection() as connection:
-        return await read_names(connection, session.org_id)
+        return await read_names(connection, session.org_id, shown)
 
 
 async def _with_tag(door: Door, shelves: Shelves, session: Session, asked: Asked) -> Asked:
@@ -131,10 +130,15 @@ async def _with_tag(door: Door, shelves: Shelves, session: Session, asked: Asked
     return asked.named(max(sorted(set(tags)), key=tags.count)) if tags else asked
 
 
-def _may_be_many(asked: Asked, names: Names) -> bool:
+async def _may_be_many(door: Door, session: Session, asked: Asked) -> bool:
     """Whether there may be more groups than it is worth reading each of them by the interval."""
-    known = {"endUser": _MANY + 1, "key": len(names.keys), "project": len(names.projects)}
-    return known.get(asked.by, 0) > _MANY
+    if asked.by == "endUser":
+        return True
+    if asked.by not in _COUNTED:
+        return False
+    async with door.database.connection() as connection:
+        kinds = (_COUNTED[asked.by],)
+        return len(await orgs.newest_names(connection, session.org_id, kinds, _MANY + 1)) > _MANY
 
 
 async def _read(

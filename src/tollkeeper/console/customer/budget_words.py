@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Final
+from uuid import UUID
 
 from tollkeeper import limits
 from tollkeeper.base.money import NANOS_PER_UNIT, Money, NumberText, format_nanos
-from tollkeeper.console.customer.narrowing import Names
+from tollkeeper.console.customer.naming import Names, read_names
 from tollkeeper.console.forms import Form
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import say, show_count, show_money
@@ -35,6 +37,12 @@ async def read_budgets(
         limit=limits.MOST_BUDGETS,
     )
     return page.data
+
+
+async def read_scopes(connection: Connection, org_id: UUID, budgets: Sequence[BudgetOut]) -> Names:
+    """The names of what budgets are of."""
+    ids = [(one.project_id, one.api_key_id, one.member_id) for one in budgets]
+    return await read_names(connection, org_id, chain.from_iterable(ids))
 
 
 def say_scope(budget: BudgetOut, names: Names) -> str:

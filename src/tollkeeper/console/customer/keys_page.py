@@ -26,7 +26,7 @@ from tollkeeper.console.customer.key_limits import (
     set_limits,
     written,
 )
-from tollkeeper.console.customer.narrowing import Names, read_names
+from tollkeeper.console.customer.naming import Names, read_chosen, read_names, read_offers
 from tollkeeper.console.customer.noting import note, say_full
 from tollkeeper.console.customer.saying import faults_of, refuse
 from tollkeeper.console.doors import AnyRequest, Door, customers_only, managers_only, session_of
@@ -41,7 +41,6 @@ from tollkeeper.orgs import ApiKey, Capacity, CreateApiKey, KeyChange, KeyKind, 
 
 PATH: Final = "/console/keys"
 _PAGE: Final = 50
-_CHUNK: Final = 200
 _BAD: Final = 400
 
 
@@ -70,9 +69,17 @@ def _listing(door: Door, shelves: Shelves) -> ControllerRouterHandler:
         session, now = session_of(request), door.clock.now()
         after = read_path_id("key", before) if before else None
         async with door.database.connection() as connection:
-            keys = await _read_keys(connection, session, now, after, ended=bool(ended))
+            keys = await orgs.list_keys(
+                connection,
+                session.org_id,
+                after,
+                _PAGE + 1,
+                livemode=session.livemode,
+                working_at=None if ended else now,
+                ended_at=now if ended else None,
+            )
             budgets = await read_budgets(connection, shelves, session, now)
-            names = await read_names(connection, session.org_id)
+            names = await _project_names(connection, keys[:_PAGE])
         shown, more = keys[:_PAGE], len(keys) > _PAGE
         kept = "ended=1&" if ended else ""
         older = f"{PATH}?{kept}before={show_id('key', shown[-1].key_id)}" if more else None
@@ -90,22 +97,12 @@ def _listing(door: Door, shelves: Shelves) -> ControllerRouterHandler:
     return show_keys
 
 
-async def _read_keys(
-    connection: Connection, session: Session, now: datetime, after: UUID | None, *, ended: bool
-) -> list[ApiKey]:
-    """One more than a page holds, of those that work, or of those that ended."""
-    found: list[ApiKey] = []
-    while len(found) <= _PAGE:
-        chunk = await orgs.list_keys(connection, session.org_id, after, _CHUNK)
-        found += [
-            key
-            for key in chunk
-            if key.livemode == session.livemode and (_state(key, now) == "active") != ended
-        ]
-        if len(chunk) < _CHUNK:
-            break
-        after = chunk[-1].key_id
-    return found
+async def _project_names(connection: Connection, keys: Sequence[ApiKey]) -> Names:
+    """Of the projects in use that keys of one organization belong to."""
+    shown = {show_id("prj", key.project_id): key.org_id for key in keys}
+    if not shown:
+        return Names(projects={}, keys={}, members={})
+    return await read_names(connection, keys[0].org_id, shown, archived=False)
 
 
 def _state(key: ApiKey, now: datetime) -> str:
@@ -131,14 +128,16 @@ def _making(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
     async def answer(request: AnyRequest, form: Form, status: int = 200, full: str = "") -> Any:
         session = session_of(request)
         async with door.database.connection() as connection:
-            names = await read_names(connection, session.org_id)
+            chosen = form.text("projectId")
+            names = await read_names(connection, session.org_id, [chosen], archived=False)
+            offers = await read_offers(connection, session.org_id, names, {"project": chosen})
         return door.page(
             request,
             "customer/key_new.html",
             status,
             form=form,
             full=full,
-            projects=list(names.projects.items()),
+            projects=offers["project"],
             kinds=[(kind.value, say(f"keys.kind_{kind}")) for kind in KeyKind],
             periods=_period_choices(),
         )
@@ -156,6 +155,7 @@ def _making(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         form = await door.read_form(request)
         key_id = read_path_id("key", form.text("newId"))
         try:
+            form = await _with_project(door, session, form)
             wanted = _read(form, now, CreateApiKey, "name", "projectId", "kind")
             made = await _make(door, shelves, session, (key_id, form, wanted), now)
         except TollkeeperError as error:
@@ -172,6 +172,15 @@ def _making(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         return door.page(request, "customer/key_made.html", key=key, secret=secret, base=base)
 
     return [ask_for_key, make_key]
+
+
+async def _with_project(door: Door, session: Session, form: Form) -> Form:
+    """The project may be typed by its name. Raises InvalidRequest."""
+    field = "projectId"
+    async with door.database.connection() as connection:
+        said = form.text(field)
+        project = await read_chosen(connection, session.org_id, "project", said, field)
+    return replace(form, values={**form.values, field: project})
 
 
 async def _make(
@@ -272,7 +281,7 @@ def _changing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         known = show_id("key", key.key_id)
         async with door.database.connection() as connection:
             budgets = await read_budgets(connection, shelves, session, now)
-            names = await read_names(connection, session.org_id)
+            names = await _project_names(connection, [key])
         if form is None:
             fields: Mapping[str, str] = {"name": key.name, **written(known, budgets)}
             form = Form(values={**fields, "expiresAt": _show_expiry(key.expires_at)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -17,21 +18,24 @@ from tollkeeper.base.ids import read_id, show_id, uuid7
 from tollkeeper.console.customer.budget_words import (
     amount_in,
     percent_of,
+    read_scopes,
     say_each,
     say_scope,
     show_amount,
     write_amount,
 )
 from tollkeeper.console.customer.destroying import destroying_pages
-from tollkeeper.console.customer.narrowing import Names, read_names
+from tollkeeper.console.customer.naming import read_chosen, read_names, read_offers
 from tollkeeper.console.customer.noting import note
 from tollkeeper.console.customer.saying import faults_of, refuse
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
 from tollkeeper.console.forms import Form, Question, go_on, read_as
+from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.http import read_path_id
 from tollkeeper.limits import BudgetChange, BudgetIn, BudgetOut, Enforcement, Limit, Measure, Period
+from tollkeeper.orgs import Kind
 
 PATH: Final = "/console/limits"
 
@@ -39,6 +43,11 @@ T = TypeVar("T", BudgetIn, BudgetChange)
 _PAGE: Final = 50
 _BAD: Final = 400
 _NEW_ID: Final = "newId"
+_OFFERED: Final[dict[str, Kind]] = {
+    "projectId": "project",
+    "apiKeyId": "key",
+    "memberId": "member",
+}
 _EACH: Final = ("apiKey", "project", "member", "endUser", "model", "provider")
 # Fields of text that the room reads as they are; empty ones were left out.
 _SAID: Final = (
@@ -89,7 +98,7 @@ def _listing(door: Door, shelves: Shelves) -> ControllerRouterHandler:
                 cursor=before or None,
                 limit=_PAGE,
             )
-            names = await read_names(connection, session.org_id)
+            names = await read_scopes(connection, session.org_id, page.data)
         following = page.next_cursor
         return door.page(
             request,
@@ -106,10 +115,13 @@ def _listing(door: Door, shelves: Shelves) -> ControllerRouterHandler:
 
 def _making(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
     async def answer(request: AnyRequest, form: Form, status: int = 200) -> Response[bytes]:
+        org_id = session_of(request).org_id
+        chosen: dict[Kind, str] = {kind: form.text(field) for field, kind in _OFFERED.items()}
         async with door.database.connection() as connection:
-            names = await read_names(connection, session_of(request).org_id)
-        choices = _choices(names)
-        return door.page(request, "customer/limit_new.html", status, form=form, choices=choices)
+            names = await read_names(connection, org_id, chosen.values(), archived=False)
+            offers = await read_offers(connection, org_id, names, chosen)
+        shown = {"form": form, "choices": _choices(), "offers": offers}
+        return door.page(request, "customer/limit_new.html", status, **shown)
 
     @get("/limits/new", include_in_schema=False, guards=[money_only])
     async def ask_for_budget(request: AnyRequest) -> Response[bytes]:
@@ -120,6 +132,7 @@ def _making(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         session, now = session_of(request), door.clock.now()
         form = await door.read_form(request)
         try:
+            form = await _with_ids(door, session, form)
             new = _read_new(form).read(session.org_id, _new_id(form), now)
             async with door.database.transaction() as tx:
                 made = await limits.create_budget(tx, new)
@@ -144,16 +157,22 @@ def _new_id(form: Form) -> UUID:
         return uuid7()
 
 
-def _choices(names: Names) -> dict[str, Sequence[tuple[str, str]]]:
-    anything = ("", say("limits.any"))
+async def _with_ids(door: Door, session: Session, form: Form) -> Form:
+    """What a budget is of may be typed by its name. Raises InvalidRequest."""
+    found = dict(form.values)
+    async with door.database.connection() as connection:
+        for field, kind in _OFFERED.items():
+            said = form.text(field)
+            found[field] = await read_chosen(connection, session.org_id, kind, said, field)
+    return replace(form, values=found)
+
+
+def _choices() -> dict[str, Sequence[tuple[str, str]]]:
     apart = [(one, say_each(one)) for one in _EACH]
     return {
         "measure": [(one.value, say(f"limits.measure_{one}")) for one in Measure],
         "period": [(one.value, say(f"period.{one}")) for one in Period],
         "enforcement": [(one.value, say(f"limits.enforcement_{one}")) for one in Enforcement],
-        "project": [anything, *names.projects.items()],
-        "key": [anything, *names.keys.items()],
-        "member": [anything, *names.members.items()],
         "each": [("", say("limits.together")), *apart],
     }
 
@@ -210,7 +229,6 @@ def _changing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
     ) -> Response[bytes]:
         session = session_of(request)
         async with door.database.connection() as connection:
-            names = await read_names(connection, session.org_id)
             (budget,) = await limits.show_budgets(
                 connection,
                 shelves.limits,
@@ -218,6 +236,7 @@ def _changing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
                 livemode=session.livemode,
                 now=door.clock.now(),
             )
+            names = await read_scopes(connection, session.org_id, [budget])
         return door.page(
             request,
             "customer/limit.html",
@@ -227,7 +246,7 @@ def _changing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
             scope=say_scope(budget, names),
             amount=show_amount,
             percent=percent_of,
-            choices=_choices(names),
+            choices=_choices(),
         )
 
     @get("/limits/{budget_id:str}", include_in_schema=False, guards=[money_only])

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 
 from tollkeeper import metering, orgs
 from tollkeeper.base.errors import InvalidRequest
-from tollkeeper.base.ids import read_id, show_id
+from tollkeeper.base.ids import read_id
 from tollkeeper.base.money import parse_nanos
+from tollkeeper.console.customer.naming import PREFIXES, Names, read_chosen
 from tollkeeper.console.forms import AnyRequest
 from tollkeeper.console.rendering import say
 from tollkeeper.db import Connection
@@ -23,11 +24,9 @@ from tollkeeper.metering import Query
 ZONE_COOKIE: Final = "tollkeeper_zone"
 LONGEST: Final = 300
 
-_MOST: Final = 10_000
 _DAY: Final = len("2026-01-31")
 _EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
-_PREFIXES: Final = {"project": "prj", "key": "key", "member": "mem"}
 # What both the log and costs can be narrowed to, and what costs call it.
 DIMENSIONS: Final = {
     "project": "project",
@@ -58,20 +57,6 @@ _WITHOUT: Final = {
 _TAG: Final = "tag:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    """What projects, keys and members are called, by their ids, and whose each key is."""
-
-    projects: Mapping[str, str]
-    keys: Mapping[str, str]
-    members: Mapping[str, str]
-    owned: Mapping[str, tuple[UUID, ...]]
-
-    def of(self, name: str, value: str) -> str:
-        known = {"project": self.projects, "key": self.keys, "member": self.members}
-        return known[name].get(value, value) if name in known else value
-
-
 @dataclass(frozen=True, slots=True)
 class Chip:
     """One thing that is narrowed to, and the address without it."""
@@ -79,23 +64,6 @@ class Chip:
     label: str
     value: str
     without: str
-
-
-async def read_names(connection: Connection, org_id: UUID) -> Names:
-    projects = await orgs.list_projects(connection, org_id, None, _MOST)
-    keys = await orgs.list_keys(connection, org_id, None, _MOST)
-    members = await orgs.list_members(connection, org_id, None, _MOST)
-    owned: dict[str, tuple[UUID, ...]] = {}
-    for key in keys:
-        if key.member_id is not None:
-            owner = show_id("mem", key.member_id)
-            owned[owner] = (*owned.get(owner, ()), key.key_id)
-    return Names(
-        projects={show_id("prj", one.project_id): one.name for one in projects},
-        keys={show_id("key", one.key_id): one.name for one in keys},
-        members={show_id("mem", one.member_id): one.name for one in members},
-        owned=owned,
-    )
 
 
 def read_said(request: AnyRequest, names: tuple[str, ...]) -> dict[str, str]:
@@ -110,6 +78,31 @@ def read_said(request: AnyRequest, names: tuple[str, ...]) -> dict[str, str]:
     return said
 
 
+async def with_ids(connection: Connection, org_id: UUID, said: dict[str, str]) -> dict[str, str]:
+    """The same, with the ids of what was named. Raises InvalidRequest for what has no such name."""
+    found = dict(said)
+    for kind in ("project", "key", "member"):
+        if kind in said:
+            found[kind] = await read_chosen(connection, org_id, kind, said[kind], kind)
+    return found
+
+
+async def read_owned(
+    connection: Connection, org_id: UUID, said: Mapping[str, str]
+) -> dict[str, list[UUID]]:
+    """What calls of a member, or of none, are found by: the keys that members have.
+
+    Raises InvalidRequest for what is no id.
+    """
+    owned: dict[str, list[UUID]] = {}
+    if "member" in said:
+        member_id = _read_id("member", PREFIXES["member"], said["member"])
+        owned["keys"] = await orgs.keys_of_members(connection, org_id, member_id)
+    if said.get("without") == "member":
+        owned["not_keys"] = await orgs.keys_of_members(connection, org_id, None)
+    return owned
+
+
 def zone_of(request: AnyRequest) -> ZoneInfo:
     """The zone that the address names, else the one that the browser told, else UTC."""
     asked = request.query_params.get("zone", "")
@@ -117,22 +110,21 @@ def zone_of(request: AnyRequest) -> ZoneInfo:
     return metering.find_zone(asked) or metering.find_zone(told) or ZoneInfo("UTC")
 
 
-def log_query(said: Mapping[str, str], names: Names, zone: ZoneInfo) -> Query:
+def log_query(said: Mapping[str, str], owned: Mapping[str, list[UUID]], zone: ZoneInfo) -> Query:
     """Raises InvalidRequest for what nothing can be narrowed to."""
     filters: dict[str, Any] = {
         column: stored(name, said[name]) for name, column in _COLUMNS.items() if name in said
     }
+    filters |= owned
     if "status" in said:
         filters |= _read_status(said["status"])
     for name, column in (("least", "least"), ("most", "most")):
         if name in said:
             filters[column] = _read_amount(name, said[name])
-    if "member" in said:
-        filters["keys"] = list(names.owned.get(said["member"], ()))
     if "tag" in said:
         filters["tags"] = json.dumps(dict([read_tag(said["tag"])]))
     if "without" in said:
-        filters |= _read_without(said["without"], names)
+        filters |= _read_without(said["without"])
     return Query(
         start=read_moment(said.get("from"), zone),
         end=read_moment(said.get("to"), zone, through=True),
@@ -175,9 +167,13 @@ def address(path: str, query: Mapping[str, str]) -> str:
 
 def stored(name: str, text: str) -> str | UUID:
     """How a value is stored. Raises InvalidRequest for what is no id."""
-    prefix = _PREFIXES.get(name)
+    prefix = PREFIXES.get(name)
     if prefix is None:
         return text
+    return _read_id(name, prefix, text)
+
+
+def _read_id(name: str, prefix: str, text: str) -> UUID:
     try:
         return read_id(prefix, text)
     except ValueError as error:
@@ -229,11 +225,11 @@ def _read_amount(name: str, text: str) -> int:
         raise InvalidRequest(say("narrow.amount_fault", name=say(f"narrow.{name}"))) from None
 
 
-def _read_without(text: str, names: Names) -> dict[str, Any]:
+def _read_without(text: str) -> dict[str, Any]:
     if text.startswith(_TAG):
         return {"no_tag": text[len(_TAG) :]}
     if text == "member":
-        return {"not_keys": [key for keys in names.owned.values() for key in keys]}
+        return {}  # their keys are not those of any member
     if text not in _WITHOUT:
         raise InvalidRequest(say("narrow.without_fault"))
     return {_WITHOUT[text]: True}

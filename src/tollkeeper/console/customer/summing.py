@@ -13,7 +13,7 @@ from typing import Final
 from tollkeeper import metering
 from tollkeeper.base.money import Money
 from tollkeeper.console.customer.analytics_asked import Asked
-from tollkeeper.console.customer.narrowing import Names
+from tollkeeper.console.customer.naming import Names
 from tollkeeper.console.rendering import say
 from tollkeeper.metering import Cost
 from tollkeeper.pricing import TOKENS

@@ -16,14 +16,15 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper import metering
 from tollkeeper.base.errors import Forbidden, InvalidRequest
+from tollkeeper.console.customer.naming import Names, Offer, read_names, read_offers
 from tollkeeper.console.customer.narrowing import (
-    Names,
     address,
     chips_of,
     log_query,
     read_moment,
-    read_names,
+    read_owned,
     read_said,
+    with_ids,
     zone_of,
 )
 from tollkeeper.console.doors import AnyRequest, Door, session_of
@@ -32,6 +33,7 @@ from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.http import csv_stream, encode_json
 from tollkeeper.metering import Log, LoggedCall, Query
+from tollkeeper.orgs import Kind
 
 PATH: Final = "/console/usage"
 
@@ -68,7 +70,6 @@ class _Asked:
 
     said: Mapping[str, str]
     kept: Mapping[str, str]
-    names: Names
     zone: ZoneInfo
     query: Query
 
@@ -97,6 +98,7 @@ def _log_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
             cursor=before or None,
             limit=_PAGE,
         )
+        names, offers = await _name(door, session_of(request), asked, log.calls)
         live = asked.kept.get("live") == "1" and not before
         return door.page(
             request,
@@ -108,10 +110,11 @@ def _log_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
             live=live,
             toggle=_toggle(asked),
             fields=_fields(asked),
-            chips=chips_of(PATH, asked.said, asked.kept, asked.names),
+            chips=chips_of(PATH, asked.said, asked.kept, names),
             cleared=address(PATH, asked.kept),
             exports=[(one, asked.address(f"{PATH}/export", format=one)) for one in _FORMS],
-            names=asked.names,
+            names=names,
+            offers=offers,
             zone=asked.zone.key,
             currencies=[(one, one) for one in shelves.settings.spending],
         )
@@ -129,7 +132,7 @@ def _more_of_it(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         log = await metering.read_log(
             door.database, cursors, session, asked.query, cursor=before, limit=_PAGE
         )
-        return _rows(door, request, asked, log.calls, older=_older(asked, log))
+        return await _rows(door, request, log.calls, older=_older(asked, log))
 
     @get("/usage/newer", include_in_schema=False)
     async def show_newer(request: AnyRequest, after: FromQuery[str]) -> Response[bytes]:
@@ -138,7 +141,7 @@ def _more_of_it(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
             door.database, cursors, session, asked.query, mark=after, limit=_NEWER
         )
         newer = asked.address(f"{PATH}/newer", after=log.mark or after)
-        answer = _rows(door, request, asked, log.calls, newer=newer)
+        answer = await _rows(door, request, log.calls, newer=newer)
         if log.next_cursor is not None:
             # More came at once than one looks at: begin anew.
             answer.headers["hx-refresh"] = "true"
@@ -163,7 +166,8 @@ def _record_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
         session = session_of(request)
         async with door.database.connection() as connection:
             record = await metering.read_record(connection, shelves.prices, session, usage_id)
-            names = await read_names(connection, session.org_id)
+            shown = record.project_id, record.key_id
+            names = await read_names(connection, session.org_id, shown)
         return door.page(request, "customer/record.html", record=record, names=names)
 
     return show_record
@@ -179,14 +183,30 @@ async def _read_asked(door: Door, request: AnyRequest) -> _Asked:
     if not session.sees_money and _MONEY_FILTERS & said.keys():
         raise Forbidden(say("error.no_money"))
     async with door.database.connection() as connection:
-        names = await read_names(connection, session.org_id)
+        said = await with_ids(connection, session.org_id, said)
+        owned = await read_owned(connection, session.org_id, said)
     return _Asked(
         said=said,
         kept=read_said(request, _KEPT),
-        names=names,
         zone=zone,
-        query=log_query(said, names, zone),
+        query=log_query(said, owned, zone),
     )
+
+
+async def _name(
+    door: Door, session: Session, asked: _Asked, calls: Sequence[LoggedCall]
+) -> tuple[Names, Mapping[str, Offer]]:
+    """What the page shows by name, and what its fields offer."""
+    kinds: tuple[Kind, ...] = ("project", "key", "member")
+    chosen: dict[Kind, str] = {kind: asked.said.get(kind, "") for kind in kinds}
+    async with door.database.connection() as connection:
+        shown = [*chosen.values(), *_projects(calls)]
+        names = await read_names(connection, session.org_id, shown)
+        return names, await read_offers(connection, session.org_id, names, chosen)
+
+
+def _projects(calls: Sequence[LoggedCall]) -> set[str | None]:
+    return {call.project_id for call in calls}
 
 
 def _older(asked: _Asked, log: Log) -> dict[str, Any] | None:
@@ -221,21 +241,22 @@ def _write_moment(at: datetime | None, zone: ZoneInfo) -> str:
     return "" if at is None else f"{at.astimezone(zone):%Y-%m-%dT%H:%M}"
 
 
-def _rows(
+async def _rows(
     door: Door,
     request: AnyRequest,
-    asked: _Asked,
     calls: Sequence[LoggedCall],
     older: Mapping[str, Any] | None = None,
     newer: str | None = None,
 ) -> Response[bytes]:
+    async with door.database.connection() as connection:
+        names = await read_names(connection, session_of(request).org_id, _projects(calls))
     return door.page(
         request,
         "customer/usage_more.html",
         calls=calls,
         older=older,
         newer=newer,
-        names=asked.names,
+        names=names,
     )
 
 
