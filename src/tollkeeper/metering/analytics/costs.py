@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice, pairwise
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -64,7 +65,7 @@ class Cost:
     @property
     def order(self) -> Order:
         dims = (*self.group, self.unit)
-        return self.place, self.currency, tuple((d is None, d or "") for d in dims)
+        return self.place, self.currency, tuple([(d is None, d or "") for d in dims])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +101,12 @@ class Costs:
         filled = await self._filled(connection, wallets, keys) if self.query.fill else []
         while place < len(bounds) - 1:
             part = bounds[place : place + size + 1]
-            rows: dict[Order, Cost] = {}
-            for wallet_id, currency in wallets:
-                for row in await self._rows(connection, wallet_id, currency, part, keys):
-                    rows[row.order] = row
-            for pattern in filled:
-                for number, (since, until) in enumerate(pairwise(part)):
-                    zero = replace(pattern, place=number, start=since, end=until)
-                    rows.setdefault(zero.order, zero)
-            yield [replace(rows[order], place=rows[order].place + place) for order in sorted(rows)]
+            rows: list[Cost] = []
+            for wallet in wallets:
+                rows += await self._rows(connection, wallet, part, keys, place)
+            if filled:
+                rows = _fill(rows, filled, part, place)
+            yield sorted(rows, key=attrgetter("order"))
             place += size
             size *= 2
 
@@ -134,8 +132,8 @@ class Costs:
         """Make an empty row of each group that the whole time knows."""
         whole = [self.query.start, self.query.end]
         found: list[Cost] = []
-        for wallet_id, currency in wallets:
-            found += await self._rows(connection, wallet_id, currency, whole, keys)
+        for wallet in wallets:
+            found += await self._rows(connection, wallet, whole, keys)
         if not found and not self.query.groups:
             found = [
                 _cost(self.query, whole, currency, Sum(0, (), 0, 0, Decimal(0), 0))
@@ -156,12 +154,13 @@ class Costs:
     async def _rows(
         self,
         connection: Connection,
-        wallet_id: UUID,
-        currency: str,
+        wallet: tuple[UUID, str],
         bounds: Sequence[datetime],
         keys: Mapping[UUID, KeyName],
+        first: int = 0,
     ) -> list[Cost]:
-        query = self.query
+        """Those of a wallet between `bounds`, whose places are counted from `first` on."""
+        query, (wallet_id, currency) = self.query, wallet
         asked = Question(
             org_id=self.org_id,
             wallet_id=wallet_id,
@@ -176,7 +175,7 @@ class Costs:
             raise _too_many(query, refusal.most) from None
         if "member" in query.groups:
             found = _by_member(found, asked.groups, query.groups, keys)
-        return [_cost(query, bounds, currency, one) for one in found]
+        return [_cost(query, bounds, currency, one, first) for one in found]
 
 
 async def read_costs(database: Database, *asked: Costs) -> list[list[Cost]]:
@@ -197,6 +196,18 @@ def show_value(dimension: str, value: str | None) -> str | None:
     """Write a group's value as customers know it."""
     prefix = _PREFIXES.get(dimension)
     return value if prefix is None or value is None else show_id(prefix, UUID(value))
+
+
+def _fill(
+    rows: Sequence[Cost], patterns: Sequence[Cost], bounds: Sequence[datetime], first: int
+) -> list[Cost]:
+    """Put each pattern wherever there is no row of its kind."""
+    found = {row.order: row for row in rows}
+    for pattern in patterns:
+        for number, (since, until) in enumerate(pairwise(bounds), first):
+            zero = replace(pattern, place=number, start=since, end=until)
+            found.setdefault(zero.order, zero)
+    return list(found.values())
 
 
 def _too_many(query: CostQuery, most: int) -> InvalidRequest:
@@ -253,10 +264,12 @@ def _by_member(
     return list(added.values())
 
 
-def _cost(query: CostQuery, bounds: Sequence[datetime], currency: str, one: Sum) -> Cost:
+def _cost(
+    query: CostQuery, bounds: Sequence[datetime], currency: str, one: Sum, first: int = 0
+) -> Cost:
     by_sku = "sku" in query.groups
     return Cost(
-        place=one.place,
+        place=first + one.place,
         start=bounds[one.place],
         end=bounds[one.place + 1],
         currency=currency,
