@@ -61,7 +61,7 @@ async def listening() -> AsyncGenerator[tuple[str, list[str]]]:
 
     async def hear(request: web.Request) -> web.Response:
         heard.append(await request.text())
-        return web.Response(status=204)
+        return web.Response(status=202, text="<i>thanks</i>")
 
     app = web.Application()
     app.router.add_post("/hooks", hear)
@@ -116,8 +116,10 @@ async def test_webhooks_are_made_tested_changed_and_removed(database_url: str) -
                 return found[0] if found else ""
 
             delivery = await soon(delivered)
-            shown = unescape((await one.open(delivery)).text)
-            assert "HTTP 204" in shown
+            page = (await one.open(delivery)).text
+            assert "&lt;i&gt;thanks&lt;/i&gt;" in page
+            shown = unescape(page)
+            assert "HTTP 202" in shown
             assert '"type": "credit_balance_low"' in shown
             again = await send(one, f"{delivery}/redeliver")
             assert again.location == f"{path}?done=webhook_sent"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import pytest
@@ -12,6 +14,7 @@ from aiohttp import web
 from house import LOW, House, Receiver
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tollkeeper.base.ids import uuid7
 from tollkeeper.notifications import Courier, notification_handlers
 from tollkeeper.notifications.delivery import LONG_FAILURE, PAUSES
 
@@ -77,6 +80,32 @@ async def test_4_a_webhook_is_signed_so_that_the_library_accepts_it(
     (shown,) = await deliveries(client, hook)
     assert (shown["status"], shown["attempts"], shown["responseStatus"]) == ("delivered", 1, 200)
     assert shown["payload"].encode() == body
+
+
+async def test_what_was_answered_is_kept_as_far_as_it_came(
+    client: aiohttp.ClientSession, house: House, receiver: Receiver, work: Work
+) -> None:
+    said = "<b>No such route</b>\0" + "x" * 5_000
+    receiver.answer = lambda: web.Response(status=404, text=said)
+    hook = await add(client, receiver.url)
+    await house.say()
+    await work()
+    await work()
+    (shown,) = await deliveries(client, hook)
+    assert shown["responseBody"] == said.replace("\0", "\N{REPLACEMENT CHARACTER}")[:2_000]
+    assert "accept-encoding" in receiver.got[0][0]
+    over = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"taken"
+        await over.wait()
+
+    receiver.answer = lambda: web.Response(body=slowly())
+    house.clock.advance(PAUSES[0])
+    await work()
+    over.set()
+    (shown,) = await deliveries(client, hook)
+    assert (shown["status"], shown["responseBody"]) == ("delivered", "taken")
 
 
 async def test_2_only_chosen_types_are_sent(
@@ -298,6 +327,23 @@ async def test_notices_are_listed_and_read(client: aiohttp.ClientSession, house:
     assert await ask(client, "POST", "notifications/read", json={}) == {"changed": 2}
     back = await ask(client, "POST", "notifications/read", json={"ids": ids, "read": False})
     assert back == {"changed": 3}
+
+
+async def test_notices_are_listed_by_their_time_whatever_their_ids(
+    client: aiohttp.ClientSession, house: House
+) -> None:
+    said: list[str] = []
+    # An id that is made from the cause does not tell when it was.
+    for notice_id in (UUID(int=9 << 120), uuid7(), UUID(int=1), UUID(int=7 << 120)):
+        said.append(f"ntc_{(await house.say(notice_id=notice_id)).hex}")
+        house.clock.advance(timedelta(minutes=1))
+    seen: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        page = await ask(client, "GET", f"notifications?limit=1{cursor and f'&cursor={cursor}'}")
+        seen += [notice["id"] for notice in page["data"]]
+        cursor = page["nextCursor"]
+    assert seen == said[::-1]
 
 
 async def test_members_choose_what_they_are_mailed_about(

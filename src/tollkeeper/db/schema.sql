@@ -536,6 +536,7 @@ CREATE TABLE webhook_delivery (
     response_status integer,
     failure         text,
     duration_ms     integer,
+    response_body   text,
     CONSTRAINT webhook_delivery_pkey PRIMARY KEY (org_id, delivery_id),
     CONSTRAINT webhook_delivery_of_endpoint FOREIGN KEY (org_id, endpoint_id)
         REFERENCES webhook_endpoint (org_id, endpoint_id) ON DELETE CASCADE,
@@ -564,7 +565,7 @@ GRANT UPDATE (sent_at) ON notice_mail TO tollkeeper_app;
 GRANT UPDATE (url, description, types, secret, old_secret, old_secret_until, enabled,
     disabled_reason, failing_since), DELETE ON webhook_endpoint TO tollkeeper_app;
 GRANT UPDATE (state, attempts, next_attempt_at, attempted_at, response_status, failure,
-    duration_ms) ON webhook_delivery TO tollkeeper_app;
+    duration_ms, response_body) ON webhook_delivery TO tollkeeper_app;
 GRANT UPDATE (low, depleted) ON balance_told TO tollkeeper_app;
 
 -- Money outside: who an organization is to a processor, how it pays, what it paid, what went back,

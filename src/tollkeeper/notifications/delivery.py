@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -43,6 +44,8 @@ TIMEOUT_SECONDS: Final = 15.0
 _GONE: Final = 410
 _AT_ONCE: Final = 32
 _LOOK_UP_SECONDS: Final = 3.0
+_BYTES_KEPT: Final = 2_000
+_READ_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Outcome:
     status: int | None
     failure: str | None
     duration_ms: int
+    answered: str | None = None
+    """The beginning of the answer's body."""
 
 
 class Courier:
@@ -75,7 +80,10 @@ class Courier:
         )
         timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         async with aiohttp.ClientSession(
-            connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+            connector=connector,
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
         ) as session:
             yield cls(session, allow_private=allow_private)
 
@@ -95,14 +103,14 @@ class Courier:
 
     async def post(self, due: Due, now: datetime) -> Outcome:
         began = time.monotonic()
-        status, failure = await self._post(due, now)
-        return Outcome(status, failure, round((time.monotonic() - began) * 1000))
+        status, failure, answered = await self._post(due, now)
+        return Outcome(status, failure, round((time.monotonic() - began) * 1000), answered)
 
-    async def _post(self, due: Due, now: datetime) -> tuple[int | None, str | None]:
+    async def _post(self, due: Due, now: datetime) -> tuple[int | None, str | None, str | None]:
         # The URL was checked when it was saved; the setting may have changed since.
         fault = url_fault(due.url, allow_private=self.allow_private)
         if fault is not None:
-            return None, f"the URL {fault}"
+            return None, f"the URL {fault}", None
         try:
             async with self._session.post(
                 due.url,
@@ -111,11 +119,25 @@ class Courier:
                 allow_redirects=False,
             ) as answer:
                 good = 200 <= answer.status < 300  # noqa: PLR2004 (the class of success)
-                return answer.status, None if good else f"answered {answer.status}"
+                failure = None if good else f"answered {answer.status}"
+                return answer.status, failure, await _beginning_of(answer)
         except TimeoutError:
-            return None, "did not answer in time"
+            return None, "did not answer in time", None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return None, str(error) or type(error).__name__
+            return None, str(error) or type(error).__name__, None
+
+
+async def _beginning_of(answer: aiohttp.ClientResponse) -> str:
+    """What there is of the body within a moment. The status has come: nothing is wrong with a body
+    that does not."""
+    read = b""
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(_READ_SECONDS):
+            while len(read) < _BYTES_KEPT and (
+                more := await answer.content.read(_BYTES_KEPT - len(read))
+            ):
+                read += more
+    return read.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def signed_headers(due: Due, now: datetime) -> dict[str, str]:
@@ -125,6 +147,7 @@ def signed_headers(due: Due, now: datetime) -> dict[str, str]:
         Webhook(secret).sign(message_id, now, due.delivery.body) for secret in due.secrets
     ]
     return {
+        "accept-encoding": "identity",
         "content-type": "application/json",
         "user-agent": "Tollkeeper-Webhooks/1",
         "webhook-id": message_id,
@@ -174,6 +197,7 @@ async def record(tx: Connection, due: Due, outcome: Outcome, now: datetime) -> N
         status=outcome.status,
         failure=outcome.failure,
         duration_ms=outcome.duration_ms,
+        answered=outcome.answered,
         again_at=again_at,
         now=now,
     )

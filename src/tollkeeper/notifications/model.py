@@ -87,6 +87,8 @@ class Delivery:
     response_status: int | None
     failure: str | None
     duration_ms: int | None
+    response_body: str | None
+    """Its beginning."""
 
 
 @dataclass(frozen=True, slots=True)

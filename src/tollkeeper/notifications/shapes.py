@@ -182,7 +182,8 @@ class NewWebhookOut(WebhookOut, frozen=True):
 
 
 class DeliveryOut(Out, frozen=True):
-    """`payload` is the body as it was sent, `messageId` the header `webhook-id`."""
+    """`payload` is the body as it was sent, `messageId` the header `webhook-id`; `responseBody` is
+    the beginning of what was answered last."""
 
     id: str
     webhook_id: str
@@ -192,6 +193,7 @@ class DeliveryOut(Out, frozen=True):
     status: DeliveryState
     attempts: int
     response_status: int | None
+    response_body: str | None
     failure: str | None
     duration_ms: int | None
     created_at: datetime
@@ -211,6 +213,7 @@ class DeliveryOut(Out, frozen=True):
             status=delivery.state,
             attempts=delivery.attempts,
             response_status=delivery.response_status,
+            response_body=delivery.response_body,
             failure=delivery.failure,
             duration_ms=delivery.duration_ms,
             created_at=delivery.created_at,

@@ -119,14 +119,16 @@ ON CONFLICT DO NOTHING
 
 _READ_DELIVERY: Final = """
 SELECT org_id, delivery_id, endpoint_id, notice_id, redelivery_of, message_id, type, body, state,
-       attempts, created_at, next_attempt_at, attempted_at, response_status, failure, duration_ms
+       attempts, created_at, next_attempt_at, attempted_at, response_status, failure, duration_ms,
+       response_body
 FROM webhook_delivery
 WHERE org_id = %(org_id)s AND endpoint_id = %(endpoint_id)s AND delivery_id = %(delivery_id)s
 """
 
 _LIST_DELIVERIES: Final = """
 SELECT org_id, delivery_id, endpoint_id, notice_id, redelivery_of, message_id, type, body, state,
-       attempts, created_at, next_attempt_at, attempted_at, response_status, failure, duration_ms
+       attempts, created_at, next_attempt_at, attempted_at, response_status, failure, duration_ms,
+       response_body
 FROM webhook_delivery
 WHERE org_id = %(org_id)s AND endpoint_id = %(endpoint_id)s
     AND (%(state)s::text IS NULL OR state = %(state)s)
@@ -139,7 +141,7 @@ LIMIT %(limit)s
 _READ_DUE: Final = """
 SELECT delivery.org_id, delivery_id, delivery.endpoint_id, notice_id, redelivery_of, message_id,
        type, body, state, attempts, delivery.created_at, next_attempt_at, attempted_at,
-       response_status, failure, duration_ms,
+       response_status, failure, duration_ms, response_body,
        url, enabled, secret, CASE WHEN old_secret_until > %(now)s THEN old_secret END
 FROM webhook_delivery AS delivery
 JOIN webhook_endpoint AS endpoint USING (org_id, endpoint_id)
@@ -150,7 +152,7 @@ _WRITE_ATTEMPT: Final = """
 UPDATE webhook_delivery
 SET state = %(state)s, attempts = attempts + 1, attempted_at = %(now)s,
     next_attempt_at = %(again_at)s, response_status = %(status)s, failure = %(failure)s,
-    duration_ms = %(duration_ms)s
+    duration_ms = %(duration_ms)s, response_body = %(answered)s
 WHERE org_id = %(org_id)s AND delivery_id = %(delivery_id)s
     AND attempts = %(attempts)s AND state = 'pending'
 """
@@ -374,6 +376,7 @@ async def write_attempt(
     status: int | None,
     failure: str | None,
     duration_ms: int,
+    answered: str | None,
     again_at: datetime | None,
     now: datetime,
 ) -> bool:
@@ -388,6 +391,7 @@ async def write_attempt(
             "status": status,
             "failure": failure,
             "duration_ms": duration_ms,
+            "answered": answered,
             "again_at": again_at,
             "now": now,
         },

@@ -83,6 +83,7 @@ class Delivery:
     status: str
     attempts: int
     response_status: int | None
+    response_body: str | None
     failure: str | None
     duration_ms: int | None
     created_at: datetime

@@ -224,6 +224,12 @@ class LastOwner(Conflict):
     codes = ("last_owner",)
 
 
+class LastStaffAdmin(Conflict):
+    """The staff must keep somebody who may act."""
+
+    codes = ("last_staff_admin",)
+
+
 class PaymentMethodInUse(Conflict):
     """This payment method is needed."""
 
