@@ -34,6 +34,7 @@ from tollkeeper.jobs import Handler
 from tollkeeper.ledger import NewCharge
 from tollkeeper.metering import Meter
 from tollkeeper.notifications.model import FAN_OUT
+from tollkeeper.orgs import By
 
 _DOLLAR: Final = 1_000_000_000
 _CUSTOMERS: Final = 200
@@ -173,7 +174,7 @@ async def _set(top_ups: TopUps, customer: Customer, *, enabled: bool) -> None:
         last_failure_at=None,
     )
     async with top_ups.shop.till.database.transaction() as tx:
-        await acts.save(tx, top_ups, wanted, who="bench", said=None, now=datetime.now(UTC))
+        await acts.save(tx, top_ups, wanted, by=By(who="bench"), said=None, now=datetime.now(UTC))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from tollkeeper.credits.topping_up.watching import look_at
 from tollkeeper.db import Connection
 from tollkeeper.http import Cursors
 from tollkeeper.ledger import EntryKind
+from tollkeeper.orgs import By
 from tollkeeper.payments import PaymentMethodInUse, PaymentMethodNotFound
 from tollkeeper.payments.methods import keeping
 
@@ -62,7 +63,7 @@ class Filler:
                 tx,
                 self.top_ups,
                 TopUp(**given),
-                who="test",
+                by=By(who="test"),
                 said="I agree",
                 now=self.seller.shop.clock.now(),
             )

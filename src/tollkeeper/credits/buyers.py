@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from tollkeeper import orgs, profiles
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.settings import TaxRule
 from tollkeeper.credits.introducing import introduce_later
 from tollkeeper.credits.model import Buyer, Shop, Tax
 from tollkeeper.db import Connection
+from tollkeeper.orgs import By
 from tollkeeper.profiles import Address, TaxId
 
 
@@ -42,6 +45,8 @@ async def keep_buyer(
     address: Address | None,
     tax_id: TaxId | None,
     name: str | None = None,
+    *,
+    by: By | None = None,
 ) -> None:
     """Keep who buys in the billing profile, before the order that it is part of.
 
@@ -50,9 +55,13 @@ async def keep_buyer(
     try:
         async with shop.till.database.transaction() as tx:
             now = shop.till.clock.now()
-            await profiles.amend_profile(
+            before = await profiles.read_profile(tx, org_id)
+            after = await profiles.amend_profile(
                 tx, org_id, address, tax_id, now, introduce_later, name=name
             )
+            if before is None or replace(before, updated_at=now) != after:
+                country = after.address.country
+                await orgs.note(tx, by, "billing_profile.update", org_id, now, country=country)
     except InvalidRequest as error:
         raise as_ordered(error) from None
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from tollkeeper import ledger, payments
+from tollkeeper import ledger, orgs, payments
 from tollkeeper.base.errors import InvalidRequest, NotFound
 from tollkeeper.base.ids import named_uuid, show_id
 from tollkeeper.base.money import Money
@@ -28,6 +28,7 @@ from tollkeeper.credits.model import (
 from tollkeeper.db import Connection
 from tollkeeper.ledger import Entry, EntryKind, LotKind, NewLot, Posting
 from tollkeeper.notifications import CreditPurchased, CreditPurchaseFailed, notify
+from tollkeeper.orgs import By
 from tollkeeper.payments import Owner, show_minor
 from tollkeeper.payments.model import (
     FailureCode,
@@ -56,7 +57,9 @@ _TEST_CARD: Final = "pm_card_visa"
 _SANDBOX: Final = "sandbox"
 
 
-async def begin_purchase(tx: Connection, shop: Shop, order: Order, now: datetime) -> Purchase:
+async def begin_purchase(
+    tx: Connection, shop: Shop, order: Order, now: datetime, by: By | None = None
+) -> Purchase:
     """Write down a purchase and the payment it needs; nobody is asked for money yet.
 
     The same `purchase_id` again gives the purchase there is. Raises AmountOutOfRange (of an auto
@@ -84,6 +87,7 @@ async def begin_purchase(tx: Connection, shop: Shop, order: Order, now: datetime
     )
     if await store.insert(tx, order, buyer, price, now):
         await payments.intend_payment(tx, shop.till, payment, now)
+        await _note(tx, by, order, now)
     known = await store.read(tx, order.org_id, order.purchase_id)
     if known is None:
         raise PurchaseInProgress("The purchase before this one is still being charged; wait for it")
@@ -92,7 +96,17 @@ async def begin_purchase(tx: Connection, shop: Shop, order: Order, now: datetime
     return known
 
 
-async def buy(shop: Shop, order: Order) -> tuple[Purchase, Payment]:
+async def _note(tx: Connection, by: By | None, order: Order, now: datetime) -> None:
+    told = {
+        "livemode": order.livemode,
+        "purchaseId": show_id("pur", order.purchase_id),
+        "amount": str(Money(order.amount)),
+        "currency": order.currency,
+    }
+    await orgs.note(tx, by, "purchase.create", order.org_id, now, **told)
+
+
+async def buy(shop: Shop, order: Order, by: By | None = None) -> tuple[Purchase, Payment]:
     """Begin a purchase and have it paid, as far as that goes now. Safe to repeat.
 
     Raises as `begin_purchase`, PaymentMethodNotFound, InvalidRequest where there is nothing to pay
@@ -105,7 +119,7 @@ async def buy(shop: Shop, order: Order) -> tuple[Purchase, Payment]:
         shop.rules.check(order.amount)
         order = await _choose_method(shop, order)
         async with till.database.transaction() as tx:
-            await begin_purchase(tx, shop, order, till.clock.now())
+            await begin_purchase(tx, shop, order, till.clock.now(), by)
     payment = await payments.charge(till, order.org_id, order.purchase_id)
     if payment.page is not None:
         payment = await payments.open_page(till, order.org_id, order.purchase_id)
@@ -137,7 +151,11 @@ async def _choose_method(shop: Shop, order: Order) -> Order:
 
 
 async def resume(
-    shop: Shop, purchase: Purchase, method_id: UUID | None, return_url: str
+    shop: Shop,
+    purchase: Purchase,
+    method_id: UUID | None,
+    return_url: str,
+    by: By | None = None,
 ) -> tuple[Purchase, Payment]:
     """Go on with a purchase whose bank wants to see the customer, or that was declined.
 
@@ -152,15 +170,15 @@ async def resume(
         async with till.database.connection() as connection:
             await payments.get_method(connection, owner, method_id)
     payment = await payments.resume(
-        till, purchase.org_id, purchase.purchase_id, return_url, method_id
+        till, purchase.org_id, purchase.purchase_id, return_url, method_id, by=by
     )
     async with till.database.connection() as connection:
         return await find_purchase(connection, purchase.org_id, purchase.purchase_id), payment
 
 
-async def cancel(shop: Shop, purchase: Purchase) -> tuple[Purchase, Payment]:
+async def cancel(shop: Shop, purchase: Purchase, by: By | None = None) -> tuple[Purchase, Payment]:
     """See to it that a purchase can no longer be paid; one that is paid already stays so."""
-    payment = await payments.cancel(shop.till, purchase.org_id, purchase.purchase_id)
+    payment = await payments.cancel(shop.till, purchase.org_id, purchase.purchase_id, by)
     async with shop.till.database.connection() as connection:
         return await find_purchase(connection, purchase.org_id, purchase.purchase_id), payment
 

@@ -143,7 +143,7 @@ def _buy(shop: Shop) -> ControllerRouterHandler:
             page=data.checkout,
             save_method=data.save_payment_method,
         )
-        return PurchaseOut.of(*await purchases.buy(shop, order))
+        return PurchaseOut.of(*await purchases.buy(shop, order, orgs.by_key(caller)))
 
     return make_purchase
 
@@ -155,7 +155,7 @@ async def _keep_buyer(shop: Shop, caller: Caller, data: NewPurchase) -> None:
         return
     address = data.billing_address and data.billing_address.read()
     tax_id = data.tax_id and data.tax_id.read()
-    await keep_buyer(shop, caller.org_id, address, tax_id)
+    await keep_buyer(shop, caller.org_id, address, tax_id, by=orgs.by_key(caller))
 
 
 async def _check_known(shop: Shop, caller: Caller) -> None:
@@ -223,11 +223,13 @@ def _resume(shop: Shop) -> ControllerRouterHandler:
     async def resume_purchase(
         request: AnyRequest, purchase_id: PurchaseId, data: JSONBody[Resumption]
     ) -> PurchaseOut:
+        caller = orgs.caller_of(request)
         async with shop.till.database.connection() as connection:
-            known = await _find(connection, orgs.caller_of(request), purchase_id)
+            known = await _find(connection, caller, purchase_id)
         method_id = _method(data.payment_method_id)
         return_url = data.return_url or shop.return_page(known.purchase_id)
-        return PurchaseOut.of(*await purchases.resume(shop, known, method_id, return_url))
+        by = orgs.by_key(caller)
+        return PurchaseOut.of(*await purchases.resume(shop, known, method_id, return_url, by))
 
     return resume_purchase
 
@@ -241,9 +243,10 @@ def _cancel(shop: Shop) -> ControllerRouterHandler:
         opt={"errors": _TALKS_TO_PROCESSOR},
     )
     async def cancel_purchase(request: AnyRequest, purchase_id: PurchaseId) -> PurchaseOut:
+        caller = orgs.caller_of(request)
         async with shop.till.database.connection() as connection:
-            known = await _find(connection, orgs.caller_of(request), purchase_id)
-        return PurchaseOut.of(*await purchases.cancel(shop, known))
+            known = await _find(connection, caller, purchase_id)
+        return PurchaseOut.of(*await purchases.cancel(shop, known, orgs.by_key(caller)))
 
     return cancel_purchase
 

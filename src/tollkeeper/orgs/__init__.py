@@ -12,7 +12,7 @@ from tollkeeper.orgs.api_keys import (
     revoke_operator_key,
     update_key,
 )
-from tollkeeper.orgs.audit import audit, list_audit
+from tollkeeper.orgs.audit import audit, by_key, list_audit, note
 from tollkeeper.orgs.capacities import Capacities, Capacity, Maker
 from tollkeeper.orgs.doors import (
     KEYRING,
@@ -42,6 +42,7 @@ from tollkeeper.orgs.members import (
 from tollkeeper.orgs.model import (
     ApiKey,
     AuditEntry,
+    By,
     Caller,
     Guest,
     KeyKind,
@@ -76,6 +77,7 @@ __all__ = [
     "AdminKeyRequired",
     "ApiKey",
     "AuditEntry",
+    "By",
     "Caller",
     "Capacities",
     "Capacity",
@@ -108,6 +110,7 @@ __all__ = [
     "archive_project",
     "audit",
     "bearer_token",
+    "by_key",
     "called",
     "caller_of",
     "create_key",
@@ -133,6 +136,7 @@ __all__ = [
     "names_within",
     "newest_act",
     "newest_names",
+    "note",
     "operator_of",
     "operator_only",
     "operator_routes",

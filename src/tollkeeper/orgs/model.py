@@ -79,8 +79,17 @@ class OperatorKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class By:
+    """Who acts, and why. A `program` acts with an API key: what it makes names that key itself."""
+
+    who: str
+    why: str = ""
+    program: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One act of an operator: who did what, when, to which organization, and why."""
+    """One act: who did what, when, to which organization, and why."""
 
     audit_id: UUID
     at: datetime

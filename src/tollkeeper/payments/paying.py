@@ -14,9 +14,11 @@ from uuid import UUID
 
 import structlog
 
+from tollkeeper import orgs
 from tollkeeper.base.errors import NotFound
 from tollkeeper.base.ids import show_id
 from tollkeeper.db import Connection
+from tollkeeper.orgs import By
 from tollkeeper.payments import store
 from tollkeeper.payments.methods import customers
 from tollkeeper.payments.methods import store as method_store
@@ -72,11 +74,12 @@ async def get_payment(connection: Connection, org_id: UUID, payment_id: UUID) ->
     return found
 
 
-async def charge(till: Till, org_id: UUID, payment_id: UUID) -> Payment:
+async def charge(till: Till, org_id: UUID, payment_id: UUID, by: By | None = None) -> Payment:
     """Take the money from the payment's method, once, and return the payment as it then is.
 
     Safe to call again, from anywhere: one that is not `requires_payment` any more is left alone.
-    Without an answer it is `processing`, and asked about later.
+    Without an answer it is `processing`, and asked about later. `by` is who has it taken that was
+    meant before.
     """
     payment = await _load(till, org_id, payment_id)
     if payment.status is not PaymentStatus.REQUIRES_PAYMENT or payment.method_id is None:
@@ -85,7 +88,10 @@ async def charge(till: Till, org_id: UUID, payment_id: UUID) -> Payment:
     if isinstance(answer, Unknown):
         answer = Processing(ref=payment.ref)
     try:
-        return await _write_down(till, payment, answer)
+        async with till.database.transaction() as tx:
+            charged = await record(tx, till, payment, answer)
+            await _note(tx, till, by, "payment.resume", charged)
+            return charged
     except Stale:
         return await ask(till, org_id, payment_id)
 
@@ -114,7 +120,7 @@ async def _pay(till: Till, payment: Payment, method_id: UUID) -> Answer:
     )
 
 
-async def open_page(till: Till, org_id: UUID, payment_id: UUID) -> Payment:
+async def open_page(till: Till, org_id: UUID, payment_id: UUID, by: By | None = None) -> Payment:
     """Have the processor make the page on which the payment is paid; it has its address then.
 
     Raises ProcessorUnavailable, ProcessorRefused; the same call again is safe.
@@ -148,6 +154,7 @@ async def open_page(till: Till, org_id: UUID, payment_id: UUID) -> Payment:
         )
         await store.write_payment(tx, shown, till.clock.now() + _FIRST_CHECK)
         opened = await get_payment(tx, org_id, payment_id)
+        await _note(tx, till, by, "payment.resume", opened)
     if opened.status.final:
         # Given up while the page was being made: nobody is to pay on it.
         async with till.database.connection() as connection:
@@ -157,7 +164,13 @@ async def open_page(till: Till, org_id: UUID, payment_id: UUID) -> Payment:
 
 
 async def resume(
-    till: Till, org_id: UUID, payment_id: UUID, return_url: str, method_id: UUID | None = None
+    till: Till,
+    org_id: UUID,
+    payment_id: UUID,
+    return_url: str,
+    method_id: UUID | None = None,
+    *,
+    by: By | None = None,
 ) -> Payment:
     """Try a payment again that failed, or needs its customer, now that the customer is there.
 
@@ -174,7 +187,7 @@ async def resume(
     if not method or method.removed_at is not None or sought.ref is None:
         return payment
     try:
-        payment = await _begin_attempt(till, replace(payment, method_id=method.method_id))
+        payment = await _begin_attempt(till, replace(payment, method_id=method.method_id), by)
         answer = await _processor(till, payment).resume(
             sought, method.ref, return_url, payment.version
         )
@@ -183,7 +196,7 @@ async def resume(
         return await ask(till, org_id, payment_id)
 
 
-async def _begin_attempt(till: Till, seen: Payment) -> Payment:
+async def _begin_attempt(till: Till, seen: Payment, by: By | None) -> Payment:
     """Give an attempt a version of its own, by which the processor makes it once: whatever came
     of the attempt before, and with whatever method, this is another one. Raises Stale."""
     async with till.database.transaction() as tx:
@@ -191,10 +204,11 @@ async def _begin_attempt(till: Till, seen: Payment) -> Payment:
         if locked.version != seen.version:
             raise Stale
         await store.write_payment(tx, seen, till.clock.now() + _NEXT_CHECK)
+        await _note(tx, till, by, "payment.resume", seen)
         return await get_payment(tx, seen.org_id, seen.payment_id)
 
 
-async def cancel(till: Till, org_id: UUID, payment_id: UUID) -> Payment:
+async def cancel(till: Till, org_id: UUID, payment_id: UUID, by: By | None = None) -> Payment:
     """Make sure that it can no longer be paid. One that is paid already is returned as such; one
     that the processor gives no answer about stays unfinished."""
     payment = await _load(till, org_id, payment_id)
@@ -206,9 +220,11 @@ async def cancel(till: Till, org_id: UUID, payment_id: UUID) -> Payment:
     if isinstance(answer, Absent):
         answer = Declined(ref=None, failure=Failure.of(FailureCode.CANCELED))
     try:
-        return await _write_down(till, payment, answer)
+        return await _write_down(till, payment, answer, given_up_by=by)
     except Stale:
-        return await ask(till, org_id, payment_id)
+        # Such as when its webhook was here first.
+        payment, _ = await _ask(till, org_id, payment_id, given_up_by=by)
+        return payment
 
 
 async def ask(till: Till, org_id: UUID, payment_id: UUID) -> Payment:
@@ -217,7 +233,9 @@ async def ask(till: Till, org_id: UUID, payment_id: UUID) -> Payment:
     return payment
 
 
-async def _ask(till: Till, org_id: UUID, payment_id: UUID) -> tuple[Payment, Answer]:
+async def _ask(
+    till: Till, org_id: UUID, payment_id: UUID, *, given_up_by: By | None = None
+) -> tuple[Payment, Answer]:
     payment = await _load(till, org_id, payment_id)
     answer: Answer = Unknown("not asked")
     for _ in range(_TRIES):
@@ -225,7 +243,7 @@ async def _ask(till: Till, org_id: UUID, payment_id: UUID) -> tuple[Payment, Ans
             break
         answer = await find(till, payment)
         try:
-            return await _write_down(till, payment, answer), answer
+            return await _write_down(till, payment, answer, given_up_by=given_up_by), answer
         except Stale:
             payment = await _load(till, org_id, payment_id)
     return payment, answer
@@ -275,9 +293,19 @@ async def _sought(connection: Connection, payment: Payment) -> Sought:
 # ── Writing down what was heard ──────────────────────────────────────────────────────────────────
 
 
-async def _write_down(till: Till, seen: Payment, answer: Answer, *, tried: bool = False) -> Payment:
+async def _write_down(
+    till: Till,
+    seen: Payment,
+    answer: Answer,
+    *,
+    tried: bool = False,
+    given_up_by: By | None = None,
+) -> Payment:
     async with till.database.transaction() as tx:
-        return await record(tx, till, seen, answer, tried=tried)
+        written = await record(tx, till, seen, answer, tried=tried)
+        if written.status is PaymentStatus.FAILED:
+            await _note(tx, till, given_up_by, "payment.cancel", written)
+        return written
 
 
 async def record(
@@ -356,6 +384,11 @@ def _after(payment: Payment, answer: Answer, now: datetime, *, tried: bool) -> P
         case Declined() | Unpaid() | Absent() | Unknown():
             pass
     return None if after == payment else after
+
+
+async def _note(tx: Connection, till: Till, by: By | None, what: str, payment: Payment) -> None:
+    told = {"livemode": payment.livemode, "paymentId": show_id("pay", payment.payment_id)}
+    await orgs.note(tx, by, what, payment.org_id, till.clock.now(), **told)
 
 
 async def _load(till: Till, org_id: UUID, payment_id: UUID) -> Payment:

@@ -1,5 +1,6 @@
 """What customers get for a monthly or yearly fee: allowances, their cycles, their overage."""
 
+from tollkeeper.orgs import By
 from tollkeeper.plans.book import PlanBook
 from tollkeeper.plans.covering import Coverage
 from tollkeeper.plans.cycles import Cycle, Interval, cycle_at
@@ -21,7 +22,6 @@ from tollkeeper.plans.errors import (
 )
 from tollkeeper.plans.levels import LevelHour, Reported, emit_due, list_levels, report_level
 from tollkeeper.plans.model import (
-    By,
     Consumable,
     Matcher,
     NewSubscription,

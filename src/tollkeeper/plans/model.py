@@ -117,11 +117,3 @@ class NewSubscription:
     status: Status = Status.ACTIVE
     source: Source = Source.OPERATOR
     ref: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class By:
-    """Which operator acts, and why: for the audit log."""
-
-    who: str
-    why: str

@@ -16,6 +16,7 @@ from tollkeeper import orgs
 from tollkeeper.base.clock import Clock
 from tollkeeper.db import Database
 from tollkeeper.http import OPERATOR_KEY, read_moment, read_path_id
+from tollkeeper.orgs import By
 from tollkeeper.plans import store
 from tollkeeper.plans.book import PlanBook
 from tollkeeper.plans.errors import (
@@ -24,7 +25,6 @@ from tollkeeper.plans.errors import (
     PlanVersionConflict,
     SubscriptionNotFound,
 )
-from tollkeeper.plans.model import By
 from tollkeeper.plans.plan_file import CODE, check_plan, terms_in
 from tollkeeper.plans.publishing import bring_back_plan, publish_plan, retire_plan
 from tollkeeper.plans.shapes import (

@@ -8,10 +8,10 @@ from tollkeeper import orgs
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.db import Connection
-from tollkeeper.orgs import AuditEntry
+from tollkeeper.orgs import By
 from tollkeeper.plans import store
 from tollkeeper.plans.errors import PlanNotFound, PlanVersionConflict
-from tollkeeper.plans.model import By, PlanTerms, PlanVersion
+from tollkeeper.plans.model import PlanTerms, PlanVersion
 
 
 async def publish_plan(
@@ -82,13 +82,4 @@ async def _set_retired(
 async def _note(
     tx: Connection, by: By, now: datetime, what: str, code: str, **details: object
 ) -> None:
-    entry = AuditEntry(
-        audit_id=uuid7(),
-        at=now,
-        who=by.who,
-        what=what,
-        why=by.why,
-        org_id=None,
-        details={"plan": code, **details},
-    )
-    await orgs.audit(tx, entry)
+    await orgs.note(tx, by, what, None, now, plan=code, **details)

@@ -1,7 +1,7 @@
 """Who has which plan: begun, changed, cancelled.
 
 Each function runs in the caller's transaction, locks the subscription, and does nothing where
-what is asked for is so already. Those of an operator (`by`) leave their audit row; a payment
+what is asked for is so already. Those of somebody (`by`) leave their audit row; a payment
 processor's are told by its own records.
 """
 
@@ -16,7 +16,7 @@ from tollkeeper import orgs
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.db import Connection
-from tollkeeper.orgs import AuditEntry
+from tollkeeper.orgs import By
 from tollkeeper.plans import store
 from tollkeeper.plans.book import yearly_fee
 from tollkeeper.plans.cycles import cycle_at, zone_of
@@ -27,7 +27,6 @@ from tollkeeper.plans.errors import (
     SubscriptionNotFound,
 )
 from tollkeeper.plans.model import (
-    By,
     NewSubscription,
     PlanVersion,
     Status,
@@ -292,21 +291,8 @@ async def _note(
     subscription: Subscription,
     **details: object,
 ) -> None:
-    if by is None:
-        return
     which = {
         "subscriptionId": show_id("sub", subscription.subscription_id),
         "livemode": subscription.livemode,
     }
-    await orgs.audit(
-        tx,
-        AuditEntry(
-            audit_id=uuid7(),
-            at=now,
-            who=by.who,
-            what=what,
-            why=by.why,
-            org_id=subscription.org_id,
-            details=which | details,
-        ),
-    )
+    await orgs.note(tx, by, what, subscription.org_id, now, **which, **details)

@@ -10,6 +10,7 @@ from uuid import UUID
 from tollkeeper import plans
 from tollkeeper.base.ids import named_uuid, show_id
 from tollkeeper.db import Connection
+from tollkeeper.orgs import By
 from tollkeeper.payments import Price, Subscription, Till, to_nanos
 from tollkeeper.plans import PlanVersion
 
@@ -35,13 +36,14 @@ class Subscriber:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A plan that somebody wants; `run_id` is the id of what may begin with it."""
+    """A plan that somebody (`by`) wants; `run_id` is the id of what may begin with it."""
 
     subscriber: Subscriber
     plan: str
     run_id: UUID
     method_id: UUID | None
     return_url: str
+    by: By | None = None
 
 
 def product_of(plan: str) -> UUID:

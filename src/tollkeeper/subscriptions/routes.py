@@ -90,7 +90,9 @@ def _cancel(desk: FeeDesk) -> ControllerRouterHandler:
         request: AnyRequest,
         now: Annotated[bool, QueryParameter(description="Whether it is to end at once.")] = False,
     ) -> PlanFee:
-        return await _shown(desk, await subscribing.cancel(desk, _who(request), at_once=now))
+        by = orgs.by_key(orgs.caller_of(request))
+        billed = await subscribing.cancel(desk, _who(request), at_once=now, by=by)
+        return await _shown(desk, billed)
 
     return cancel_plan
 
@@ -107,6 +109,7 @@ def _wish(desk: FeeDesk, request: AnyRequest, data: NewPlanSubscription) -> Wish
         run_id=run_id_of(request) or uuid7(),
         method_id=_method(data.payment_method_id),
         return_url=data.return_url or desk.billing_page,
+        by=orgs.by_key(orgs.caller_of(request)),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from tollkeeper import payments, plans
+from tollkeeper import orgs, payments, plans
 from tollkeeper.db import Connection
+from tollkeeper.orgs import By
 from tollkeeper.payments import (
     NewSubscription,
     NoPaidSubscription,
@@ -59,7 +60,7 @@ async def _subscribe_free(desk: FeeDesk, wish: Wish, now: datetime) -> None:
         new = plans.NewSubscription(
             org_id=who.org_id, livemode=who.livemode, plan=wish.plan, source=Source.PROCESSOR
         )
-        await plans.subscribe(tx, new, now=now)
+        await plans.subscribe(tx, new, now=now, by=wish.by)
 
 
 async def _have_method(desk: FeeDesk, wish: Wish) -> None:
@@ -71,7 +72,7 @@ async def _have_method(desk: FeeDesk, wish: Wish) -> None:
         if default is None:
             raise PaymentMethodNotFound("A plan with a fee needs a payment method on file")
     elif default is None or default.method_id != wish.method_id:
-        await payments.make_default(desk.till, owner, wish.method_id)
+        await payments.make_default(desk.till, owner, wish.method_id, wish.by)
 
 
 async def _answered(desk: FeeDesk, who: Subscriber) -> Subscription | None:
@@ -98,18 +99,21 @@ async def _intend(
             price=price_of(version),
             return_url=wish.return_url,
         )
-        return await payments.intend_subscription(tx, desk.till, new, now)
+        billed = await payments.intend_subscription(tx, desk.till, new, now)
+        await _note(tx, wish.by, "plan.subscribe", billed, now)
+        return billed
     if billed.product_id != product_of(wish.plan):
         raise AlreadySubscribed("Another plan is being paid for; change or cancel that one")
     if billed.subscription_id == wish.run_id and billed.act is SubscriptionAct.START:
         return billed
     if billed.status is SubscriptionStatus.ACTIVE:
         if billed.cancels_at_period_end:
-            return await payments.intend_act(tx, billed, SubscriptionAct.KEEP, now)
+            return await _intend_act(tx, wish.by, billed, SubscriptionAct.KEEP, now)
         return billed
     if billed.status is SubscriptionStatus.PROCESSING:
         return billed
-    return await payments.intend_act(tx, billed, SubscriptionAct.PAY, now, wish.return_url)
+    billed = replace(billed, return_url=wish.return_url)
+    return await _intend_act(tx, wish.by, billed, SubscriptionAct.PAY, now)
 
 
 async def _check_free_to_buy(tx: Connection, who: Subscriber, now: datetime) -> None:
@@ -139,11 +143,11 @@ async def change(desk: FeeDesk, wish: Wish) -> Subscription | None:
     if version.terms.fee_minor == 0:
         if wish.plan != desk.default_plan:
             raise SubscriptionFixed("Cancel first, and subscribe to that plan when it has ended")
-        return await cancel(desk, wish.subscriber, at_once=False)
+        return await cancel(desk, wish.subscriber, at_once=False, by=wish.by)
     if wish.method_id is not None:
         await _have_method(desk, wish)
     if billed.cancels_at_period_end and billed.status.begun:
-        await _act(desk, wish.subscriber, SubscriptionAct.KEEP)
+        await _act(desk, wish.subscriber, SubscriptionAct.KEEP, wish.by)
     async with desk.till.database.transaction() as tx:
         await _intend_change(tx, wish, version, now)
     return await payments.pursue(desk.till, billed.org_id, billed.subscription_id)
@@ -155,7 +159,8 @@ async def _intend_change(tx: Connection, wish: Wish, version: PlanVersion, now: 
     if billed is None:
         raise NoPaidSubscription("It has just ended; subscribe anew")
     if billed.next_product_id == wanted.product_id:
-        await payments.intend_act(tx, billed, SubscriptionAct.PAY, now, wish.return_url)
+        billed = replace(billed, return_url=wish.return_url)
+        await _intend_act(tx, wish.by, billed, SubscriptionAct.PAY, now)
         return
     if billed.status is not SubscriptionStatus.ACTIVE:
         raise SubscriptionBusy("A fee is due: pay it first by subscribing again, or cancel")
@@ -164,13 +169,13 @@ async def _intend_change(tx: Connection, wish: Wish, version: PlanVersion, now: 
     billed = replace(billed, return_url=wish.return_url)
     held = await _plan_in_force(tx, billed, now)
     if held == await plan_of(tx, billed.product_id):
-        cheaper = wanted.fee_minor < billed.fee_minor
-        await payments.intend_change(tx, billed, wanted, now, at_period_end=cheaper)
+        later = wanted.fee_minor < billed.fee_minor
     elif held == wish.plan:
-        # Taken back before it came to be: that plan is paid for already.
-        await payments.intend_change(tx, billed, wanted, now, at_period_end=True)
+        later = True  # Taken back before it came to be: that plan is paid for already.
     else:
         raise SubscriptionBusy("A cheaper plan begins when this period ends; take that back first")
+    intended = await payments.intend_change(tx, billed, wanted, now, at_period_end=later)
+    await _note(tx, wish.by, "plan.change", intended, now)
 
 
 async def _plan_in_force(tx: Connection, billed: Subscription, now: datetime) -> str | None:
@@ -190,7 +195,8 @@ async def _change_unbilled(desk: FeeDesk, wish: Wish) -> Subscription | None:
         if version.terms.fee_minor == 0:
             await _check_free_to_buy(tx, who, now)
             held = await plans.current_subscription(tx, who.org_id, who.livemode)
-            await plans.change(tx, held.org_id, held.subscription_id, wish.plan, now=now)
+            known = held.org_id, held.subscription_id
+            await plans.change(tx, *known, wish.plan, now=now, by=wish.by)
             return None
     return await subscribe(desk, wish)
 
@@ -198,7 +204,9 @@ async def _change_unbilled(desk: FeeDesk, wish: Wish) -> Subscription | None:
 # ── Cancelling ───────────────────────────────────────────────────────────────────────────────────
 
 
-async def cancel(desk: FeeDesk, who: Subscriber, *, at_once: bool) -> Subscription | None:
+async def cancel(
+    desk: FeeDesk, who: Subscriber, *, at_once: bool, by: By | None = None
+) -> Subscription | None:
     """End a plan with its period, or `at_once`; what is paid is not given back.
 
     Raises NoPaidSubscription, SubscriptionNotFound.
@@ -206,21 +214,47 @@ async def cancel(desk: FeeDesk, who: Subscriber, *, at_once: bool) -> Subscripti
     billed = await _answered(desk, who)
     if billed is not None:
         ends_now = at_once or not billed.status.begun
-        return await _act(desk, who, SubscriptionAct.END if ends_now else SubscriptionAct.CANCEL)
+        act = SubscriptionAct.END if ends_now else SubscriptionAct.CANCEL
+        return await _act(desk, who, act, by)
     now = desk.till.clock.now()
     async with desk.till.database.transaction() as tx:
         held = await plans.current_subscription(tx, who.org_id, who.livemode)
         if held.source is not Source.PROCESSOR:
             raise NoPaidSubscription("This organization's plan is arranged with the operator")
         when = When.NOW if at_once else When.CYCLE_END
-        await plans.cancel(tx, held.org_id, held.subscription_id, now=now, when=when)
+        await plans.cancel(tx, held.org_id, held.subscription_id, now=now, when=when, by=by)
     return None
 
 
-async def _act(desk: FeeDesk, who: Subscriber, act: SubscriptionAct) -> Subscription:
+async def _act(desk: FeeDesk, who: Subscriber, act: SubscriptionAct, by: By | None) -> Subscription:
     async with desk.till.database.transaction() as tx:
         billed = await payments.lock_subscription(tx, who.org_id, livemode=who.livemode)
         if billed is None:
             raise NoPaidSubscription("It has just ended")
-        await payments.intend_act(tx, billed, act, desk.till.clock.now())
+        await _intend_act(tx, by, billed, act, desk.till.clock.now())
     return await payments.pursue(desk.till, billed.org_id, billed.subscription_id)
+
+
+# ── The audit log ────────────────────────────────────────────────────────────────────────────────
+
+
+async def _intend_act(
+    tx: Connection, by: By | None, billed: Subscription, act: SubscriptionAct, now: datetime
+) -> Subscription:
+    intended = await payments.intend_act(tx, billed, act, now)
+    ends = act in (SubscriptionAct.END, SubscriptionAct.CANCEL)
+    await _note(tx, by, "plan.cancel" if ends else "plan.resume", intended, now)
+    return intended
+
+
+async def _note(
+    tx: Connection, by: By | None, what: str, billed: Subscription, now: datetime
+) -> None:
+    """What is meant is noted with the intent: what comes of it is the processor's."""
+    wanted = billed.next_product_id or billed.product_id
+    told = {
+        "livemode": billed.livemode,
+        "subscriptionId": ref_of(billed),
+        "plan": await plan_of(tx, wanted),
+    }
+    await orgs.note(tx, by, what, billed.org_id, now, **told)

@@ -19,6 +19,7 @@ from tollkeeper.base.ids import read_id, show_id, uuid7
 from tollkeeper.base.money import Money, parse_nanos
 from tollkeeper.console.customer import order_form
 from tollkeeper.console.customer.address_words import SOMEWHERE, address_form, tax_types
+from tollkeeper.console.customer.noting import by_of
 from tollkeeper.console.customer.order_form import NEW_CARD, OTHER, Draft, Total
 from tollkeeper.console.customer.purchase_page import (
     find_own,
@@ -256,8 +257,10 @@ async def _place(
         raise NotBought(_renewed(form, say("buy.bought_before")))
     try:
         if known is None:
-            await credits.keep_buyer(shop, session.org_id, draft.address, draft.tax_id, draft.name)
-        return await credits.buy(shop, _order_of(door, session, counter, draft, purchase_id))
+            said = draft.address, draft.tax_id, draft.name
+            await credits.keep_buyer(shop, session.org_id, *said, by=by_of(session))
+        order = _order_of(door, session, counter, draft, purchase_id)
+        return await credits.buy(shop, order, by_of(session))
     except InvalidRequest as error:
         faults = faults_of(error)
         said = "" if faults else order_form.said_by(error)

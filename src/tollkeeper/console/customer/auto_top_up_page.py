@@ -15,7 +15,8 @@ from tollkeeper import credits, payments  # noqa: A004 (the room's name)
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.base.ids import show_id
 from tollkeeper.base.money import MAX_NANOS, Money, NumberText, format_nanos, parse_nanos
-from tollkeeper.console.customer.saying import actor_of, card_name, owner_of, refuse
+from tollkeeper.console.customer.noting import by_of
+from tollkeeper.console.customer.saying import card_name, owner_of, refuse
 from tollkeeper.console.customer.top_up_words import Plan, say_plan, standing_of
 from tollkeeper.console.doors import AnyRequest, Door, customers_only, money_only, session_of
 from tollkeeper.console.forms import Form, go_on, read_as
@@ -122,7 +123,7 @@ def _setting(door: Door, top_ups: TopUps) -> list[ControllerRouterHandler]:
             return await _answer(door, top_ups, request, told, _BAD)
         try:
             wanted = _read(form, top_ups)
-            await credits.set_top_up(top_ups, owner_of(session), wanted, actor_of(session))
+            await credits.set_top_up(top_ups, owner_of(session), wanted, by_of(session))
         except TollkeeperError as error:
             return await _answer(door, top_ups, request, refuse(form, error, _PLACES), _BAD)
         return go_on(PATH, "top_up_on" if wanted.enabled else "top_up_off")
@@ -138,7 +139,7 @@ def _setting(door: Door, top_ups: TopUps) -> list[ControllerRouterHandler]:
         session = session_of(request)
         try:
             again = NewAutoTopUp(enabled=True)
-            await credits.set_top_up(top_ups, owner_of(session), again, actor_of(session))
+            await credits.set_top_up(top_ups, owner_of(session), again, by_of(session))
         except TollkeeperError as error:
             async with door.database.connection() as connection:
                 desk = await read_desk(connection, top_ups, session)

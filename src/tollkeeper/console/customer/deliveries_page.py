@@ -16,7 +16,7 @@ from litestar.types import ControllerRouterHandler
 from tollkeeper import notifications
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import show_id, uuid7
-from tollkeeper.console.customer.webhooks_page import PATH, find_webhook
+from tollkeeper.console.customer.webhooks_page import PATH, find_webhook, note_webhook
 from tollkeeper.console.doors import AnyRequest, Door, managers_only, session_of
 from tollkeeper.console.forms import go_on
 from tollkeeper.console.shelves import Shelves
@@ -137,9 +137,11 @@ def _sending(door: Door) -> list[ControllerRouterHandler]:
             type_ = EventType(form.text("type"))
         except ValueError:
             raise InvalidRequest("There is no such type of event") from None
+        session = session_of(request)
         async with door.database.transaction() as tx:
-            known = await find_webhook(tx, session_of(request), webhook_id)
+            known = await find_webhook(tx, session, webhook_id)
             await notifications.send_test(tx, known, type_, uuid7(), door.clock.now())
+            await note_webhook(door, tx, session, "test", known)
         return go_on(f"{PATH}/{webhook_id}", "webhook_sent")
 
     @post(
@@ -152,10 +154,11 @@ def _sending(door: Door) -> list[ControllerRouterHandler]:
         request: AnyRequest, webhook_id: FromPath[str], delivery_id: FromPath[str]
     ) -> Redirect:
         await door.read_form(request)
-        asked = read_path_id("dlv", delivery_id)
+        session, asked = session_of(request), read_path_id("dlv", delivery_id)
         async with door.database.transaction() as tx:
-            known = await find_webhook(tx, session_of(request), webhook_id)
+            known = await find_webhook(tx, session, webhook_id)
             await notifications.redeliver(tx, known, asked, uuid7(), door.clock.now())
+            await note_webhook(door, tx, session, "redeliver", known)
         return go_on(f"{PATH}/{webhook_id}", "webhook_sent")
 
     return [send_test, redeliver]

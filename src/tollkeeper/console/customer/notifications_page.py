@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 from tollkeeper import notifications
 from tollkeeper.base.errors import Forbidden, NotFound
 from tollkeeper.base.ids import show_id
+from tollkeeper.console.customer.noting import note
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
 from tollkeeper.console.forms import go_on
 from tollkeeper.console.model import Session
@@ -143,6 +144,9 @@ def _preferences(door: Door) -> list[ControllerRouterHandler]:
         async with door.database.transaction() as tx:
             person = await find(tx, session, member_id)
             await notifications.choose_mail(tx, session.org_id, person.member_id, chosen)
+            unwanted = [type_.value for type_, wanted in chosen.items() if not wanted]
+            told = {"memberId": show_id("mem", person.member_id), "unwanted": unwanted}
+            await note(tx, session, "notifications.choose", door.clock.now(), **told)
         return go_on(PATH, "preferences_saved")
 
     return [show_preferences, choose]

@@ -6,29 +6,25 @@ from datetime import datetime
 
 from tollkeeper import orgs
 from tollkeeper.base.errors import TollkeeperError
-from tollkeeper.base.ids import uuid7
 from tollkeeper.console.customer.saying import actor_of
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.db import Connection
-from tollkeeper.orgs import AuditEntry
+from tollkeeper.orgs import By
 
 
 async def note(
     tx: Connection, session: Session, what: str, at: datetime, /, **details: object
 ) -> None:
-    """Write an act down in its own transaction: `who` is the member, or the session of none."""
-    entry = AuditEntry(
-        audit_id=uuid7(),
-        at=at,
-        who=actor_of(session),
-        what=what,
-        why="",
-        org_id=session.org_id,
-        details={"livemode": session.livemode, **details},
-    )
-    await orgs.audit(tx, entry)
+    """Write an act down in its own transaction."""
+    told = {"livemode": session.livemode, **details}
+    await orgs.note(tx, by_of(session), what, session.org_id, at, **told)
+
+
+def by_of(session: Session) -> By:
+    """Who acts on these pages; rooms that have transactions of their own note it there."""
+    return By(who=actor_of(session))
 
 
 def say_full(shelves: Shelves, session: Session, error: TollkeeperError, now: datetime) -> str:

@@ -17,6 +17,7 @@ from tollkeeper.console.customer.auto_top_up_page import FIELDS
 from tollkeeper.console.customer.auto_top_up_page import PATH as AUTO_TOP_UP
 from tollkeeper.console.customer.destroying import destroying_pages
 from tollkeeper.console.customer.leaving import leave_for
+from tollkeeper.console.customer.noting import by_of
 from tollkeeper.console.customer.saying import card_name, owner_of, refuse
 from tollkeeper.console.doors import AnyRequest, Door, customers_only, money_only, session_of
 from tollkeeper.console.forms import Form, Question, go_on
@@ -113,6 +114,7 @@ def _adding(door: Door, till: Till) -> list[ControllerRouterHandler]:
                 PageKind.HOSTED,
                 _address(door, added),
                 _address(door, _path_of(back)),
+                by=by_of(session_of(request)),
             )
         except TollkeeperError as error:
             return await _answer(door, till, request, refuse(Form(), error), _BAD)
@@ -160,9 +162,9 @@ def _choosing(door: Door, till: Till) -> list[ControllerRouterHandler]:
         request: AnyRequest, method_id: FromPath[str]
     ) -> Response[bytes] | Redirect:
         await door.read_form(request)
-        method = await _find(door, request, method_id)
+        session, method = session_of(request), await _find(door, request, method_id)
         try:
-            await payments.make_default(till, owner_of(session_of(request)), method.method_id)
+            await payments.make_default(till, owner_of(session), method.method_id, by_of(session))
         except TollkeeperError as error:
             return await _answer(door, till, request, refuse(Form(), error), _BAD)
         return go_on(PATH, "method_default")
@@ -185,7 +187,8 @@ def _removing(door: Door, till: Till) -> list[ControllerRouterHandler]:
         )
 
     async def remove(request: AnyRequest, method: Method) -> Redirect:
-        await payments.remove_method(till, owner_of(session_of(request)), method.method_id)
+        session = session_of(request)
+        await payments.remove_method(till, owner_of(session), method.method_id, by_of(session))
         return go_on(PATH, "method_removed")
 
     path, guards = "/payment-methods/{method_id:str}/remove", (money_only, customers_only)

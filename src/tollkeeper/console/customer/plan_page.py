@@ -16,7 +16,7 @@ from tollkeeper import payments, plans, subscriptions
 from tollkeeper.base.errors import NotFound, TollkeeperError
 from tollkeeper.base.ids import uuid7
 from tollkeeper.console.customer.leaving import leave_for
-from tollkeeper.console.customer.noting import note
+from tollkeeper.console.customer.noting import by_of
 from tollkeeper.console.customer.plan_words import offer_of, say_cost, say_fee, show_fee
 from tollkeeper.console.customer.saying import sentence
 from tollkeeper.console.doors import AnyRequest, Door, customers_only, money_only, session_of
@@ -129,7 +129,7 @@ def _choosing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
             door,
             shelves,
             request,
-            ("plan.change" if has else "plan.subscribe", version.code),
+            version.code,
             subscriptions.change if has else subscriptions.subscribe,
         )
 
@@ -150,7 +150,7 @@ def _choosing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         if code is None:
             form = Form(problem=say("plan.nothing_to_resume"))
             return await _answer(door, shelves, request, form, _BAD)
-        return await _act(door, shelves, request, ("plan.resume", code), subscriptions.subscribe)
+        return await _act(door, shelves, request, code, subscriptions.subscribe)
 
     return [ask_for_plan, choose_plan, resume_plan]
 
@@ -163,17 +163,17 @@ def _find_sold(shelves: Shelves, code: str, now: datetime) -> PlanVersion:
 
 
 async def _act(
-    door: Door, shelves: Shelves, request: AnyRequest, what: tuple[str, str], ask: Act
+    door: Door, shelves: Shelves, request: AnyRequest, plan: str, ask: Act
 ) -> Response[bytes] | Redirect:
-    """Ask for a plan, and go where that leads: to its page, or to the bank. `what` is the act and
-    the plan's code."""
+    """Ask for a plan, and go where that leads: to its page, or to the bank."""
     session = session_of(request)
     wish = Wish(
         subscriber=Subscriber(org_id=session.org_id, livemode=session.livemode),
-        plan=what[1],
+        plan=plan,
         run_id=uuid7(),
         method_id=None,
         return_url=f"{door.base_url.rstrip('/')}{PATH}",
+        by=by_of(session),
     )
     try:
         billed = await ask(shelves.fees, wish)
@@ -181,17 +181,11 @@ async def _act(
         values = {"no_method": "yes"} if error.code == _NO_METHOD else {}
         form = Form(values=values, problem=sentence(error.detail))
         return await _answer(door, shelves, request, form, _BAD)
-    await _note(door, session, *what)
     await shelves.plans.refresh()
     if billed is not None and billed.action_url is not None:
         return leave_for(door, request, billed.action_url, PATH)
     failed = billed is not None and billed.failure_code is not None
     return go_on(PATH, "" if failed else "plan_chosen")
-
-
-async def _note(door: Door, session: Session, what: str, code: str | None) -> None:
-    async with door.database.transaction() as tx:
-        await note(tx, session, what, door.clock.now(), plan=code)
 
 
 def _ending(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
@@ -231,10 +225,9 @@ def _ending(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
             return ask(request, held, form.faulty(confirmation=wrong))
         try:
             who = Subscriber(org_id=session.org_id, livemode=session.livemode)
-            await subscriptions.cancel(shelves.fees, who, at_once=False)
+            await subscriptions.cancel(shelves.fees, who, at_once=False, by=by_of(session))
         except TollkeeperError as error:
             return ask(request, held, form.refused(error))
-        await _note(door, session, "plan.cancel", held.code)
         await shelves.plans.refresh()
         return go_on(PATH, "plan_cancelled")
 

@@ -16,6 +16,7 @@ from tollkeeper import credits, invoices, payments  # noqa: A004 (the room's nam
 from tollkeeper.base.errors import NotFound, TollkeeperError, Unauthenticated
 from tollkeeper.base.ids import read_id, show_id
 from tollkeeper.base.money import Money
+from tollkeeper.console.customer.noting import by_of
 from tollkeeper.console.customer.order_form import said_by
 from tollkeeper.console.customer.saying import card_name, owner_of
 from tollkeeper.console.customer.wallets import wallet_of
@@ -149,15 +150,16 @@ def _going_on(door: Door, shelves: Shelves) -> ControllerRouterHandler:
         request: AnyRequest, purchase_id: FromPath[str]
     ) -> Response[bytes] | Redirect:
         form = await door.read_form(request)
-        story = await _read(door, till, session_of(request), purchase_id)
-        purchase, payment = story.purchase, story.payment
+        session = session_of(request)
+        story = await _read(door, till, session, purchase_id)
+        purchase, payment, by = story.purchase, story.payment, by_of(session)
         try:
             if story.stage is Stage.UNSENT:
-                await payments.charge(till, payment.org_id, payment.payment_id)
-                await payments.open_page(till, payment.org_id, payment.payment_id)
+                await payments.charge(till, payment.org_id, payment.payment_id, by)
+                await payments.open_page(till, payment.org_id, payment.payment_id, by)
             else:
                 back = return_address(door, purchase.purchase_id)
-                await credits.resume_purchase(shop, purchase, _method(form), back)
+                await credits.resume_purchase(shop, purchase, _method(form), back, by)
         except TollkeeperError as error:
             return await _answer(door, shelves, request, story, said_by(error))
         return go_on(page_of_purchase(purchase.purchase_id))
@@ -178,9 +180,10 @@ def _giving_up(door: Door, shelves: Shelves) -> ControllerRouterHandler:
         request: AnyRequest, purchase_id: FromPath[str]
     ) -> Response[bytes] | Redirect:
         await door.read_form(request)
-        story = await _read(door, till, session_of(request), purchase_id)
+        session = session_of(request)
+        story = await _read(door, till, session, purchase_id)
         try:
-            await credits.cancel_purchase(shop, story.purchase)
+            await credits.cancel_purchase(shop, story.purchase, by_of(session))
         except TollkeeperError as error:
             return await _answer(door, shelves, request, story, said_by(error))
         return go_on(page_of_purchase(story.purchase.purchase_id))

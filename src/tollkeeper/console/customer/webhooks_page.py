@@ -49,7 +49,9 @@ async def find_webhook(tx: Connection, session: Session, webhook_id: str) -> End
     return await notifications.get_endpoint(tx, session.org_id, known, livemode=session.livemode)
 
 
-async def _note(door: Door, tx: Connection, session: Session, act: str, of: Endpoint) -> None:
+async def note_webhook(
+    door: Door, tx: Connection, session: Session, act: str, of: Endpoint
+) -> None:
     told = {"webhookId": show_id("whk", of.endpoint_id), "host": _host_of(of)}
     await note(tx, session, f"webhook.{act}", door.clock.now(), **told)
 
@@ -129,7 +131,7 @@ def _making(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
             secret = notifications.make_secret(secrets.token_bytes(32))
             async with door.database.transaction() as tx:
                 made = await notifications.create_endpoint(tx, new, secret)
-                await _note(door, tx, session, "create", made)
+                await note_webhook(door, tx, session, "create", made)
         except TollkeeperError as error:
             return _answer(door, request, refuse(form, error), None)
         return _show_secret(door, request, made, secret)
@@ -170,7 +172,7 @@ def _changing(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
                 description=wanted.description,
                 types=wanted.types,
             )
-            await _note(door, tx, session, "update", known)
+            await note_webhook(door, tx, session, "update", known)
         return go_on(f"{PATH}/{webhook_id}", "webhook_changed")
 
     return [show_change, change]
@@ -204,7 +206,7 @@ def _secrets(door: Door) -> list[ControllerRouterHandler]:
         async with door.database.transaction() as tx:
             known = await find_webhook(tx, session, webhook_id)
             await notifications.rotate_secret(tx, known, secret, door.clock.now())
-            await _note(door, tx, session, "rotate", known)
+            await note_webhook(door, tx, session, "rotate", known)
         return _show_secret(door, request, known, secret)
 
     return [rotate]
@@ -223,7 +225,7 @@ def _switching(door: Door) -> list[ControllerRouterHandler]:
         async with door.database.transaction() as tx:
             known = await find_webhook(tx, session, webhook_id)
             await notifications.change_endpoint(tx, known, enabled=enabled)
-            await _note(door, tx, session, "enable" if enabled else "disable", known)
+            await note_webhook(door, tx, session, "enable" if enabled else "disable", known)
         return go_on(f"{PATH}/{webhook_id}", "webhook_on" if enabled else "webhook_off")
 
     return [switch]
@@ -251,7 +253,7 @@ def _deleting(door: Door) -> list[ControllerRouterHandler]:
             await notifications.delete_endpoint(
                 tx, session.org_id, known.endpoint_id, livemode=session.livemode
             )
-            await _note(door, tx, session, "delete", known)
+            await note_webhook(door, tx, session, "delete", known)
         return go_on(PATH, "webhook_deleted")
 
     path = "/webhooks/{webhook_id:str}/delete"

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from tollkeeper import ledger, payments
+from tollkeeper import ledger, orgs, payments
 from tollkeeper.base.errors import TollkeeperError, Unavailable
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.money import Money
@@ -45,6 +45,7 @@ from tollkeeper.notifications import (
     UsageLimitReached,
     notify,
 )
+from tollkeeper.orgs import By
 from tollkeeper.payments import Owner, PaymentMethodInUse
 from tollkeeper.payments.model import (
     FailureCode,
@@ -72,7 +73,7 @@ class TopUps:
 
 
 async def save(
-    tx: Connection, top_ups: TopUps, wanted: TopUp, *, who: str, said: str | None, now: datetime
+    tx: Connection, top_ups: TopUps, wanted: TopUp, *, by: By, said: str | None, now: datetime
 ) -> TopUp:
     """Keep a setting; that takes back any suspension. `said` is what was agreed to.
 
@@ -83,8 +84,23 @@ async def save(
     fresh = replace(wanted, failures=0, suspended_reason=None, not_before=None)
     await store.write(tx, fresh)
     if wanted.enabled and said is not None:
-        await store.insert_consent(tx, fresh, uuid7(), now, who, said)
+        await store.insert_consent(tx, fresh, uuid7(), now, by.who, said)
+    await _note(tx, by, fresh, now)
     return fresh
+
+
+async def _note(tx: Connection, by: By, setting: TopUp, now: datetime) -> None:
+    amount, target = setting.amount_nanos, setting.target_nanos
+    told = {
+        "livemode": setting.livemode,
+        "enabled": setting.enabled,
+        "threshold": str(Money(setting.threshold_nanos)),
+        "amount": None if amount is None else str(Money(amount)),
+        "targetBalance": None if target is None else str(Money(target)),
+        "monthlyCap": str(Money(setting.monthly_cap_nanos)),
+        "currency": setting.currency,
+    }
+    await orgs.note(tx, by, "auto_top_up.update", setting.org_id, now, **told)
 
 
 async def _check_method(tx: Connection, shop: Shop, wanted: TopUp) -> None:

@@ -10,7 +10,6 @@ from litestar.params import JSONBody
 from litestar.types import ControllerRouterHandler
 
 from tollkeeper import orgs
-from tollkeeper.base.ids import show_id
 from tollkeeper.credits.errors import AutoTopUpNeedsMethod, PaymentsNotConfigured
 from tollkeeper.credits.topping_up.acts import TopUps
 from tollkeeper.credits.topping_up.setting import (
@@ -56,7 +55,7 @@ def _save(top_ups: TopUps) -> ControllerRouterHandler:
     )
     async def save_auto_top_up(request: AnyRequest, data: JSONBody[NewAutoTopUp]) -> AutoTopUp:
         caller = orgs.caller_of(request)
-        return await set_top_up(top_ups, _owner(caller), data, show_id("key", caller.key_id))
+        return await set_top_up(top_ups, _owner(caller), data, orgs.by_key(caller))
 
     return save_auto_top_up
 

@@ -26,6 +26,7 @@ from tollkeeper.credits.topping_up.model import (
 )
 from tollkeeper.db import Connection
 from tollkeeper.ledger import Wallet
+from tollkeeper.orgs import By
 from tollkeeper.payments import Owner, to_minor
 
 CONSENT = (
@@ -77,7 +78,7 @@ class NewAutoTopUp(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             raise ValueError("must not have both amount and targetBalance")
 
 
-async def set_top_up(top_ups: TopUps, owner: Owner, data: NewAutoTopUp, who: str) -> AutoTopUp:
+async def set_top_up(top_ups: TopUps, owner: Owner, data: NewAutoTopUp, by: By) -> AutoTopUp:
     """Save what is said and leave the rest as it was; a balance below its threshold buys at once.
 
     Raises InvalidRequest, AutoTopUpNeedsMethod, PaymentMethodNotFound, PaymentsNotConfigured.
@@ -88,7 +89,7 @@ async def set_top_up(top_ups: TopUps, owner: Owner, data: NewAutoTopUp, who: str
         known = await store.lock(tx, wallet.org_id, wallet.wallet_id)
         wanted = _wanted(data, known or _nothing(wallet, top_ups.rules), top_ups.rules)
         said = _consent(wanted) if _agrees(known, wanted) else None
-        await acts.save(tx, top_ups, wanted, who=who, said=said, now=till.clock.now())
+        await acts.save(tx, top_ups, wanted, by=by, said=said, now=till.clock.now())
     await acts.top_up(top_ups, wallet.org_id, wallet.wallet_id)
     async with till.database.connection() as connection:
         return await show_top_up(connection, top_ups, owner)

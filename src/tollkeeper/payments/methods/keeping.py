@@ -9,8 +9,10 @@ from uuid import UUID
 
 import structlog
 
+from tollkeeper import orgs
 from tollkeeper.base.ids import named_uuid, show_id
 from tollkeeper.db import Connection
+from tollkeeper.orgs import By
 from tollkeeper.payments.errors import (
     PaymentMethodNotFound,
     PaymentsNotConfigured,
@@ -112,11 +114,13 @@ async def open_setup_page(
     kind: PageKind,
     return_url: str,
     cancel_url: str | None,
+    *,
+    by: By | None = None,
 ) -> Page:
     """Have the processor ask for a method on its own page; it is on file when that is done."""
     processor = till.processors.serving(livemode=owner.livemode)
     customer_ref = await customers.ensure(till, owner.org_id, livemode=owner.livemode)
-    return await processor.open_setup_page(
+    page = await processor.open_setup_page(
         SetupPage(
             setup_id=setup_id,
             org_id=owner.org_id,
@@ -126,6 +130,11 @@ async def open_setup_page(
             cancel_url=cancel_url,
         )
     )
+    told = {"livemode": owner.livemode, "setupId": show_id("set", setup_id)}
+    async with till.database.transaction() as tx:
+        now = till.clock.now()
+        await orgs.note(tx, by, "payment_method.add", owner.org_id, now, **told)
+    return page
 
 
 async def portal_link(till: Till, owner: Owner, return_url: str) -> str:
@@ -175,10 +184,13 @@ async def apply(tx: Connection, till: Till, seen: Customer, wallet: Wallet) -> b
     }
     there = {method.ref: _copied(locked, method) for method in wallet.methods}
     gone = [m for ref, m in known.items() if m.removed_at is None and ref not in there]
-    changed = [await _remove(tx, till, method, till.clock.now(), detached=True) for method in gone]
-    changed += [await _keep(tx, till, known.get(ref), there[ref]) for ref in there]
+    now = till.clock.now()
+    for method in gone:
+        await _remove(tx, till, method, now, detached=True)
+        await _note(tx, By(who=method.processor), "payment_method.removed", method, now)
+    changed = [await _keep(tx, till, known.get(ref), there[ref]) for ref in there]
     defaulted = await _choose_default(tx, locked, wallet.default_ref)
-    if any(changed) or defaulted:
+    if gone or any(changed) or defaulted:
         await store.move_version(tx, locked)
     return True
 
@@ -204,6 +216,7 @@ def _copied(customer: Customer, method: MethodOnFile) -> Method:
 async def _keep(tx: Connection, till: Till, known: Method | None, there: Method) -> bool:
     if known is None:
         await store.insert_method(tx, there)
+        await _note(tx, By(who=there.processor), "payment_method.added", there, till.clock.now())
         await till.handlers.tell(tx, MethodAdded(there))
         return True
     if known.removed_at is not None:
@@ -216,10 +229,9 @@ async def _keep(tx: Connection, till: Till, known: Method | None, there: Method)
 
 async def _remove(
     tx: Connection, till: Till, method: Method, now: datetime, *, detached: bool
-) -> bool:
+) -> None:
     await store.remove_method(tx, method.org_id, method.method_id, now, detached=detached)
     await till.handlers.tell(tx, MethodRemoved(replace(method, is_default=False, removed_at=now)))
-    return True
 
 
 async def _choose_default(tx: Connection, customer: Customer, wanted_ref: str | None) -> bool:
@@ -252,7 +264,7 @@ async def _tell_default(
 # ── Changing ─────────────────────────────────────────────────────────────────────────────────────
 
 
-async def make_default(till: Till, owner: Owner, method_id: UUID) -> Method:
+async def make_default(till: Till, owner: Owner, method_id: UUID, by: By | None = None) -> Method:
     """Raises PaymentMethodNotFound, ProcessorUnavailable, ProcessorRefused."""
     async with till.database.connection() as connection:
         method = await get_method(connection, owner, method_id)
@@ -262,12 +274,15 @@ async def make_default(till: Till, owner: Owner, method_id: UUID) -> Method:
         await processor.set_default_method(customer.ref, method.ref)
     async with till.database.transaction() as tx:
         await store.lock_customer(tx, owner.org_id, method.processor, livemode=owner.livemode)
+        method = await get_method(tx, owner, method_id)
+        if not method.is_default:
+            await _note(tx, by, "payment_method.default", method, till.clock.now())
         await store.set_default(tx, customer, method_id)
         await store.move_version(tx, customer)
         return await get_method(tx, owner, method_id)
 
 
-async def remove(till: Till, owner: Owner, method_id: UUID) -> None:
+async def remove(till: Till, owner: Owner, method_id: UUID, by: By | None = None) -> None:
     """Remove a method here and at the processor; one that is removed already is no error.
 
     Raises PaymentMethodNotFound, and what a handler of MethodRemoval refuses with. When the
@@ -281,8 +296,10 @@ async def remove(till: Till, owner: Owner, method_id: UUID) -> None:
         await store.lock_customer(tx, owner.org_id, method.processor, livemode=owner.livemode)
         method = await store.read_method(tx, owner.org_id, method_id) or method
         if method.removed_at is None:
+            now = till.clock.now()
             await till.handlers.tell(tx, MethodRemoval(method))
-            await _remove(tx, till, method, till.clock.now(), detached=False)
+            await _remove(tx, till, method, now, detached=False)
+            await _note(tx, by, "payment_method.remove", method, now)
             await _choose_default(tx, customer, None)
             await store.move_version(tx, customer)
     try:
@@ -311,6 +328,17 @@ async def detach_removed(till: Till, names: list[str], most: int) -> int:
         except (ProcessorUnavailable, ProcessorRefused) as error:
             _log.warning("method_not_detached_yet", method=method.ref, reason=error.detail)
     return done
+
+
+async def _note(tx: Connection, by: By | None, what: str, method: Method, now: datetime) -> None:
+    told = {
+        "livemode": method.livemode,
+        "methodId": show_id("met", method.method_id),
+        "type": method.kind,
+        "brand": method.brand,
+        "last4": method.last4,
+    }
+    await orgs.note(tx, by, what, method.org_id, now, **told)
 
 
 async def _customer_of(connection: Connection, method: Method) -> Customer:

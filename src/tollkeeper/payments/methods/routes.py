@@ -16,6 +16,7 @@ from tollkeeper import orgs
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.http import Page as ListPage
 from tollkeeper.http import read_path_id, run_id_of
+from tollkeeper.orgs import By
 from tollkeeper.payments.errors import (
     PaymentMethodDeclined,
     PaymentMethodInUse,
@@ -141,6 +142,10 @@ def _owner(request: AnyRequest) -> Owner:
     return Owner(org_id=caller.org_id, livemode=caller.livemode)
 
 
+def _by(request: AnyRequest) -> By:
+    return orgs.by_key(orgs.caller_of(request))
+
+
 def _list(till: Till) -> ControllerRouterHandler:
     @get(
         "/payment-methods",
@@ -176,7 +181,7 @@ def _add(till: Till, billing_page: str) -> ControllerRouterHandler:
             return _set_up(answer, method, setup_id, till.clock.now())
         kind = data.checkout or PageKind.HOSTED
         page = await keeping.open_setup_page(
-            till, owner, setup_id, kind, return_url, data.cancel_url
+            till, owner, setup_id, kind, return_url, data.cancel_url, by=_by(request)
         )
         return _opened(page, setup_id)
 
@@ -221,7 +226,7 @@ def _make_default(till: Till) -> ControllerRouterHandler:
     )
     async def make_default(request: AnyRequest, method_id: FromPath[str]) -> PaymentMethod:
         known = read_path_id("met", method_id)
-        method = await keeping.make_default(till, _owner(request), known)
+        method = await keeping.make_default(till, _owner(request), known, _by(request))
         return PaymentMethod.of(method, till.clock.now())
 
     return make_default
@@ -235,7 +240,8 @@ def _remove(till: Till) -> ControllerRouterHandler:
         opt={"errors": (PaymentMethodNotFound, PaymentMethodInUse)},
     )
     async def remove_method(request: AnyRequest, method_id: FromPath[str]) -> None:
-        await keeping.remove(till, _owner(request), read_path_id("met", method_id))
+        known = read_path_id("met", method_id)
+        await keeping.remove(till, _owner(request), known, _by(request))
 
     return remove_method
 

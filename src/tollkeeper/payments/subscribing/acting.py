@@ -99,7 +99,6 @@ async def intend_act(
     seen: Subscription,
     act: SubscriptionAct,
     now: datetime,
-    return_url: str | None = None,
 ) -> Subscription:
     """Write down what the processor is to be told of a subscription that the caller has locked.
 
@@ -112,7 +111,6 @@ async def intend_act(
         act=act,
         act_number=seen.act_number + 1,
         acted_at=now,
-        return_url=return_url or seen.return_url,
         failure_code=None,
         failure_retryable=None,
         failure_detail=None,
