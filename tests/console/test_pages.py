@@ -199,8 +199,24 @@ def test_money_is_shown_to_the_cent_and_told_to_the_nano() -> None:
         (123_456, "$0.000123"),
         (-500_000_000, "\N{MINUS SIGN}$0.50"),
         (-1_005_000_000, "\N{MINUS SIGN}$1.01"),
-        (1, "$0.000000"),
+        (10_000_000, "$0.01"),
+        (9_999_999, "$0.010000"),
+        (123_456_789, "$0.12"),
+        (1, "&lt;$0.000001"),
+        (-499, "&lt;\N{MINUS SIGN}$0.000001"),
     ]:
         text = rendering.show_money(Money(nanos))
         assert f">{shown}<" in text
         assert f'title="{Money(nanos)} USD"' in text
+
+
+def test_costs_are_even_and_prices_exact() -> None:
+    for nanos, cost, price in [
+        (0, "$0.000000", "$0.00"),
+        (30_000_000, "$0.030000", "$0.03"),
+        (1_250_000_500, "$1.250001", "$1.2500005"),
+        (75_000, "$0.000075", "$0.000075"),
+    ]:
+        assert f">{cost}<" in rendering.show_cost(Money(nanos))
+        assert f">{price}<" in rendering.show_price(Money(nanos))
+    assert ">2.50 DIEM<" in rendering.show_price(Money(2_500_000_000), "DIEM")

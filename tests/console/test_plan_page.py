@@ -51,7 +51,7 @@ async def test_a_customer_subscribes_changes_cancels_and_goes_on(
     async with signed_in(whole, customer, "billing") as one:
         page = await shown(one)
         assert "0 of 1,000 used" in page
-        assert "Beyond it: $0.002000 for every 1,000, from credit" in page
+        assert "Beyond it: $0.002 for every 1,000, from credit" in page
         assert "$20.00 a month" in page
         assert "Up to 9 members" in page
         asked = read(await one.open(f"{PLAN}/choose/pro"))

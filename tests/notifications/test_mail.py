@@ -75,8 +75,8 @@ async def test_a_mail_reaches_those_whom_billing_concerns(
     assert mail["Subject"] == "Credit is running low"
     plain = mail.get_body(("plain",)).get_content()
     html = mail.get_body(("html",)).get_content()
-    assert "4.50 USD of credit is left." in plain
-    assert "4.50 USD of credit is left." in html
+    assert "$4.50 of credit is left." in plain
+    assert "$4.50 of credit is left." in html
 
 
 async def test_3_a_mail_job_that_runs_again_sends_nothing_more(

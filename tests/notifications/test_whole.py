@@ -38,7 +38,7 @@ async def test_notices_arrive_by_mail_and_webhook(
         headers, body = receiver.got[0]
         message = Webhook(made.json["secret"]).verify(body, headers)
         assert message["organizationId"] == customer.id
-        assert "4.50 USD" in post.mails[0].get_body(("plain",)).get_content()
+        assert "$4.50" in post.mails[0].get_body(("plain",)).get_content()
         listed = await whole.ask("GET", "/notifications", key)
         assert [notice["type"] for notice in listed.json["data"]] == ["credit_balance_low"]
         inference = await whole.ask("GET", "/notifications", customer.keys["live INFERENCE"])
@@ -71,7 +71,7 @@ async def test_what_auto_top_up_does_arrives_by_mail_and_webhook(
 
         def mailed() -> bool:
             texts = [mail.get_body(("plain",)).get_content() for mail in post.mails]
-            return any("fell below 20.00 USD, so 25.00 USD" in text for text in texts)
+            return any("fell below $20.00, so $25.00" in text for text in texts)
 
         async with asyncio.timeout(20):
             while not ("credit_auto_recharge_triggered" in told() and mailed()):  # noqa: ASYNC110 (others make it true)

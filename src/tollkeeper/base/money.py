@@ -12,6 +12,9 @@ NANOS_PER_UNIT = 1_000_000_000
 MAX_NANOS = 2**61
 
 _LONGEST_REASON = 120
+_CENT = NANOS_PER_UNIT // 100
+_CENTS, _MILLIONTHS = 2, 6
+_MINUS = "\N{MINUS SIGN}"
 _PLAIN = re.compile(r"(?P<sign>-?)(?P<whole>[0-9]{1,12})(?:\.(?P<fraction>[0-9]{1,9}))?")
 
 
@@ -105,6 +108,27 @@ def format_nanos(nanos: int) -> str:
     if fraction == 0:
         return f"{sign}{whole}"
     return f"{sign}{whole}.{fraction:09d}".rstrip("0")
+
+
+def say_nanos(nanos: int, currency: str, decimals: int | None = None) -> str:
+    """Write an amount as people do: `$1,234.50`, `12.50 DIEM`. Unless said, it is rounded to the
+    cent, and to the millionth where it is less than a cent; what is less still is not called zero.
+    """
+    small = 0 < abs(nanos) < _CENT
+    places = (_MILLIONTHS if small else _CENTS) if decimals is None else decimals
+    parts = 10**places
+    rounded = divide_half_up(abs(nanos) * parts, NANOS_PER_UNIT)
+    less = "<" if nanos and not rounded else ""
+    whole, rest = divmod(rounded or bool(nanos), parts)
+    figures = f"{whole:,}.{rest:0{places}d}"
+    shown = f"${figures}" if currency == "USD" else f"{figures} {currency}"
+    return f"{less}{_MINUS if nanos < 0 else ''}{shown}"
+
+
+def say_exactly(nanos: int, currency: str) -> str:
+    """The same to the last digit, for prices and for what people chose; cents at least."""
+    fraction = f"{abs(nanos) % NANOS_PER_UNIT:09d}".rstrip("0")
+    return say_nanos(nanos, currency, max(len(fraction), _CENTS))
 
 
 def divide_half_up(numerator: int, denominator: int) -> int:

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar.response import Response
 from markupsafe import Markup, escape
 
-from tollkeeper.base.money import NANOS_PER_UNIT, Money, divide_half_up
+from tollkeeper.base.money import NANOS_PER_UNIT, Money, say_exactly, say_nanos
 from tollkeeper.console.assets import Zipped, asset
 from tollkeeper.console.theme import Theme
 from tollkeeper.console.tokens import SECRET_BYTES, mask
@@ -37,9 +37,8 @@ _HEADERS: Final = {
 }
 _PLAIN: Final = Theme()
 _LOCALE: Final = Locale.parse("en_US")  # Reading its name anew takes as long as writing a number.
+_MILLIONTHS: Final = 6
 _CENT: Final = NANOS_PER_UNIT // 100
-_MINUS: Final = "\N{MINUS SIGN}"
-_MICRO: Final = NANOS_PER_UNIT // 1_000_000
 
 
 def load_texts(language: str = "en") -> Mapping[str, Any]:
@@ -72,16 +71,24 @@ def say_with(key: str, /, **values: object) -> Markup:
 
 
 def show_money(amount: Money, currency: str = "USD") -> Markup:
-    """Cents, and what is less than a dollar to the millionth; all nine digits on hover."""
-    nanos = amount.nanos
-    small = 0 < abs(nanos) < NANOS_PER_UNIT and nanos % _CENT
-    unit, digits = (_MICRO, 6) if small else (_CENT, 2)
-    whole, rest = divmod(divide_half_up(abs(nanos), unit), 10**digits)
-    sign = _MINUS if nanos < 0 and (whole or rest) else ""
-    figures = f"{show_count(whole)}.{rest:0{digits}d}"
-    shown = f"{sign}${figures}" if currency == "USD" else f"{sign}{figures} {currency}"
+    """Balances, sums and what was paid: to the cent. All nine digits on hover, here and below."""
+    fine = Markup(" data-fine") if 0 < abs(amount.nanos) < _CENT else ""
+    return _money(amount, currency, say_nanos(amount.nanos, currency), fine)
+
+
+def show_cost(amount: Money, currency: str = "USD") -> Markup:
+    """What single calls cost: to the millionth, however much it is, so that a column is even."""
+    return _money(amount, currency, say_nanos(amount.nanos, currency, _MILLIONTHS))
+
+
+def show_price(amount: Money, currency: str = "USD") -> Markup:
+    """Prices, and amounts that people chose: exact."""
+    return _money(amount, currency, say_exactly(amount.nanos, currency))
+
+
+def _money(amount: Money, currency: str, shown: str, mark: str = "") -> Markup:
     exact = f"{amount} {currency}"
-    return Markup('<span class="money" title="{}">{}</span>').format(exact, shown)
+    return Markup('<span class="money" title="{}"{}>{}</span>').format(exact, mark, shown)
 
 
 @lru_cache(maxsize=10_000)
@@ -122,6 +129,8 @@ cast("dict[str, Any]", _templates.globals).update(
 _templates.filters.update(
     {
         "money": show_money,
+        "cost": show_cost,
+        "price": show_price,
         "count": show_count,
         "day": show_day,
         "moment": show_moment,

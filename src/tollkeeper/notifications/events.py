@@ -12,10 +12,9 @@ from typing import ClassVar, Final
 import msgspec
 from msgspec import Struct
 
-from tollkeeper.base.money import Money, NumberText, parse_nanos
+from tollkeeper.base.money import NANOS_PER_UNIT, Money, NumberText, parse_nanos, say_nanos
 from tollkeeper.http import encode_json
 
-_LEAST_DECIMALS: Final = 2
 _COUNTED: Final = ("tokens", "requests")
 
 
@@ -218,7 +217,7 @@ class UsageLimitReached(Event, frozen=True):
 
     def sentence(self) -> str:
         if self.currency in _COUNTED:
-            spent, limit = str(self.spent), f"{self.limit} {self.currency}"
+            spent, limit = _count(self.spent), f"{_count(self.limit)} {self.currency}"
         else:
             spent, limit = say(self.spent, self.currency), say(self.limit, self.currency)
         whose = f" for {self.subject}" if self.subject else ""
@@ -327,9 +326,12 @@ def _read_money(type_: type, value: object) -> object:
 
 
 def say(amount: Money, currency: str) -> str:
-    """Write an amount for people: `12.50 USD`, with more decimals only where there are some."""
-    whole, _, fraction = str(amount).partition(".")
-    return f"{whole}.{fraction.ljust(_LEAST_DECIMALS, '0')} {currency}"
+    """Write an amount for people; its digits are in the event's data."""
+    return say_nanos(amount.nanos, currency)
+
+
+def _count(amount: Money) -> str:
+    return f"{amount.nanos // NANOS_PER_UNIT:,}"
 
 
 def day(at: datetime) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from litestar import Request, Router, get, post, put
 from litestar.datastructures import State
@@ -54,7 +56,7 @@ async def list_notices(
     caller = caller_of(request)
     org_id, livemode = caller.org_id, caller.livemode
     bound = ("notifications", org_id, livemode, type, unread)
-    below = cursors.after(bound, cursor)
+    below = None if cursor is None else cursors.open(bound, cursor, tuple[datetime, UUID])
     async with database.connection() as connection:
         found = await store.list_notices(
             connection,
@@ -68,7 +70,12 @@ async def list_notices(
         waiting = await store.count_unread(
             connection, org_id, livemode=livemode, most=_MOST_COUNTED
         )
-    page = page_of(found, limit, NoticeOut.of, lambda last: cursors.seal(bound, [last.notice_id]))
+    page = page_of(
+        found,
+        limit,
+        NoticeOut.of,
+        lambda last: cursors.seal(bound, [last.created_at, last.notice_id]),
+    )
     return NoticePage(data=page.data, next_cursor=page.next_cursor, unread=waiting)
 
 

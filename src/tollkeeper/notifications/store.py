@@ -37,10 +37,10 @@ _LIST_NOTICES: Final = """
 SELECT org_id, notice_id, livemode, type, data::text, created_at, read_at
 FROM notice
 WHERE org_id = %(org_id)s AND livemode = %(livemode)s
-    AND (%(below)s::uuid IS NULL OR notice_id < %(below)s)
+    AND (%(at)s::timestamptz IS NULL OR (created_at, notice_id) < (%(at)s, %(below)s::uuid))
     AND (%(types)s::text[] IS NULL OR type = ANY (%(types)s::text[]))
     AND (NOT %(unread)s OR read_at IS NULL)
-ORDER BY notice_id DESC
+ORDER BY created_at DESC, notice_id DESC
 LIMIT %(limit)s
 """
 
@@ -202,18 +202,21 @@ async def list_notices(
     org_id: UUID,
     *,
     livemode: bool,
-    below: UUID | None,
+    below: tuple[datetime, UUID] | None,
     types: Sequence[EventType] | None,
     unread: bool,
     limit: int,
 ) -> list[Notice]:
-    """Newest first."""
+    """Newest first, from below the moment and the id of one: an id may tell of its cause instead
+    of its time."""
+    at, notice_id = below or (None, None)
     found = await tx.execute(
         _LIST_NOTICES,
         {
             "org_id": org_id,
             "livemode": livemode,
-            "below": below,
+            "at": at,
+            "below": notice_id,
             "types": None if types is None else list(types),
             "unread": unread,
             "limit": limit,

@@ -119,7 +119,7 @@ async def auto_top_up(shingle: Reader) -> None:
     await shingle.press("Save")
     await shingle.says("Saved. Auto top-up is on.")
     # credit_auto_recharge_triggered, and before it credit_balance_low
-    await shingle.is_told("so 25.00 USD of credit was bought", "Credit is running low")
+    await shingle.is_told("so $25.00 of credit was bought", "Credit is running low")
     await shingle.go("Credits")
     await expect(page.locator("#credit-top-up").get_by_role("heading")).not_to_contain_text("Off")
     await expect(shingle.balance).to_contain_text("$29.80", timeout=20_000)

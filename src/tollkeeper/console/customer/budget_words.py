@@ -14,7 +14,7 @@ from tollkeeper.base.money import NANOS_PER_UNIT, Money, NumberText, format_nano
 from tollkeeper.console.customer.naming import Names, read_names
 from tollkeeper.console.forms import Form
 from tollkeeper.console.model import Session
-from tollkeeper.console.rendering import say, show_count, show_money
+from tollkeeper.console.rendering import say, show_count, show_money, show_price
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.db import Connection
 from tollkeeper.limits import BudgetOut, Measure
@@ -71,9 +71,9 @@ def _name(names: Mapping[str, str], known: str | None) -> str | None:
     return None if known is None else names.get(known, known)
 
 
-def show_amount(measure: Measure, amount: Money) -> str:
+def show_amount(measure: Measure, amount: Money, *, chosen: bool = False) -> str:
     if measure is Measure.COST:
-        return show_money(amount)
+        return show_price(amount) if chosen else show_money(amount)
     return say(f"limits.{measure}", count=show_count(amount.nanos // NANOS_PER_UNIT))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -85,7 +86,7 @@ async def _page(
     connection: Connection, cursors: Cursors, session: Session, before: str
 ) -> tuple[list[Notice], str | None]:
     bound = ("console-notices", session.org_id, session.livemode)
-    below = cursors.open(bound, before, tuple[UUID])[0] if before else None
+    below = cursors.open(bound, before, tuple[datetime, UUID]) if before else None
     found = await notifications.list_notices(
         connection,
         session.org_id,
@@ -97,7 +98,8 @@ async def _page(
     )
     if len(found) <= _PAGE:
         return found, None
-    sealed = cursors.seal(bound, [found[_PAGE - 1].notice_id])
+    last = found[_PAGE - 1]
+    sealed = cursors.seal(bound, [last.created_at, last.notice_id])
     return found[:_PAGE], f"{PATH}?before={sealed}"
 
 

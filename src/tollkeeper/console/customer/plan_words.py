@@ -10,7 +10,7 @@ from typing import Final
 from markupsafe import Markup
 
 from tollkeeper.base.money import Money
-from tollkeeper.console.rendering import say, say_with, show_count, show_day, show_money
+from tollkeeper.console.rendering import say, say_with, show_count, show_day, show_money, show_price
 from tollkeeper.payments import Subscription, to_nanos
 from tollkeeper.plans import Consumable, PlanVersion
 from tollkeeper.subscriptions import product_of
@@ -61,7 +61,7 @@ def _say_consumable(one: Consumable) -> Markup:
         return say_with("plan.then_stops", included=included)
     if one.overage_nanos is None:
         return say_with("plan.then_list", included=included)
-    price = show_money(Money(one.overage_nanos))
+    price = show_price(Money(one.overage_nanos))
     per = show_count(one.overage_per)
     return say_with("plan.then_price", included=included, price=price, per=per)
 

@@ -37,7 +37,7 @@ from tollkeeper.console.chatting import (
 from tollkeeper.console.doors import AnyRequest, Door, session_of
 from tollkeeper.console.forms import Form, go_on
 from tollkeeper.console.model import Session
-from tollkeeper.console.rendering import say, show_money
+from tollkeeper.console.rendering import say, show_price
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.http.asgi import Message, respond
 from tollkeeper.metering import UsageRecordInFull
@@ -289,7 +289,7 @@ class Room:
 
 @lru_cache(maxsize=4096)  # Hundreds of models share a few prices, which take long to write.
 def _price(amount: Money) -> str:
-    return show_money(amount).striptags()
+    return show_price(amount).striptags()
 
 
 def _is_limit(refused: Refused) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 from markupsafe import Markup
 
 from tollkeeper.base.money import Money
-from tollkeeper.console.rendering import TEXTS, say, say_with, show_moment, show_money
+from tollkeeper.console.rendering import TEXTS, say, say_with, show_moment, show_money, show_price
 from tollkeeper.credits import AutoTopUp, TopUp, TopUpState
 
 _BADGES: Final = {
@@ -74,10 +74,10 @@ def say_plan(plan: Plan, card: str | None) -> str:
     which = "fixed" if plan.amount is not None else "target"
     return say_with(
         f"top_up.plan_{which}",
-        threshold=show_money(plan.threshold),
-        amount=show_money(plan.amount or plan.target or Money(0)),
+        threshold=show_price(plan.threshold),
+        amount=show_price(plan.amount or plan.target or Money(0)),
         card=card or say("top_up.default_card"),
-        cap=show_money(plan.monthly_cap),
+        cap=show_price(plan.monthly_cap),
     )
 
 
@@ -101,7 +101,7 @@ def _why(known: AutoTopUp) -> str | Markup:
         key = "rests" if failed is None else "tries_again"
         return say_with(f"top_up.{key}", until=until)
     if known.state is TopUpState.CAPPED:
-        bought, cap = show_money(known.bought_this_month), show_money(known.monthly_cap)
+        bought, cap = show_money(known.bought_this_month), show_price(known.monthly_cap)
         return say_with("top_up.capped", until=until, bought=bought, cap=cap)
     if known.state is TopUpState.SUSPENDED:
         at = "" if failed is None else show_moment(failed.at)
