@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 from typing import Final
+
+from msgspec.structs import replace
 
 from tollkeeper import metering
 from tollkeeper.base.money import Money
@@ -111,8 +113,9 @@ def sum_up(
 def biggest(asked: Asked, rows: Iterable[Cost]) -> list[str | None]:
     """The values of the group, that of which there was most first."""
     sums: defaultdict[str | None, int] = defaultdict(int)
+    in_money = asked.measure == "cost"
     for row in rows:
-        sums[row.group[0]] += _measured(asked, row)
+        sums[row.group[0]] += row.amount if in_money else row.calls
     return sorted(sums, key=lambda value: (-sums[value], value is None, value or ""))
 
 
@@ -147,35 +150,38 @@ def say_change(now: int | None, before: int | None) -> str:
 def _groups(
     asked: Asked, names: Names, rows: Sequence[Cost], tokens: Mapping[str | None, int] | None
 ) -> list[Group]:
-    found: defaultdict[str | None, list[Cost]] = defaultdict(list)
+    amounts: defaultdict[str | None, int] = defaultdict(int)
+    calls: defaultdict[str | None, int] = defaultdict(int)
+    failed: defaultdict[str | None, int] = defaultdict(int)
     for row in rows:
-        found[row.group[0]].append(row)
-    sums = {value: sum(_measured(asked, row) for row in of) for value, of in found.items()}
-    ordered = biggest(asked, rows)
+        (value,) = row.group
+        amounts[value] += row.amount
+        calls[value] += row.calls
+        failed[value] += row.failed or 0
+    sums = amounts if asked.measure == "cost" else calls
     whole = sum(sums.values())
-    return [
-        Group(
-            value=value,
-            label=_label(asked, names, value),
-            amount=sum(row.amount for row in found[value]),
-            calls=sum(row.calls for row in found[value]),
-            failed=sum(row.failed or 0 for row in found[value]),
-            tokens=None if tokens is None else tokens.get(value, 0),
-            query=_query(asked, value),
-            key=min(number, SERIES - 1),
-            share=tenth(1000 * sums[value] // whole) if whole else "0",
+    groups: list[Group] = []
+    for number, value in enumerate(biggest(asked, rows)):
+        shown = shown_value(asked, value)
+        groups.append(
+            Group(
+                value=value,
+                label=_label(asked, names, shown),
+                amount=amounts[value],
+                calls=calls[value],
+                failed=failed[value],
+                tokens=None if tokens is None else tokens.get(value, 0),
+                query=_query(asked, shown),
+                key=min(number, SERIES - 1),
+                share=tenth(1000 * sums[value] // whole) if whole else "0",
+            )
         )
-        for number, value in enumerate(ordered)
-    ]
+    return groups
 
 
 def tenth(tenths: int) -> str:
     """Write a number that is given in tenths."""
     return f"{tenths // 10}.{tenths % 10}"
-
-
-def _measured(asked: Asked, row: Cost) -> int:
-    return row.amount if asked.measure == "cost" else row.calls
 
 
 def _slots(
@@ -184,25 +190,20 @@ def _slots(
     bounds: Sequence[datetime],
     keys: Mapping[str | None, int],
 ) -> list[Slot]:
-    by_start: defaultdict[datetime, list[Cost]] = defaultdict(list)
+    amounts: defaultdict[datetime, int] = defaultdict(int)
+    calls: defaultdict[datetime, int] = defaultdict(int)
+    parts: defaultdict[datetime, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    in_money = asked.measure == "cost"
     for row in rows:
-        by_start[row.start].append(row)
-    slots: list[Slot] = []
-    for start, end in pairwise(bounds):
-        parts: defaultdict[int, int] = defaultdict(int)
-        for row in by_start[start]:
-            if row.group:
-                parts[keys[row.group[0]]] += _measured(asked, row)
-        slots.append(
-            Slot(
-                start=start,
-                end=end,
-                amount=sum(row.amount for row in by_start[start]),
-                calls=sum(row.calls for row in by_start[start]),
-                parts=parts,
-            )
-        )
-    return slots
+        start = row.start
+        amounts[start] += row.amount
+        calls[start] += row.calls
+        if row.group:
+            parts[start][keys[row.group[0]]] += row.amount if in_money else row.calls
+    return [
+        Slot(start=start, end=end, amount=amounts[start], calls=calls[start], parts=parts[start])
+        for start, end in pairwise(bounds)
+    ]
 
 
 def _total(rows: Iterable[Cost], tokens: int | None) -> Total:
@@ -223,10 +224,10 @@ def _by_value(rows: Iterable[Cost]) -> dict[str | None, int]:
     return {value: int(quantity) for value, quantity in found.items()}
 
 
-def _label(asked: Asked, names: Names, value: str | None) -> str:
-    if value is None:
+def _label(asked: Asked, names: Names, shown: str | None) -> str:
+    if shown is None:
         return say("analytics.nothing", what=asked.name or say(f"narrow.{asked.by}").lower())
-    return names.of(asked.by, shown_value(asked, value) or "") or say("analytics.blank")
+    return names.of(asked.by, shown) or say("analytics.blank")
 
 
 def shown_value(asked: Asked, value: str | None) -> str | None:
@@ -234,11 +235,10 @@ def shown_value(asked: Asked, value: str | None) -> str | None:
     return metering.show_value(asked.group or "", value)
 
 
-def _query(asked: Asked, value: str | None) -> dict[str, str] | None:
+def _query(asked: Asked, shown: str | None) -> dict[str, str] | None:
     """What narrows the log to it; None where two tags would have to be said."""
     if asked.by != "tag":
-        shown = shown_value(asked, value)
         return {"without": asked.by} if shown is None else {asked.by: shown}
     if "tag" in asked.said:
         return None
-    return {"without": f"tag:{asked.name}"} if value is None else {"tag": f"{asked.name}:{value}"}
+    return {"without": f"tag:{asked.name}"} if shown is None else {"tag": f"{asked.name}:{shown}"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice, pairwise
@@ -11,6 +11,9 @@ from operator import attrgetter
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import show_id
@@ -47,8 +50,7 @@ class CostQuery:
         return "sku" in self.groups or "sku" in self.filters
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(Struct, frozen=True, kw_only=True):
     """One row. `quantity` of `unit` only where the SKU is grouped by; `failed` where it is not."""
 
     place: int
@@ -267,16 +269,17 @@ def _by_member(
 def _cost(
     query: CostQuery, bounds: Sequence[datetime], currency: str, one: Sum, first: int = 0
 ) -> Cost:
+    place, dims, calls, failed, quantity, amount = one
     by_sku = "sku" in query.groups
     return Cost(
-        place=first + one.place,
-        start=bounds[one.place],
-        end=bounds[one.place + 1],
+        place=first + place,
+        start=bounds[place],
+        end=bounds[place + 1],
         currency=currency,
-        group=one.dims[: len(query.groups)],
-        calls=one.calls,
-        failed=None if query.lines else one.failed,
-        amount=one.amount,
-        unit=one.dims[-1] if by_sku else None,
-        quantity=one.quantity if by_sku else None,
+        group=dims[: len(query.groups)],
+        calls=calls,
+        failed=None if query.lines else failed,
+        amount=amount,
+        unit=dims[-1] if by_sku else None,
+        quantity=quantity if by_sku else None,
     )
