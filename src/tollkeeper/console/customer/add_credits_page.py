@@ -80,7 +80,7 @@ def add_credits_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHand
         shown = _show(draft.form, counter, shop)
         return door.page(request, _TEMPLATE, status, total=total, **shown)
 
-    @get("/credits/add", include_in_schema=False, guards=[money_only])
+    @get("/credits/add", include_in_schema=False, guards=[money_only, customers_only])
     async def show_order(request: AnyRequest, amount: FromQuery[str] = "") -> Response[bytes]:
         counter = await _open_counter(door, shelves, session_of(request))
         if counter is None:

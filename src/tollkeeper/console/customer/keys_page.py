@@ -142,7 +142,7 @@ def _making(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
             periods=_period_choices(),
         )
 
-    @get("/keys/new", include_in_schema=False, guards=[managers_only])
+    @get("/keys/new", include_in_schema=False, guards=[managers_only, customers_only])
     async def ask_for_key(request: AnyRequest, project: FromQuery[str] = "") -> Response[bytes]:
         fields = {"newId": show_id("key", uuid7()), "projectId": project, **written("", ())}
         return await answer(request, Form(values=fields))

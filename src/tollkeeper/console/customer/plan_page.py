@@ -100,7 +100,11 @@ async def _read_held(door: Door, shelves: Shelves, session: Session, now: dateti
 
 
 def _choosing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
-    @get("/plan/choose/{code:str}", include_in_schema=False, guards=[money_only])
+    @get(
+        "/plan/choose/{code:str}",
+        include_in_schema=False,
+        guards=[money_only, customers_only],
+    )
     async def ask_for_plan(request: AnyRequest, code: FromPath[str]) -> Response[bytes]:
         session, now = session_of(request), door.clock.now()
         version = _find_sold(shelves, code, now)
@@ -206,7 +210,7 @@ def _ending(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
             raise NotFound(say("plan.nothing_to_cancel"))
         return held
 
-    @get("/plan/cancel", include_in_schema=False, guards=[money_only])
+    @get("/plan/cancel", include_in_schema=False, guards=[money_only, customers_only])
     async def ask_to_cancel(request: AnyRequest) -> Response[bytes]:
         return ask(request, await find(request), Form())
 

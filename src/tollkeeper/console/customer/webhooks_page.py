@@ -102,7 +102,7 @@ async def _read(courier: Courier, form: Form) -> CreateWebhook:
 
 
 def _making(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
-    @get("/webhooks/new", include_in_schema=False, guards=[managers_only])
+    @get("/webhooks/new", include_in_schema=False, guards=[managers_only, customers_only])
     async def show_form(request: AnyRequest) -> Response[bytes]:
         # Sent twice, it is made once.
         return _answer(door, request, Form(values={"id": show_id("whk", uuid7())}), None)
