@@ -78,6 +78,25 @@ _ROLLED: Final[LiteralString] = (
 )
 # The same with the quarters of hours, for the cuts that have their own.
 _ROLLED_OWN: Final[LiteralString] = _ROLLED.replace("%(rolled_", "%(summed_")
+# For a cut of one dimension of which a few values are asked for: each interval and value is looked
+# up by itself, however many other values there are.
+_NAMED: Final[LiteralString] = """
+    FROM unnest(%(summed_grains)s::text[], %(summed_sinces)s::timestamptz[],
+                %(summed_untils)s::timestamptz[], %(summed_gains)s::integer[],
+                %(summed_loses)s::integer[]) AS s (grain, since, until, gains, loses)
+    CROSS JOIN LATERAL generate_series(
+        s.since, s.until - interval '1 microsecond',
+        CASE s.grain WHEN 'quarter' THEN interval '15 minutes' ELSE ('1 ' || s.grain)::interval END
+    ) AS i (slot)
+    CROSS JOIN unnest(%(named)s::text[]) AS n (value)
+    CROSS JOIN LATERAL (
+        SELECT r.* FROM usage_rollup r
+        WHERE r.org_id = %(org_id)s AND r.wallet_id = %(wallet_id)s AND r.cut = {cut}
+          AND r.grain = s.grain AND r.slot = i.slot AND r.dims = ARRAY[n.value]
+        OFFSET 0
+    ) AS r
+    CROSS JOIN LATERAL (VALUES (s.gains, 1), (s.loses, -1)) AS d (place, sign)"""
+_FEW: Final = 20
 _QUARTERS: Final[LiteralString] = _SUMS.replace("{cut}", "").replace("{which}", "quarter")
 _QUARTER_CALLS: Final[LiteralString] = _QUARTERS.replace("{table}", "usage_sum")
 _QUARTER_LINES: Final[LiteralString] = _QUARTERS.replace("{table}", "usage_line_sum")
@@ -222,7 +241,7 @@ async def sums(connection: Connection, asked: Question, most_records: int) -> li
     """Answer from the sums as far as they go. Raises TooManyRecords."""
     cut = find_cut(asked.needed, lines=asked.lines)
     segments = cover(cut, asked.bounds)
-    parameters = _parameters(asked, segments)
+    parameters = _parameters(asked, segments) | {"named": _named(asked, cut)}
     parameters |= await _single_records(connection, asked, segments, most_records)
     parts = _record_parts(asked, segments) + _cut_parts(asked, cut, segments)
     cursor = await connection.execute(_statement(asked, parts), parameters, prepare=True)
@@ -379,6 +398,8 @@ def _cut_parts(
         for name, number in zip(cut.dims, _NUMBERS, strict=False)
     }
     rolled = _ROLLED_OWN if cut.own_quarters else _ROLLED
+    if _named(asked, cut):
+        rolled = _NAMED
     parts: list[LiteralString] = [
         _summed(asked, of_rollup, _COUNTED, rolled.replace("{cut}", _CUT_IS[cut.name]))
     ]
@@ -388,6 +409,14 @@ def _cut_parts(
         else:
             parts.append(_summed(asked, _OF_QUARTER, _COUNTED_CALLS, _QUARTER_CALLS))
     return parts
+
+
+def _named(asked: Question, cut: Cut | None) -> list[str]:
+    """The values to look up, as they are stored; none where the sums are gone through instead."""
+    if cut is None or not cut.own_quarters:
+        return []
+    wanted = asked.filters.get(cut.dims[0], ())
+    return sorted({value or "" for value in wanted}) if len(wanted) <= _FEW else []
 
 
 def _tag_parts(asked: Question, segments: Sequence[Segment]) -> list[LiteralString]:
