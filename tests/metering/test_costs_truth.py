@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -363,6 +364,26 @@ async def test_every_answer_is_what_the_records_say(
     elif act == "rebuild":
         await sums.rebuild(world.database, world.wallets)
     check(world, query, await answered(world, query, limit))
+
+
+@pytest.mark.parametrize("ends", [("u1",), ("u2", None), ("u1", "u2", "nobody"), ("",)])
+async def test_a_few_end_users_cost_what_their_calls_did(
+    world: World, ends: tuple[str | None, ...]
+) -> None:
+    await sums.sweep(world.database)
+    units: tuple[Any, ...] = ("hour", "day", "month", None)
+    for zone, granularity in product(("UTC", "Asia/Kathmandu", "Australia/Lord_Howe"), units):
+        query = CostQuery(
+            start=MOMENTS[0] - timedelta(hours=8, minutes=15),
+            end=MOMENTS[-1] + timedelta(days=1, minutes=45),
+            granularity=granularity,
+            zone=ZoneInfo(zone),
+            groups=("endUser",),
+            filters={"endUser": ends},
+        )
+        found = await answered(world, query, 300)
+        check(world, query, found)
+        assert bool(found) == (ends != ("",))
 
 
 @settings(
