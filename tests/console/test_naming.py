@@ -159,8 +159,12 @@ async def test_forms_take_what_is_typed(whole: Whole, customer: Customer) -> Non
         form = await one.open("/console/limits/new")
         budget = {"form_token": form.form_token, "name": "B", "amount": "5", "measure": "cost"}
         budget |= {"period": "month", "enforcement": "hard", "tolerancePercent": "0"}
-        wrong = await one.submit("/console/limits", **budget, projectId="nothing")
-        assert (wrong.status, "There is no project called nothing" in wrong.text) == (400, True)
+        several = budget | {"name": "", "projectId": "nothing", "apiKeyId": "nobody"}
+        wrong = await one.submit("/console/limits", **several)
+        assert wrong.status == 400
+        assert "There is no project called nothing" in wrong.text
+        assert "There is no API key called nobody" in wrong.text
+        assert wrong.text.count('class="fault"') == 3
         made = await one.submit("/console/limits", **budget, projectId="TWIN", apiKeyId="CI")
         assert made.status == 303, made.text
         assert "TWIN" in await read(one, "limits")

@@ -37,7 +37,16 @@ from tollkeeper.console.shelves import Shelves
 from tollkeeper.db import Connection
 from tollkeeper.http import read_path_id
 from tollkeeper.limits import BudgetIn, BudgetOut
-from tollkeeper.orgs import ApiKey, Capacity, CreateApiKey, KeyChange, KeyKind, NewKey, UpdateApiKey
+from tollkeeper.orgs import (
+    ApiKey,
+    Capacity,
+    CreateApiKey,
+    KeyChange,
+    KeyKind,
+    Kind,
+    NewKey,
+    UpdateApiKey,
+)
 
 PATH: Final = "/console/keys"
 _PAGE: Final = 50
@@ -155,8 +164,9 @@ def _making(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         form = await door.read_form(request)
         key_id = read_path_id("key", form.text("newId"))
         try:
-            form = await _with_project(door, session, form)
-            wanted = _read(form, now, CreateApiKey, "name", "projectId", "kind")
+            form, wrong = await _with_project(door, session, form)
+            names = ("name", "projectId", "kind")
+            wanted = _read(form, now, CreateApiKey, names, wrong)
             made = await _make(door, shelves, session, (key_id, form, wanted), now)
         except TollkeeperError as error:
             if error.code == "capacity_exceeded":
@@ -174,13 +184,14 @@ def _making(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
     return [ask_for_key, make_key]
 
 
-async def _with_project(door: Door, session: Session, form: Form) -> Form:
-    """The project may be typed by its name. Raises InvalidRequest."""
-    field = "projectId"
+async def _with_project(
+    door: Door, session: Session, form: Form
+) -> tuple[Form, dict[str, list[str]]]:
+    """The project may be typed by its name."""
+    kinds: dict[str, Kind] = {"projectId": "project"}
     async with door.database.connection() as connection:
-        said = form.text(field)
-        project = await read_chosen(connection, session.org_id, "project", said, field)
-    return replace(form, values={**form.values, field: project})
+        found, wrong = await read_chosen(connection, session.org_id, form.values, kinds)
+    return replace(form, values=found), wrong
 
 
 async def _make(
@@ -223,10 +234,14 @@ async def _is_there(tx: Connection, org_id: UUID, key_id: UUID) -> bool:
 
 
 def _read(
-    form: Form, now: datetime, shape: type[CreateApiKey | UpdateApiKey], *names: str
+    form: Form,
+    now: datetime,
+    shape: type[CreateApiKey | UpdateApiKey],
+    names: Sequence[str],
+    faults: dict[str, list[str]],
 ) -> _Wanted:
-    """Raises InvalidRequest with every fault of the form."""
-    faults: dict[str, list[str]] = {}
+    """Raises InvalidRequest with every fault of the form; some are known before."""
+    known = dict(faults)
     try:
         read_as(shape, {name: form.text(name) for name in names})
     except InvalidRequest as error:
@@ -235,7 +250,7 @@ def _read(
     if fault:
         faults["expiresAt"] = [fault]
     wanted, wrong = read_limits(form, form.text("name") or "?")
-    faults |= {name: [said] for name, said in wrong.items()}
+    faults |= {name: [said] for name, said in wrong.items()} | known
     if faults:
         raise InvalidRequest(say("keys.faults"), faults)
     return _Wanted(expires_at=expires_at, limits=wanted)
@@ -306,7 +321,7 @@ def _changing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         try:
             unmoved = form.text("expiresAt") == _show_expiry(key.expires_at)
             read = form if not unmoved else replace(form, values={**form.values, "expiresAt": ""})
-            wanted = _read(read, now, UpdateApiKey, "name")
+            wanted = _read(read, now, UpdateApiKey, ("name",), {})
             change = KeyChange(
                 name=form.text("name"),
                 expires_at=wanted.expires_at,

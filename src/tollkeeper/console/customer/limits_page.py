@@ -40,6 +40,7 @@ from tollkeeper.orgs import Kind
 PATH: Final = "/console/limits"
 
 T = TypeVar("T", BudgetIn, BudgetChange)
+Faults = dict[str, list[str]]
 _PAGE: Final = 50
 _BAD: Final = 400
 _NEW_ID: Final = "newId"
@@ -132,8 +133,8 @@ def _making(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         session, now = session_of(request), door.clock.now()
         form = await door.read_form(request)
         try:
-            form = await _with_ids(door, session, form)
-            new = _read_new(form).read(session.org_id, _new_id(form), now)
+            form, wrong = await _with_ids(door, session, form)
+            new = _read_new(form, wrong).read(session.org_id, _new_id(form), now)
             async with door.database.transaction() as tx:
                 made = await limits.create_budget(tx, new)
                 if made is new:
@@ -157,14 +158,11 @@ def _new_id(form: Form) -> UUID:
         return uuid7()
 
 
-async def _with_ids(door: Door, session: Session, form: Form) -> Form:
-    """What a budget is of may be typed by its name. Raises InvalidRequest."""
-    found = dict(form.values)
+async def _with_ids(door: Door, session: Session, form: Form) -> tuple[Form, Faults]:
+    """What a budget is of may be typed by its name."""
     async with door.database.connection() as connection:
-        for field, kind in _OFFERED.items():
-            said = form.text(field)
-            found[field] = await read_chosen(connection, session.org_id, kind, said, field)
-    return replace(form, values=found)
+        found, wrong = await read_chosen(connection, session.org_id, form.values, _OFFERED)
+    return replace(form, values=found), wrong
 
 
 def _choices() -> dict[str, Sequence[tuple[str, str]]]:
@@ -181,13 +179,15 @@ def _told(limit: Limit) -> dict[str, object]:
     return {"budgetId": show_id("bud", limit.limit_id), "name": limit.name}
 
 
-def _read_new(form: Form) -> BudgetIn:
+def _read_new(form: Form, wrong: Faults) -> BudgetIn:
     """Raises InvalidRequest with every fault."""
     fields = {name: form.text(name) or None for name in _SAID}
-    return _read(BudgetIn, form, fields)
+    return _read(BudgetIn, form, fields, wrong)
 
 
-def _read(shape: type[T], form: Form, fields: dict[str, str | None]) -> T:
+def _read(
+    shape: type[T], form: Form, fields: dict[str, str | None], wrong: Faults | None = None
+) -> T:
     faults: dict[str, list[str]] = {}
     tolerance = form.text("tolerancePercent") or "0"
     alerts = _read_percents(form.text("alertPercents"))
@@ -205,6 +205,7 @@ def _read(shape: type[T], form: Form, fields: dict[str, str | None]) -> T:
     except InvalidRequest as error:
         faults |= {name.partition(".")[0]: [said] for name, said in faults_of(error).items()}
         read = None
+    faults |= wrong or {}
     if read is None or faults:
         raise InvalidRequest(say("limits.faults"), faults)
     return read

@@ -91,20 +91,27 @@ def _offer(newest: Sequence[Named], known: Mapping[str, str], chosen: str) -> Of
 
 
 async def read_chosen(
-    connection: Connection, org_id: UUID, kind: Kind, said: str, field: str
-) -> str:
-    """The id that a field means: that it says, or else that of the one thing of its name.
+    connection: Connection, org_id: UUID, values: Mapping[str, str], kinds: Mapping[str, Kind]
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The same values, with ids in the fields that have a kind: that they say, or else that of the
+    one thing of the name; and what is wrong with fields whose name none has, or several."""
+    found, faults = dict(values), dict[str, list[str]]()
+    for field, kind in kinds.items():
+        try:
+            found[field] = await _read_id(connection, org_id, kind, values.get(field, "").strip())
+        except InvalidRequest as error:
+            faults[field] = [error.detail]
+    return found, faults
 
-    Raises InvalidRequest, about the field, where there is none, or several.
-    """
+
+async def _read_id(connection: Connection, org_id: UUID, kind: Kind, said: str) -> str:
     if not said or _id_of(said) is not None:
         return said
     if (line := _SAID.fullmatch(said)) is not None:
         return line[1]
     found = await orgs.called(connection, org_id, kind, said, 2)
     if not found or (len(found) > 1 and _rank(found[0], said) == _rank(found[1], said)):
-        fault = say(f"offered.{'several' if found else 'nothing'}_{kind}", name=said)
-        raise InvalidRequest(fault, {field: [fault]})
+        raise InvalidRequest(say(f"offered.{'several' if found else 'nothing'}_{kind}", name=said))
     return _shown(found[0])
 
 

@@ -20,6 +20,7 @@ from tollkeeper.console.forms import AnyRequest
 from tollkeeper.console.rendering import say
 from tollkeeper.db import Connection
 from tollkeeper.metering import Query
+from tollkeeper.orgs import Kind
 
 ZONE_COOKIE: Final = "tollkeeper_zone"
 LONGEST: Final = 300
@@ -80,10 +81,11 @@ def read_said(request: AnyRequest, names: tuple[str, ...]) -> dict[str, str]:
 
 async def with_ids(connection: Connection, org_id: UUID, said: dict[str, str]) -> dict[str, str]:
     """The same, with the ids of what was named. Raises InvalidRequest for what has no such name."""
-    found = dict(said)
-    for kind in ("project", "key", "member"):
-        if kind in said:
-            found[kind] = await read_chosen(connection, org_id, kind, said[kind], kind)
+    kinds: tuple[Kind, ...] = ("project", "key", "member")
+    named: dict[str, Kind] = {kind: kind for kind in kinds if kind in said}
+    found, faults = await read_chosen(connection, org_id, said, named)
+    for (fault,) in faults.values():
+        raise InvalidRequest(fault)
     return found
 
 
