@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
 
-from tollkeeper.base.money import NANOS_PER_UNIT, Money
+from tollkeeper.base.money import NANOS_PER_UNIT, format_nanos
 from tollkeeper.console.customer import usage_page
 from tollkeeper.console.customer.analytics_asked import Asked
 from tollkeeper.console.customer.chart import HEIGHT, TOP, Chart, Words, draw
@@ -65,7 +66,7 @@ class View:
         if self.asked.each == "hour":
             return format_datetime(at, "EEE, MMM d, HH:mm", locale=_LOCALE)
         if self.asked.each == "day":
-            return format_date(at, "EEE, MMM d, y", _LOCALE)
+            return _say_day(at.date())
         ends = format_date(last, "MMM d, y", _LOCALE)
         return f"{format_date(at, 'MMM d', _LOCALE)} to {ends}"
 
@@ -99,9 +100,15 @@ class View:
         return address(usage_page.PATH, said)
 
 
+@lru_cache(maxsize=1_000)
+def _say_day(day: date) -> str:
+    return format_date(day, "EEE, MMM d, y", _LOCALE)
+
+
 def _exact(currency: str) -> Callable[[int], str]:
     def exact(nanos: int) -> str:
-        return f"${Money(nanos)}" if currency == "USD" else f"{Money(nanos)} {currency}"
+        said = format_nanos(nanos)
+        return f"${said}" if currency == "USD" else f"{said} {currency}"
 
     return exact
 
@@ -109,7 +116,7 @@ def _exact(currency: str) -> Callable[[int], str]:
 def _short(currency: str) -> Callable[[int], str]:
     def short(nanos: int) -> str:
         whole, rest = divmod(nanos, NANOS_PER_UNIT)
-        said = _to_the_cent(str(Money(nanos))) if rest else _scaled(whole)
+        said = _to_the_cent(format_nanos(nanos)) if rest else _scaled(whole)
         return f"${said}" if currency == "USD" else said
 
     return short

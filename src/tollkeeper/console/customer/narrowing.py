@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -164,7 +165,12 @@ def chips_of(
 
 
 def address(path: str, query: Mapping[str, str]) -> str:
-    return f"{path}?{urlencode(query)}" if query else path
+    said = "&".join([f"{_quoted(name)}={_quoted(text)}" for name, text in query.items()])
+    return f"{path}?{said}" if said else path
+
+
+# A page has hundreds of addresses, of the same names, times and zone.
+_quoted: Final = lru_cache(maxsize=5_000)(quote_plus)
 
 
 def stored(name: str, text: str) -> str | UUID:
