@@ -94,6 +94,9 @@ async def call_with_its_own_key(whole: Whole, customer: Customer, ids: Ids) -> N
     charge = call | {"requestId": uuid7().hex, "operation": "chat"}
     charged = await whole.ask("POST", "/metering/charges", made.json["secret"], charge)
     assert charged.status < 300, charged.text
+    limit = {"name": "own", "measure": "cost", "amount": 5, "period": "day"}
+    limited = await whole.ask("POST", "/budgets", admin, limit | {"apiKeyId": ids["key_id"]})
+    assert limited.status == 201, limited.text
 
 
 async def revoke_one(whole: Whole, customer: Customer, ids: Ids) -> None:

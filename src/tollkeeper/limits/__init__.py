@@ -1,6 +1,5 @@
 """How much may be used, of what, in which time: budgets and rates."""
 
-from tollkeeper.limits.acts import MOST as MOST_BUDGETS
 from tollkeeper.limits.acts import change as change_budget
 from tollkeeper.limits.acts import create as create_budget
 from tollkeeper.limits.acts import get as get_budget
@@ -14,11 +13,11 @@ from tollkeeper.limits.periods import Period, Span, span_at, zone_of
 from tollkeeper.limits.routes import budget_routes, page_of_budgets
 from tollkeeper.limits.routes import show as show_budgets
 from tollkeeper.limits.shapes import BudgetChange, BudgetIn, BudgetOut
+from tollkeeper.limits.store import limits_of_keys as budgets_of_keys
 from tollkeeper.limits.telling import limit_chores
 from tollkeeper.limits.watch import Cycle
 
 __all__ = [
-    "MOST_BUDGETS",
     "REFUSALS",
     "BudgetChange",
     "BudgetIn",
@@ -34,6 +33,7 @@ __all__ = [
     "Period",
     "Span",
     "budget_routes",
+    "budgets_of_keys",
     "change_budget",
     "create_budget",
     "get_budget",

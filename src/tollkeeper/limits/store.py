@@ -53,6 +53,11 @@ WHERE org_id = %(org_id)s AND deleted_at IS NULL
 ORDER BY limit_id
 LIMIT %(limit)s
 """
+_OF_KEYS: Final = f"""
+SELECT {_COLUMNS} FROM usage_limit
+WHERE org_id = %(org_id)s AND deleted_at IS NULL AND key_id = ANY (%(key_ids)s)
+ORDER BY limit_id
+"""
 _CHANGE: Final = f"""
 UPDATE usage_limit
 SET name = %(name)s, amount = %(amount)s, enforcement = %(enforcement)s,
@@ -166,6 +171,13 @@ async def list_limits(tx: Connection, org_id: UUID, after: UUID | None, limit: i
     """Oldest first."""
     async with tx.cursor(row_factory=kwargs_row(_limit)) as cursor:
         await cursor.execute(_LIST, {"org_id": org_id, "after": after, "limit": limit})
+        return await cursor.fetchall()
+
+
+async def limits_of_keys(tx: Connection, org_id: UUID, key_ids: Sequence[UUID]) -> list[Limit]:
+    """Those that name one of these keys, oldest first."""
+    async with tx.cursor(row_factory=kwargs_row(_limit)) as cursor:
+        await cursor.execute(_OF_KEYS, {"org_id": org_id, "key_ids": list(key_ids)})
         return await cursor.fetchall()
 
 

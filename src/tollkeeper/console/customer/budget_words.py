@@ -18,25 +18,24 @@ from tollkeeper.console.rendering import say, show_count, show_money, show_price
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.db import Connection
 from tollkeeper.limits import BudgetOut, Measure
+from tollkeeper.orgs import ApiKey
 
 _COUNT: Final = re.compile(r"[0-9]{1,16}")
 
 
 async def read_budgets(
-    connection: Connection, shelves: Shelves, session: Session, now: datetime
+    connection: Connection,
+    shelves: Shelves,
+    session: Session,
+    keys: Sequence[ApiKey],
+    now: datetime,
 ) -> Sequence[BudgetOut]:
-    """All budgets of an organization, with what is used of them."""
-    page = await limits.page_of_budgets(
-        connection,
-        shelves.limits,
-        session.org_id,
-        livemode=session.livemode,
-        now=now,
-        cursors=shelves.cursors,
-        cursor=None,
-        limit=limits.MOST_BUDGETS,
+    """The budgets of keys, with what is used of them."""
+    ids = [key.key_id for key in keys]
+    found = await limits.budgets_of_keys(connection, session.org_id, ids)
+    return await limits.show_budgets(
+        connection, shelves.limits, found, livemode=session.livemode, now=now
     )
-    return page.data
 
 
 async def read_scopes(connection: Connection, org_id: UUID, budgets: Sequence[BudgetOut]) -> Names:

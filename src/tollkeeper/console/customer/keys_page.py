@@ -87,7 +87,7 @@ def _listing(door: Door, shelves: Shelves) -> ControllerRouterHandler:
                 working_at=None if ended else now,
                 ended_at=now if ended else None,
             )
-            budgets = await read_budgets(connection, shelves, session, now)
+            budgets = await read_budgets(connection, shelves, session, keys[:_PAGE], now)
             names = await _project_names(connection, keys[:_PAGE])
         shown, more = keys[:_PAGE], len(keys) > _PAGE
         kept = "ended=1&" if ended else ""
@@ -295,7 +295,7 @@ def _changing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         session, now = session_of(request), door.clock.now()
         known = show_id("key", key.key_id)
         async with door.database.connection() as connection:
-            budgets = await read_budgets(connection, shelves, session, now)
+            budgets = await read_budgets(connection, shelves, session, [key], now)
             names = await _project_names(connection, [key])
         if form is None:
             fields: Mapping[str, str] = {"name": key.name, **written(known, budgets)}
@@ -329,7 +329,7 @@ def _changing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
             )
             async with door.database.transaction() as tx:
                 await orgs.update_key(tx, session.org_id, key.key_id, change, now)
-                budgets = await read_budgets(tx, shelves, session, now)
+                budgets = await read_budgets(tx, shelves, session, [key], now)
                 await set_limits(tx, key, wanted.limits, budgets, now)
                 told = {"apiKeyId": show_id("key", key.key_id), "name": form.text("name")}
                 await note(tx, session, "api_key.update", now, **told)
