@@ -76,10 +76,7 @@ async def listening() -> AsyncGenerator[tuple[str, list[str]]]:
 
 async def test_webhooks_are_made_tested_changed_and_removed(database_url: str) -> None:
     settings = Settings(webhooks=Webhooks(private_targets=True))
-    async with (
-        listening() as (url, heard),
-        whole_served(database_url, settings) as whole,
-    ):
+    async with listening() as (url, heard), whole_served(database_url, settings) as whole:
         customer, other = await whole.customer(), await whole.customer()
         async with (
             signed_in(whole, customer, "admin") as one,
