@@ -22,8 +22,8 @@ from tollkeeper.db import EmbeddedServer
 from whole import Customer, Whole
 
 MARK = "Mark"
-# What is told by the processor by itself is its own.
-PROCESSOR = "sandbox"
+# Whoever came by a link is no member, and is noted as that session.
+SESSION = "console ses_"
 
 _ACCOUNT = "of a person, whose account is of no organization"
 _STRANGER = "by somebody who is not signed in yet"
@@ -128,7 +128,7 @@ class Scene:
     async def noted(self) -> list[str]:
         async with self.whole.database.connection() as connection:
             rows = await orgs.list_audit(connection, self.customer.org_id, None, 500)
-        return [row.what for row in reversed(rows) if row.who != PROCESSOR]
+        return [row.what for row in reversed(rows) if row.who.startswith(SESSION)]
 
     async def fill(self, act: Act) -> dict[str, str]:
         """What somebody sends who has looked at the page."""

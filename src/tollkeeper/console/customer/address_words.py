@@ -14,7 +14,7 @@ SOMEWHERE: Final = "US"
 
 def address_form(country: str) -> AddressForm:
     try:
-        return profiles.form_of(country)
+        return profiles.form_of(country or SOMEWHERE)
     except InvalidRequest:
         return profiles.form_of(SOMEWHERE)
 

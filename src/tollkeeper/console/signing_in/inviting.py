@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 from tollkeeper import operator, orgs
 from tollkeeper.base.errors import Forbidden
 from tollkeeper.base.ids import show_id
+from tollkeeper.console.customer.saying import actor_of
 from tollkeeper.console.doors import AnyRequest, Door, managers_only, session_of
 from tollkeeper.console.forms import go_on
 from tollkeeper.console.model import Session
@@ -48,8 +49,9 @@ def inviting_page(door: Door, mail: Post) -> ControllerRouterHandler:
             found = await store.find_member_by_email(tx, member.org_id, member.email)
             if found is not None and found[1] is not None:
                 return go_on(_PATH, "has_joined")
-            act = Act(who=_name_of(session), why="", at=now)
-            link = await invite_member(tx, act, member, mail, chance=secrets.token_bytes(32))
+            act, chance = Act(who=actor_of(session), why="", at=now), secrets.token_bytes(32)
+            name = _name_of(session)
+            link = await invite_member(tx, act, member, mail, chance=chance, name=name)
         if link is None:
             return go_on(_PATH, "invited")
         # Shown on the answer itself: the address of a page shall not hold it.
@@ -61,12 +63,13 @@ def inviting_page(door: Door, mail: Post) -> ControllerRouterHandler:
 
 
 async def invite_member(
-    tx: Connection, act: Act, member: Member, mail: Post, *, chance: bytes
+    tx: Connection, act: Act, member: Member, mail: Post, *, chance: bytes, name: str | None = None
 ) -> str | None:
-    """Invite a member to sign in, with its audit row; return the link where nothing is mailed."""
+    """Invite a member to sign in, with its audit row; return the link where nothing is mailed.
+    `name` is by whom, as the mail says it."""
     new = NewLink(
         purpose=Purpose.MEMBER,
-        made_by=act.who,
+        made_by=name or act.who,
         email=member.email,
         org_id=member.org_id,
         role=member.role,

@@ -51,7 +51,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLink:
-    """What a link is to be for. `made_by` is who asks for it, as the audit log says it."""
+    """What a link is to be for. `made_by` is who asks for it, as its mail says it."""
 
     purpose: Purpose
     made_by: str
