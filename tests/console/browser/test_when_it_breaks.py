@@ -8,7 +8,7 @@ from contextlib import closing
 import aiohttp
 import psycopg
 from looking import looks_right, looks_right_here
-from playwright.async_api import expect
+from playwright.async_api import Response, expect
 from psycopg import sql
 from test_buying import ADD, fill_address
 from windows import Window
@@ -34,6 +34,10 @@ async def admit_connections(server: EmbeddedServer, database_url: str, *, yes: b
             await admin.execute(_END, (name,))
 
 
+def _is_refused(answer: Response) -> bool:
+    return answer.status == 503
+
+
 async def test_a_purchase_while_the_database_is_away(
     window: Window, server: EmbeddedServer, database_url: str
 ) -> None:
@@ -46,6 +50,11 @@ async def test_a_purchase_while_the_database_is_away(
         await page.get_by_label("City").fill("Lübeck")
         await admit_connections(server, database_url, yes=False)
         try:
+            async with page.expect_response(_is_refused, timeout=25_000) as asked:
+                await page.get_by_text("$50", exact=True).click()
+            await (await asked.value).finished()
+            await page.wait_for_timeout(500)
+            await expect(page.locator("#total")).to_contain_text("Total")
             await page.get_by_role("button", name="Buy credits").click(no_wait_after=True)
             heading = page.get_by_role("heading", level=1)
             await expect(heading).to_contain_text(re.compile("cannot|later|now"), timeout=25_000)
@@ -65,6 +74,7 @@ async def test_a_purchase_while_the_database_is_away(
         key = customer.keys["test ADMIN"]
         listed = await whole.ask("GET", "/billing/purchases", key)
         assert len(listed.json["data"]) == 1
+        await page.close()  # while there is somebody to tell it of the balance
 
 
 async def test_a_page_outlives_its_server(window: Window, database_url: str) -> None:
