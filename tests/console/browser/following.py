@@ -71,6 +71,13 @@ class Reader:
         await self.page.get_by_label("City").fill("Amsterdam")
         await self.page.get_by_label("Postal code").fill("1015 CN")
 
+    async def chooses(self, amount: str) -> None:
+        """One of the amounts that are offered; the total follows."""
+        async with self.page.expect_response("**/credits/quote") as quoted:
+            await self.page.get_by_text(amount, exact=True).click()
+        await (await quoted.value).finished()
+        await expect(self.page.locator("#total")).to_contain_text(f"{amount}.00")
+
     async def buys(self, amount: str, *, keeps: bool = True) -> None:
         """From the form of a purchase to the thanks for it, with a new card."""
         await self.page.get_by_text("Other", exact=True).click()

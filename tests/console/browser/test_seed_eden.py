@@ -140,7 +140,7 @@ async def insufficient_credits(eden: Reader) -> None:
         client.chat.completions.create(model="gpt-5-mini", messages=HI, max_tokens=50)
     assert raised.value.status_code == 402
     await page.get_by_role("link", name="Add credits").click()
-    await page.get_by_text("$10", exact=True).click()
+    await eden.chooses("$10")
     await eden.press("Buy credits")
     await eden.says("Thank you. Your credits are there")
     assert parse_invoices(eden, 1).status_code < 300

@@ -62,7 +62,7 @@ async def api_credit_usage(wren: Reader) -> None:
         )
     assert refused.value.status_code == 402
     await wren.page.get_by_role("link", name="Add credits").click()
-    await wren.page.get_by_text("$10", exact=True).click()
+    await wren.chooses("$10")
     await expect(wren.page.get_by_role("radio", name="Visa ···· 4242")).to_be_checked()
     await wren.press("Buy credits")
     await wren.says("Thank you. Your credits are there")
