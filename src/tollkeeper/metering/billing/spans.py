@@ -18,7 +18,7 @@ from tollkeeper.metering.billing.store import Head, Part
 # them quick, also where the records have to be fetched from a disk.
 _STEP: Final = 4_000
 _MOST: Final = 200_000
-_PATIENCE_SECONDS: Final = 0.025
+_PATIENCE_SECONDS: Final = 0.02
 # What is recorded later than this after its call began is listed as late (`usage_stray`).
 _ON_TIME: Final = timedelta(hours=1)
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -144,17 +144,20 @@ async def _search(
     enough: float,
 ) -> tuple[list[R], Span]:
     """Records that pass, and what is left of the span below the last place looked at: at least one
-    step further down, and no further when it is `enough`."""
+    step further down, and no further when one more, as long as the last, would end past `enough`.
+    """
     rows: list[R] = []
     stepwise = filters and not store.INDEXED & filters.keys()
     floor = max(span.above, span.below - 1 - _MOST) if stepwise else span.above
     below = span.below
     while below - floor > 1 and len(rows) < limit:
+        began = time.monotonic()
         above = max(floor, below - 1 - _STEP) if stepwise else floor
         part = Part(above, below, limit - len(rows), filters)
         rows += await read(connection, org_id, span.head, part)
         below = rows[-1].seq if len(rows) == limit else above + 1
-        if time.monotonic() >= enough:
+        now = time.monotonic()
+        if now + (now - began) >= enough:
             break
     return rows, replace(span, below=below)
 
