@@ -46,15 +46,12 @@ from tollkeeper.orgs import Kind
 
 PATH: Final = "/console/analytics"
 
-_LOCALE: Final = "en_US"
 _ROWS: Final = 100
 _TAGS_FROM: Final = 50
-_POINTS: Final = 70
 _MANY: Final = 40
 _COUNTED: Final[dict[str, Kind]] = {"key": "key", "project": "project"}
 # By these, tokens are in the sums too.
 _WITH_TOKENS: Final = frozenset({"project", "apiKey", "member", "provider", "model", "operation"})
-_SCALES: Final = ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "K"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
