@@ -220,3 +220,25 @@ async def test_keys_are_listed_in_one_statement_whatever_lies_between(
             older = re.search(r'href="([^"]+before=[^"]+)">Older', page)
             path = html.unescape(older[1]) if older else ""
         assert walked == [known for known, _ in made[1:299]]
+
+
+async def test_the_playground_takes_any_project_and_reads_that_one(
+    whole: Whole, customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make_projects(whole, customer, ["First of many"])
+    await make_projects(whole, customer, [f"project {number}" for number in range(MANY)])
+    count_statements(monkeypatch)
+    async with signed_in(whole, customer) as one:
+        opened = await statements_of(whole, one, "/console/playground")
+        assert control(opened.text, "project").count("<option") == OFFERED
+        assert opened.statements.total() <= 5
+        form = await one.open("/console/playground")
+        send_id = re.search(r'name="send_id" value="([0-9a-f]{32})"', form.text)
+        assert send_id
+        fields = {"form_token": form.form_token, "send_id": send_id[1], "longest": "10"}
+        fields |= {"model": "sandbox-small", "text": "Hello", "do": "send"}
+        wrong = await one.submit("/console/playground", **fields, project="nothing")
+        assert (wrong.status, "There is no project called nothing" in wrong.text) == (400, True)
+        sent = await one.submit("/console/playground", **fields, project="first of many")
+        assert sent.status == 200, sent.text
+        assert "First of many" in await read(one, "usage")

@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, Scope
 
 from tollkeeper import metering, orgs
 from tollkeeper.base.errors import TollkeeperError
-from tollkeeper.base.ids import named_uuid, show_id
+from tollkeeper.base.ids import named_uuid, read_id, show_id
 from tollkeeper.base.money import Money
 from tollkeeper.console.chatting import (
     MAX_ANSWER_TOKENS,
@@ -34,6 +34,7 @@ from tollkeeper.console.chatting import (
     read_talk,
     write_talk,
 )
+from tollkeeper.console.customer.naming import Offer, read_chosen, read_names, read_offers
 from tollkeeper.console.doors import AnyRequest, Door, session_of
 from tollkeeper.console.forms import Form, go_on
 from tollkeeper.console.model import Session
@@ -41,10 +42,9 @@ from tollkeeper.console.rendering import say, show_price
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.http.asgi import Message, respond
 from tollkeeper.metering import UsageRecordInFull
-from tollkeeper.orgs import Guest, Project
+from tollkeeper.orgs import Guest, ProjectNotFound
 
 _PATH: Final = "/console/playground"
-_PROJECTS: Final = 200
 _LONGEST: Final = 1024
 _FAVOURITES: Final = ("sandbox-small", "gpt-5-mini", "gpt-4o-mini")
 _TAGS: Final = {"source": "playground"}
@@ -110,7 +110,7 @@ class Room:
         self, request: AnyRequest, form: Form, status: int = 200, **more: object
     ) -> Response[bytes]:
         session = session_of(request)
-        projects = await self._projects(session)
+        projects = await self._projects(session, form.text("project"))
         models = await self._chat.models(livemode=session.livemode)
         filled = Form(
             values=_defaults(models, projects) | dict(form.values),
@@ -153,18 +153,15 @@ class Room:
             faults["longest"] = say("playground.longest_fault", most=MAX_ANSWER_TOKENS)
         if not form.text("model"):
             faults["model"] = say("playground.model_fault")
-        projects = {show_id("prj", one.project_id): one for one in await self._projects(session)}
-        project = projects.get(form.text("project"))
-        if project is None:
-            faults["project"] = say("playground.project_fault")
+        project_id = await self._read_project(session, form.text("project"), faults)
         talk = _read_talk(form, faults)
-        if faults or project is None:
+        if faults or project_id is None:
             problem = faults.pop("talk", "")
             raise _Faulty(replace(form, faults=faults, problem=problem))
         return Draft(
             guest=Guest(
                 org_id=session.org_id,
-                project_id=project.project_id,
+                project_id=project_id,
                 livemode=session.livemode,
                 member_id=session.member_id,
             ),
@@ -265,10 +262,27 @@ class Room:
             tags=_TAGS,
         )
 
-    async def _projects(self, session: Session) -> list[Project]:
+    async def _projects(self, session: Session, chosen: str) -> Offer:
         async with self._door.database.connection() as connection:
-            found = await orgs.list_projects(connection, session.org_id, None, _PROJECTS)
-        return [one for one in found if one.archived_at is None]
+            names = await read_names(connection, session.org_id, [chosen], archived=False)
+            offers = await read_offers(connection, session.org_id, names, {"project": chosen})
+        return offers["project"]
+
+    async def _read_project(
+        self, session: Session, said: str, faults: dict[str, str]
+    ) -> UUID | None:
+        """A project in use, by its id or name."""
+        async with self._door.database.connection() as connection:
+            found, wrong = await read_chosen(
+                connection, session.org_id, {"project": said}, {"project": "project"}
+            )
+            try:
+                project_id = read_id("prj", found["project"])
+                await orgs.get_project(connection, session.org_id, project_id)
+            except (ValueError, ProjectNotFound):
+                faults["project"] = wrong.get("project", [say("playground.project_fault")])[0]
+                return None
+        return project_id
 
     def _words(self, session: Session, refused: Refused) -> Mapping[str, object]:
         kind = _KINDS.get(refused.code, "budget" if _is_limit(refused) else "provider")
@@ -308,10 +322,10 @@ def _read_talk(form: Form, faults: dict[str, str]) -> list[Said]:
         return []
 
 
-def _defaults(models: Sequence[Model], projects: Sequence[Project]) -> dict[str, str]:
+def _defaults(models: Sequence[Model], projects: Offer) -> dict[str, str]:
     names = [one.name for one in models]
     favourite = next((name for name in _FAVOURITES if name in names), names[0] if names else "")
-    first = show_id("prj", projects[0].project_id) if projects else ""
+    first = projects.options[0][0] if projects.options else ""
     plain = dict.fromkeys(("system", "talk", "text"), "")
     return plain | {"model": favourite, "project": first, "longest": str(_LONGEST)}
 
