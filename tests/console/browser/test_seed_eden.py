@@ -1,7 +1,7 @@
 """Eden AI's page "Buying Credits & Auto-Refill", followed in a browser.
 
-Its API tokens are live keys, and the link that is printed shows them. Buying is tried with those of
-test mode, whose cards are play, as its README says.
+The link that is printed opens test mode, whose cards are play, as its README says. What its live
+tokens spend, by provider, is seen in live mode: in test mode all models are simulated by one.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ INVOICE = {"operation": "ocr__invoice_parser", "provider": "amazon", "model": "t
 
 async def test_eden(window: Window, reachable_dir: Path) -> None:
     async with follows(window, reachable_dir, "eden") as eden:
-        await understanding_costs(eden)
-        await costs_by_provider_feature_and_token(eden)
-        async with enters(window, eden, livemode=False) as sandbox:
-            await purchasing_credits(sandbox)
-            await auto_refill(sandbox)
-            await insufficient_credits(sandbox)
+        await purchasing_credits(eden)
+        await auto_refill(eden)
+        await insufficient_credits(eden)
+        await understanding_costs(eden, "inference", "9.99")
+        async with enters(window, eden, livemode=True) as live:
+            await understanding_costs(live, "liveInference", "10.00")
+            await costs_by_provider_feature_and_token(live)
 
 
 def parse_invoices(eden: Reader, pages: int, by: str = "inference") -> Any:
@@ -36,19 +37,19 @@ def parse_invoices(eden: Reader, pages: int, by: str = "inference") -> Any:
     return eden.api.ask("POST", "/metering/charges", body, by=by)
 
 
-async def understanding_costs(eden: Reader) -> None:
+async def understanding_costs(eden: Reader, by: str, balance: str) -> None:
     """ "Every API response includes a cost field": that much goes from the balance."""
     await eden.go("Credits")
-    await eden.has("$10.00")
-    token = eden.api.keys["liveInference"]
+    await eden.has(f"${balance}")
+    token = eden.api.keys[by]
     with OpenAI(base_url=eden.api.base_url, api_key=token) as client:
         answer: Any = client.chat.completions.create(
             model="claude-sonnet-4-5", messages=HI, max_tokens=50
         )
-    left = 10 - exact(answer.cost)
+    left = exact(balance) - exact(answer.cost)
     figure = eden.balance.locator("[title]")
     await expect(figure).to_have_attribute("title", f"{left} USD", timeout=20_000)
-    parsed = parse_invoices(eden, 3, "liveInference").json()
+    parsed = parse_invoices(eden, 3, by).json()
     left -= exact(parsed["cost"])
     await expect(figure).to_have_attribute("title", f"{left} USD", timeout=20_000)
 
