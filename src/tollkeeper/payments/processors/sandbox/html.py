@@ -48,6 +48,13 @@ td.money { text-align: right; white-space: nowrap; font-variant-numeric: tabular
 .scroll { overflow-x: auto; }
 """
 
+# A bank, within the page: there is no address beside it that could be asked for.
+_ICON: Final = b64encode(
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
+    b'<circle cx="16" cy="16" r="15" fill="#1f4fd8"/>'
+    b'<path d="M7 14l9-5 9 5zM9 16h3v6H9zm5.5 0h3v6h-3zM20 16h3v6h-3zM7 23h18v2H7z" fill="#fff"/>'
+    b"</svg>"
+).decode()
 _HASH: Final = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
 
@@ -58,6 +65,7 @@ def page(title: str, parts: Iterable[str], *, wide: bool = False) -> bytes:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" type="image/svg+xml" href="data:image/svg+xml;base64,{_ICON}">'
         f"<title>{escape(title)} · Sandbox</title><style>{STYLE}</style></head>"
         f"<body><main{shown_wide}>\n{body}\n</main></body></html>\n"
     ).encode()
@@ -98,7 +106,7 @@ def headers(*leads_to: str | None) -> dict[str, str]:
     places = {"'self'"} | {origin for url in leads_to if (origin := _origin(url)) is not None}
     return {
         "content-security-policy": (
-            f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none';"
+            f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; base-uri 'none';"
             f" form-action {' '.join(sorted(places))}; frame-ancestors 'self'"
         ),
         "cache-control": "no-store",
