@@ -212,7 +212,7 @@ def test_money_is_shown_to_the_cent_and_told_to_the_nano() -> None:
 
 def test_costs_are_even_and_prices_exact() -> None:
     for nanos, cost, price in [
-        (0, "$0.000000", "$0.00"),
+        (0, "$0.00", "$0.00"),
         (30_000_000, "$0.030000", "$0.03"),
         (1_250_000_500, "$1.250001", "$1.2500005"),
         (75_000, "$0.000075", "$0.000075"),

@@ -114,6 +114,12 @@ async def test_the_audit_log_is_narrowed_to_an_organization(
         everything = await read(one, "audit")
         assert "welcome &amp; &lt;hello&gt;" in everything
         assert "for another" in everything
+        # The operator's key by its name; the id when one points at it.
+        assert re.search(
+            r'title="opk_[0-9a-f]{32} ([^"]+)">\1 <span class="badge">Operator key</span>',
+            everything,
+        )
+        assert not re.search(r">\s*opk_", everything)
         narrowed = await read(one, f"audit?organization={customer.id}")
         assert "welcome" in narrowed
         assert "for another" not in narrowed

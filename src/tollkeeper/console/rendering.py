@@ -38,6 +38,7 @@ _HEADERS: Final = {
 _PLAIN: Final = Theme()
 _LOCALE: Final = Locale.parse("en_US")  # Reading its name anew takes as long as writing a number.
 _MILLIONTHS: Final = 6
+_FINE: Final = Markup(" data-fine")  # What has less beside it is moved below its point.
 _CENT: Final = NANOS_PER_UNIT // 100
 
 
@@ -72,13 +73,15 @@ def say_with(key: str, /, **values: object) -> Markup:
 
 def show_money(amount: Money, currency: str = "USD") -> Markup:
     """Balances, sums and what was paid: to the cent. All nine digits on hover, here and below."""
-    fine = Markup(" data-fine") if 0 < abs(amount.nanos) < _CENT else ""
+    fine = _FINE if 0 < abs(amount.nanos) < _CENT else ""
     return _money(amount, currency, say_nanos(amount.nanos, currency), fine)
 
 
 def show_cost(amount: Money, currency: str = "USD") -> Markup:
     """What single calls cost: to the millionth, however much it is, so that a column is even."""
-    return _money(amount, currency, say_nanos(amount.nanos, currency, _MILLIONTHS))
+    if not amount.nanos:
+        return show_money(amount, currency)
+    return _money(amount, currency, say_nanos(amount.nanos, currency, _MILLIONTHS), _FINE)
 
 
 def show_price(amount: Money, currency: str = "USD") -> Markup:

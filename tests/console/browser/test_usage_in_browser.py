@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import pytest
 from looking import looks_right, stays_in_place
 from playwright.async_api import Page, expect
 from windows import Window
@@ -158,3 +159,18 @@ async def test_the_log_is_read_on_a_phone(window: Window) -> None:
     await page.locator(".open-row").first.click()
     await expect(page.get_by_role("heading", name="How the cost was worked out")).to_be_visible()
     await looks_right(page)
+
+
+@pytest.mark.parametrize("path", ["usage", "analytics"])
+async def test_filters_are_folded_on_a_phone(window: Window, path: str) -> None:
+    page = await window.sign_in("owner", width=390)
+    await page.goto(f"/console/{path}")
+    choice = page.get_by_label("From", exact=True)
+    await expect(choice).to_be_hidden()
+    await page.locator("summary").filter(has_text="Filters").first.click()
+    await expect(choice).to_be_visible()
+    await looks_right(page)
+    await page.set_viewport_size({"width": 1440, "height": 900})
+    await page.goto(f"/console/{path}")
+    await expect(choice).to_be_visible()
+    await expect(page.locator("summary").filter(has_text="Filters").first).to_be_hidden()

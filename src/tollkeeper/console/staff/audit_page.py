@@ -17,6 +17,7 @@ from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import read_id
 from tollkeeper.console.doors import AnyRequest
 from tollkeeper.console.shelves import Shelves
+from tollkeeper.console.staff.actors import actor_of
 from tollkeeper.console.staff.organization_acts import organization_path
 from tollkeeper.console.staff_door import STAFF_PAGES, StaffDoor
 
@@ -50,6 +51,7 @@ def audit_page(door: StaffDoor, shelves: Shelves) -> ControllerRouterHandler:
             "staff/audit.html",
             entries=shown,
             names=names,
+            actor=actor_of,
             where=organization_path,
             organization=asked,
             older=older,

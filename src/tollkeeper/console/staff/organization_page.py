@@ -24,6 +24,7 @@ from tollkeeper.base.money import Money
 from tollkeeper.console.doors import AnyRequest
 from tollkeeper.console.model import USD
 from tollkeeper.console.shelves import Shelves
+from tollkeeper.console.staff.actors import actor_of
 from tollkeeper.console.staff.mode import Asked, Mode
 from tollkeeper.console.staff.organization_acts import organization_acts, organization_path
 from tollkeeper.console.staff_door import StaffDoor
@@ -141,6 +142,7 @@ async def _read_people(
         "notices": await notifications.list_notices(
             tx, org_id, livemode=livemode, below=None, types=None, unread=False, limit=_FEW
         ),
+        "actor": actor_of,
         "acts": await orgs.list_audit(tx, org_id, None, _FEW),
     }
 
