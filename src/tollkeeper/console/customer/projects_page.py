@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -42,12 +43,13 @@ def _listing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
     async def answer(
         request: AnyRequest, form: Form, status: int = 200, full: str = "", before: str = ""
     ) -> Response[bytes]:
-        session, now = session_of(request), door.clock.now()
+        session = session_of(request)
         after = read_path_id("prj", before) if before else None
         async with door.database.connection() as connection:
             found = await orgs.list_projects(connection, session.org_id, after, _PAGE + 1)
-        spent = await _spent_this_month(door, shelves, session, now)
         shown = found[:_PAGE]
+        ids = [str(one.project_id) for one in shown]
+        spent = await _spent_this_month(door, shelves, session, ids)
         more = len(found) > _PAGE
         return door.page(
             request,
@@ -100,17 +102,17 @@ def _row(project: Project, spent: dict[str, list[tuple[Money, str]]]) -> dict[st
 
 
 async def _spent_this_month(
-    door: Door, shelves: Shelves, session: Session, now: datetime
+    door: Door, shelves: Shelves, session: Session, project_ids: Sequence[str]
 ) -> dict[str, list[tuple[Money, str]]]:
     """By the project's id, in each currency: since the month began, of UTC."""
-    start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    start = door.clock.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     query = CostQuery(
         start=start,
         end=(start + _MORE_THAN_A_MONTH).replace(day=1),
         granularity=None,
         zone=ZoneInfo("UTC"),
         groups=("project",),
-        filters={},
+        filters={"project": tuple(project_ids)},
     )
     most = shelves.settings.analytics.records_limit
     costs = Costs(org_id=session.org_id, livemode=session.livemode, query=query, most_records=most)
