@@ -29,6 +29,8 @@ _PREFIXES: Final = {"project": "prj", "apiKey": "key", "member": "mem"}
 
 # The place among the intervals, the currency, and the groups' values.
 Order = tuple[int, str, tuple[tuple[bool, str], ...]]
+# Its id and its currency.
+Wallet = tuple[UUID, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,25 +82,34 @@ class Costs:
     most_records: int
 
     async def page(
-        self, connection: Connection, after: Order | None, limit: int
+        self,
+        connection: Connection,
+        after: Order | None,
+        limit: int,
+        wallets: Sequence[Wallet] | None = None,
     ) -> tuple[list[Cost], bool]:
-        """Give up to `limit` rows behind `after`, and whether there are more."""
+        """Give up to `limit` rows behind `after`, and whether there are more. `wallets` are those
+        asked about, where they are known already."""
         found: list[Cost] = []
         place = 0 if after is None else after[0]
-        async for rows in self._from(connection, place, limit + 1):
+        if wallets is None:
+            wallets = await self.wallets(connection)
+        async for rows in self._from(connection, place, limit + 1, wallets):
             found += [row for row in rows if after is None or row.order > after]
             if len(found) > limit:
                 return found[:limit], True
         return found, False
 
+    async def wallets(self, connection: Connection) -> list[Wallet]:
+        return await store.wallets(
+            connection, self.org_id, livemode=self.livemode, currency=self.query.currency
+        )
+
     async def _from(
-        self, connection: Connection, place: int, size: int
+        self, connection: Connection, place: int, size: int, wallets: Sequence[Wallet]
     ) -> AsyncIterator[list[Cost]]:
         """Give the rows from a place on: few intervals first, more where there was nothing."""
         bounds = self._bounds()
-        wallets = await store.wallets(
-            connection, self.org_id, livemode=self.livemode, currency=self.query.currency
-        )
         keys = await self._keys(connection)
         filled = await self._filled(connection, wallets, keys) if self.query.fill else []
         while place < len(bounds) - 1:
@@ -128,7 +139,7 @@ class Costs:
     async def _filled(
         self,
         connection: Connection,
-        wallets: Sequence[tuple[UUID, str]],
+        wallets: Sequence[Wallet],
         keys: Mapping[UUID, KeyName],
     ) -> list[Cost]:
         """Make an empty row of each group that the whole time knows."""
@@ -156,7 +167,7 @@ class Costs:
     async def _rows(
         self,
         connection: Connection,
-        wallet: tuple[UUID, str],
+        wallet: Wallet,
         bounds: Sequence[datetime],
         keys: Mapping[UUID, KeyName],
         first: int = 0,
@@ -183,10 +194,14 @@ class Costs:
 async def read_costs(database: Database, *asked: Costs) -> list[list[Cost]]:
     """All rows of each question, of one moment. Raises InvalidRequest for one with too many."""
     answers: list[list[Cost]] = []
+    known: dict[tuple[UUID, bool, str | None], list[Wallet]] = {}
     async with database.transaction() as tx:
         await store.see_one_moment(tx)
         for costs in asked:
-            rows, more = await costs.page(tx, None, _MOST_ROWS)
+            whose = costs.org_id, costs.livemode, costs.query.currency
+            if whose not in known:
+                known[whose] = await costs.wallets(tx)
+            rows, more = await costs.page(tx, None, _MOST_ROWS, known[whose])
             if more:
                 said = f"makes more than {_MOST_ROWS:,} rows; ask for a coarser one"
                 raise invalid({"granularity": [said]})
