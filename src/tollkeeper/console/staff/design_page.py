@@ -17,6 +17,7 @@ from litestar.types import ControllerRouterHandler
 from tollkeeper.base.money import NANOS_PER_UNIT, Money
 from tollkeeper.console.customer.analytics_asked import Asked
 from tollkeeper.console.customer.analytics_view import View
+from tollkeeper.console.customer.naming import Offer
 from tollkeeper.console.customer.summing import Group, Slot, Summary, Total
 from tollkeeper.console.doors import AnyRequest
 from tollkeeper.console.forms import Form, Question
@@ -54,6 +55,7 @@ def design_page(door: StaffDoor) -> ControllerRouterHandler:
             tokens=tokens,
             form=form,
             question=_question(),
+            offer=Offer(options=[("proj_1", "Research"), ("proj_2", "Support")], more=True),
             view=_view(),
             balance=_BALANCE | {"said": say("staff_marks.low")},
             amounts=[Money(one) for one in (25_000_000_000, -1_250_000_000, -4_321_987)],
