@@ -118,6 +118,8 @@ async def test_the_library_is_compared_and_published(whole: Whole) -> None:
         compared = await send(one, "/prices/import", providers="anthropic", act="compare")
         assert compared.status == 200
         assert "+ anthropic/" in compared.text
+        assert "input $3.00 / 1M" in compared.text
+        assert "per 1000" not in compared.text
         done = await send(
             one,
             "/prices/import",
