@@ -90,8 +90,10 @@ def show_price(amount: Money, currency: str = "USD") -> Markup:
 
 
 def _money(amount: Money, currency: str, shown: str, mark: str = "") -> Markup:
-    exact = f"{amount} {currency}"
-    return Markup('<span class="money" title="{}"{}>{}</span>').format(exact, mark, shown)
+    exact = escape(f"{amount} {currency}")
+    # Pages have a hundred of these, and `Markup.format` takes five times as long.
+    said = f'<span class="money" title="{exact}"{escape(mark)}>{escape(shown)}</span>'
+    return Markup(said)  # noqa: S704 (each of its parts is escaped)
 
 
 @lru_cache(maxsize=10_000)
