@@ -108,7 +108,7 @@ async def one_entry(venice: Reader) -> None:
     units = page.get_by_role("table").first.locator("tbody tr")
     await expect(units.filter(has_text="input")).to_have_count(1)
     written = units.filter(has_text="output")
-    await expect(written).to_contain_text("20000")
+    await expect(written).to_contain_text("20,000")
     await expect(written).to_contain_text("$15.00 per 1,000,000")
 
 
