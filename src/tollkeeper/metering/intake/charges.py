@@ -102,6 +102,11 @@ async def _make(desk: Desk, ask: Ask, said: ChargeIn) -> _Made:
 
 def _refusal(desk: Desk, made: _Made, purse: Purse, result: ChargeResult) -> TollkeeperError | None:
     required, top_up_url = purse.price(made.rating.cost_nanos), desk.limits.top_up_url
+    refusal = refuse_charge(
+        result, required=required, currency=purse.currency, top_up_url=top_up_url
+    )
+    if refusal is None:
+        return None
     refused = Refusal(
         facts=made.facts,
         draws=made.draws(purse),
@@ -110,9 +115,7 @@ def _refusal(desk: Desk, made: _Made, purse: Purse, result: ChargeResult) -> Tol
         required=required,
         top_up_url=top_up_url,
     )
-    return desk.meter.rules.refuse(result, refused) or refuse_charge(
-        result, required=required, currency=purse.currency, top_up_url=top_up_url
-    )
+    return desk.meter.rules.refuse(result, refused) or refusal
 
 
 async def _first_currency(desk: Desk, org_id: UUID, usage_id: UUID, asked: str) -> str:
