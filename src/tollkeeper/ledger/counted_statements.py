@@ -41,13 +41,13 @@ counter_in AS MATERIALIZED (
 )"""
 
 # In the order in which they are locked.
-_KEYS_ASKED: Final[LiteralString] = """
+KEYS_ASKED: Final[LiteralString] = """
 counter_key AS MATERIALIZED (
     SELECT org_id, limit_id, livemode, subject, n, ceiling, period_start AS asked_start
     FROM counter_in ORDER BY 1, 2, 3, 4
 )"""
 # What holds reserved is given back to counters that this batch does not name, too.
-_KEYS_ASKED_OR_HELD: Final[LiteralString] = """
+KEYS_ASKED_OR_HELD: Final[LiteralString] = """
 counter_key AS MATERIALIZED (
     SELECT org_id, limit_id, livemode, subject, max(n) AS n, max(ceiling) AS ceiling,
            max(period_start) AS asked_start
@@ -59,12 +59,35 @@ counter_key AS MATERIALIZED (
     GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 )"""
 
+# What the holds of the calls to be charged have reserved.
+RESERVED: Final[LiteralString] = """
+own AS MATERIALIZED (
+    SELECT k.ord, k.org_id, h.draws
+    FROM looked k
+    CROSS JOIN LATERAL (
+        SELECT h.draws FROM hold h
+        WHERE h.org_id = k.org_id AND h.hold_id = k.hold_id AND h.wallet_id = k.wallet_id
+          AND h.state = 'open' AND h.draws IS NOT NULL
+        FOR UPDATE
+    ) h
+    WHERE k.refused IS NULL
+), reserved_draw AS MATERIALIZED (
+    SELECT o.ord, o.org_id, (d ->> 0)::uuid AS limit_id, (d ->> 1)::boolean AS livemode,
+           d ->> 2 AS subject, (d ->> 3)::timestamptz AS period_start, (d ->> 4)::bigint AS units
+    FROM own o CROSS JOIN LATERAL jsonb_array_elements(o.draws) AS d
+)"""
+FREED: Final[LiteralString] = """
+freed_draw AS MATERIALIZED (
+    SELECT r.ord, c.org_id, c.limit_id, c.livemode, c.subject, c.n, r.units
+    FROM reserved_draw r JOIN counted c USING (org_id, limit_id, livemode, subject)
+    WHERE r.period_start = c.period_start
+)"""
+
 # `room` is what is left of each. A row of an earlier period is taken over: nothing of it counts.
-_COUNTED: Final[LiteralString] = """
+COUNTED: Final[LiteralString] = """
 counted AS MATERIALIZED (
     SELECT x.org_id, x.limit_id, x.livemode, x.subject, x.n, x.ceiling,
-           v.period_start, v.held, x.ceiling - v.used - v.held AS room,
-           jsonb_build_array(x.limit_id, x.livemode, x.subject, v.period_start) AS said
+           v.period_start, v.held, x.ceiling - v.used - v.held AS room
     FROM counter_key x
     CROSS JOIN LATERAL (
         SELECT k.period_start, k.used, k.held FROM counter k
@@ -148,20 +171,20 @@ left_over AS MATERIALIZED (
 )"""
 
 # A row that is taken over begins anew.
-_COUNT: Final[LiteralString] = """
+COUNT: Final[LiteralString] = """
 count AS (
     UPDATE counter k
     SET period_start = c.period_start,
-        used = CASE WHEN k.period_start < c.period_start THEN 0 ELSE k.used END + t.used,
-        held = greatest(0, c.held + t.held),
+        used = CASE WHEN k.period_start < c.period_start THEN 0 ELSE k.used END + c.more_used,
+        held = greatest(0, c.held + c.more_held),
         told_percent = CASE WHEN k.period_start < c.period_start THEN 0 ELSE k.told_percent END
-    FROM count_by t JOIN counted c USING (org_id, limit_id, livemode, subject)
+    FROM count_by c
     WHERE k.org_id = c.org_id AND k.limit_id = c.limit_id AND k.livemode = c.livemode
       AND k.subject = c.subject
 )"""
 
 HOLD: Final[LiteralString] = f"""
-WITH {HOLD_ITEM}, {_ASKED}, {LOCKED}, {_KEYS_ASKED}, {_COUNTED}, {COUNTED_HOLD_LOOKED},
+WITH {HOLD_ITEM}, {_ASKED}, {LOCKED}, {KEYS_ASKED}, {COUNTED}, {COUNTED_HOLD_LOOKED},
 allotted AS MATERIALIZED (
     SELECT d.ord, d.n, d.amount, d.covers, d.whole,
            least(greatest(c.room - (sum(d.amount) OVER w - d.amount), 0), d.amount) AS drawn
@@ -183,7 +206,8 @@ allotted AS MATERIALIZED (
     FROM summed s
     WINDOW w AS (PARTITION BY s.org_id, s.counts AND s.refused IS NULL ORDER BY s.ord)
 ), reserved AS MATERIALIZED (
-    SELECT d.ord, d.n, d.units, c.said || to_jsonb(d.units) AS said
+    SELECT d.ord, d.n, d.units,
+           jsonb_build_array(c.limit_id, c.livemode, c.subject, c.period_start, d.units) AS said
     FROM (
         SELECT ord, n, units FROM asked UNION ALL SELECT ord, n, drawn FROM allotted
     ) d JOIN counted c USING (n)
@@ -218,9 +242,8 @@ allotted AS MATERIALIZED (
 ), taken_units AS MATERIALIZED (
     SELECT r.n, sum(r.units)::bigint AS units FROM reserved r JOIN done USING (ord) GROUP BY 1
 ), count_by AS MATERIALIZED (
-    SELECT c.org_id, c.limit_id, c.livemode, c.subject, 0 AS used, t.units AS held
-    FROM taken_units t JOIN counted c USING (n)
-), {_COUNT}, {_ALONE}
+    SELECT c.*, 0 AS more_used, t.units AS more_held FROM taken_units t JOIN counted c USING (n)
+), {COUNT}, {_ALONE}
 SELECT CASE WHEN s.refused IS NOT NULL THEN s.refused
             WHEN s.placed_amount IS NOT NULL AND s.charged_meanwhile THEN 'placed_unless_charged'
             WHEN s.placed_amount IS NOT NULL THEN 'placed'
@@ -246,25 +269,8 @@ ORDER BY s.ord
 # With `must_fit`, what money and budgets do not cover is refused; without it the call has happened.
 # What its own hold reserved of an allowance a call always gets; the rest goes to whoever is first.
 CHARGE: Final[LiteralString] = f"""
-WITH {CHARGE_ITEM}, {_ASKED}, {LOCKED}, {CHARGE_LOOKED}, own AS MATERIALIZED (
-    SELECT k.ord, k.org_id, h.draws
-    FROM looked k
-    CROSS JOIN LATERAL (
-        SELECT h.draws FROM hold h
-        WHERE h.org_id = k.org_id AND h.hold_id = k.hold_id AND h.wallet_id = k.wallet_id
-          AND h.state = 'open' AND h.draws IS NOT NULL
-        FOR UPDATE
-    ) h
-    WHERE k.refused IS NULL
-), reserved_draw AS MATERIALIZED (
-    SELECT o.ord, o.org_id, (d ->> 0)::uuid AS limit_id, (d ->> 1)::boolean AS livemode,
-           d ->> 2 AS subject, (d ->> 3)::timestamptz AS period_start, (d ->> 4)::bigint AS units
-    FROM own o CROSS JOIN LATERAL jsonb_array_elements(o.draws) AS d
-), {_KEYS_ASKED_OR_HELD}, {_COUNTED}, freed_draw AS MATERIALIZED (
-    SELECT r.ord, c.org_id, c.limit_id, c.livemode, c.subject, c.n, r.units
-    FROM reserved_draw r JOIN counted c USING (org_id, limit_id, livemode, subject)
-    WHERE r.period_start = c.period_start
-), allotted AS MATERIALIZED (
+WITH {CHARGE_ITEM}, {_ASKED}, {LOCKED}, {CHARGE_LOOKED}, {RESERVED},
+{KEYS_ASKED_OR_HELD}, {COUNTED}, {FREED}, allotted AS MATERIALIZED (
     SELECT x.*,
            x.own + least(greatest(x.pool - (sum(x.extra) OVER w - x.extra), 0), x.extra) AS drawn
     FROM (
@@ -347,8 +353,7 @@ WITH {CHARGE_ITEM}, {_ASKED}, {LOCKED}, {CHARGE_LOOKED}, own AS MATERIALIZED (
     ) d JOIN weighed w ON w.ord = d.ord AND w.fits
     GROUP BY 1
 ), count_by AS MATERIALIZED (
-    SELECT c.org_id, c.limit_id, c.livemode, c.subject, coalesce(t.units, 0) AS used,
-           -coalesce(f.units, 0) AS held
+    SELECT c.*, coalesce(t.units, 0) AS more_used, -coalesce(f.units, 0) AS more_held
     FROM counted c
     LEFT JOIN taken_units t USING (n)
     LEFT JOIN (
@@ -357,7 +362,7 @@ WITH {CHARGE_ITEM}, {_ASKED}, {LOCKED}, {CHARGE_LOOKED}, own AS MATERIALIZED (
         GROUP BY 1, 2, 3, 4
     ) f ON f.org_id = c.org_id AND f.limit_id = c.limit_id AND f.livemode = c.livemode
         AND f.subject = c.subject
-), {_COUNT}, {_ALONE}
+), {COUNT}, {_ALONE}
 SELECT CASE WHEN s.refused IS NOT NULL THEN s.refused
             WHEN s.taken AND s.late THEN 'posted_late'
             WHEN s.taken THEN 'posted'

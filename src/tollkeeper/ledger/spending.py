@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from tollkeeper.db import Connection
-from tollkeeper.ledger import expiry, store
+from tollkeeper.ledger import counting, expiry, store
 from tollkeeper.ledger.counting import Shorts
 from tollkeeper.ledger.model import (
     ChargeOutcome,
@@ -31,14 +31,14 @@ Row = TypeVar("Row", bound=tuple[object, ...])
 Name = tuple[UUID, UUID, UUID]  # organization, wallet, hold
 HoldRow = tuple[str, int, Shorts, int]
 
-_UNDECIDED: Final = ("expiry_due", "again")
+_UNDECIDED: Final = ("expiry_due", "again", "tight")
 
 
 async def hold(connection: Connection, items: Sequence[NewHold], now: datetime) -> list[HoldResult]:
     """Reserve. What the spendable balance does not cover is `insufficient` and changes nothing."""
 
-    async def attempt(part: Sequence[NewHold]) -> list[HoldRow]:
-        rows = await store.hold(connection, part, now)
+    async def attempt(part: Sequence[NewHold], suppose: bool) -> list[HoldRow]:
+        rows = await store.hold(connection, part, now, suppose=suppose)
         return await _take_back_charged(connection, part, rows, now)
 
     rows = await _until_decided(connection, items, attempt, now)
@@ -104,9 +104,9 @@ async def _charge(
     connection: Connection, items: Sequence[NewCharge], now: datetime, *, must_fit: bool
 ) -> list[ChargeResult]:
     async def attempt(
-        part: Sequence[NewCharge],
+        part: Sequence[NewCharge], suppose: bool
     ) -> list[tuple[str, int, int, int, Shorts]]:
-        return await store.charge(connection, part, now, must_fit=must_fit)
+        return await store.charge(connection, part, now, must_fit=must_fit, suppose=suppose)
 
     rows = await _until_decided(connection, items, attempt, now)
     return [
@@ -128,31 +128,38 @@ def _shorts(limits: Shorts) -> tuple[Short, ...]:
 async def _until_decided(
     connection: Connection,
     items: Sequence[Item],
-    attempt: Callable[[Sequence[Item]], Awaitable[list[Row]]],
+    attempt: Callable[[Sequence[Item], bool], Awaitable[list[Row]]],
     now: datetime,
 ) -> list[Row]:
     """Run `attempt` until every item has an outcome of its own.
 
     Sent again: the second of two with the same id (it must see the first), one that did not fit
-    beside its neighbours, one whose wallet has credit that must expire first.
+    beside its neighbours, one whose wallet has credit that must expire first. The first round
+    supposes that what is counted has room, but not of who lately had none.
     """
+    tight = counting.tight_orgs(connection, now)
     decided: dict[int, Row] = {}
     pending: list[int] = list(range(len(items)))
     # A round decides the first item of every wallet, unless its credit is due to expire or it
     # lost a race, so that a thousand more are never needed.
-    for _ in range(len(items) + 1_000):
+    for round_ in range(len(items) + 1_000):
         if not pending:
             return [decided[place] for place in range(len(items))]
-        rows = await attempt([items[place] for place in pending])
-        decided.update(zip(pending, rows, strict=True))
+        suppose = round_ == 0
+        asked = [place for place in pending if not (suppose and items[place].org_id in tight)]
+        rows = await attempt([items[place] for place in asked], suppose) if asked else []
+        decided.update(zip(asked, rows, strict=True))
         due = {
             (items[place].org_id, items[place].wallet_id)
-            for place in pending
+            for place in asked
             if decided[place][0] == "expiry_due"
         }
         for org_id, wallet_id in sorted(due):
             await expiry.expire_lots(connection, org_id, wallet_id, now)
-        pending = [place for place in pending if decided[place][0] in _UNDECIDED]
+        for place in asked:
+            if decided[place][0] == "tight":
+                counting.keep_tight(tight, items[place].org_id, now)
+        pending = [p for p in pending if p not in decided or decided[p][0] in _UNDECIDED]
     raise RuntimeError(f"{len(pending)} of {len(items)} items are still undecided")
 
 

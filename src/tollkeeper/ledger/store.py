@@ -15,7 +15,7 @@ from psycopg.rows import class_row, kwargs_row
 from tollkeeper.base.errors import NotFound
 from tollkeeper.base.money import MAX_NANOS
 from tollkeeper.db import Connection
-from tollkeeper.ledger import counted_statements, counting, statements
+from tollkeeper.ledger import counted_statements, counting, roomy_statements, statements
 from tollkeeper.ledger.model import (
     Account,
     AlreadyReversed,
@@ -192,34 +192,38 @@ async def prepare(connection: Connection) -> None:
 
 
 async def hold(
-    connection: Connection, items: Sequence[NewHold], now: datetime
+    connection: Connection, items: Sequence[NewHold], now: datetime, *, suppose: bool = False
 ) -> list[tuple[str, int, counting.Shorts, int]]:
     """Rows of (outcome, spendable, limits in the way, amount), in order.
 
-    See `spending` for the outcomes beside the enum's.
+    See `spending` for the outcomes beside the enum's, and for what it is to `suppose`.
     """
-    asked = counting.ask(items)
+    asked = await counting.ask(connection, items)
     if asked is None:
-        parameters = {"items": _json(items), "now": now}
-        rows = await _run(connection, statements.HOLD, parameters)
+        rows = await _run(connection, statements.HOLD, {"items": _json(items), "now": now})
         return [(*row, [], item.amount) for row, item in zip(rows, items, strict=True)]
-    await asked.make_counters(connection)
-    parameters = asked.parameters | {"items": _json(asked.items), "now": now}
-    return await _run(connection, counted_statements.HOLD, parameters)
+    if not suppose:
+        return await _run(connection, counted_statements.HOLD, asked.exactly() | {"now": now})
+    rows = await _run(connection, roomy_statements.HOLD, asked.supposedly() | {"now": now})
+    return [(*row, [], credit) for row, credit in zip(rows, asked.credits, strict=True)]
 
 
 async def charge(
-    connection: Connection, items: Sequence[NewCharge], now: datetime, *, must_fit: bool
+    connection: Connection,
+    items: Sequence[NewCharge],
+    now: datetime,
+    *,
+    must_fit: bool,
+    suppose: bool = False,
 ) -> list[tuple[str, int, int, int, counting.Shorts]]:
     """Rows of (outcome, amount, balance after, spendable after the batch, limits in the way)."""
-    asked = counting.ask(items)
-    parameters: dict[str, Any] = {"items": _json(items), "now": now, "must_fit": must_fit}
-    if asked is None:
-        rows = await _run(connection, statements.CHARGE, parameters)
-        return [(*row, []) for row in rows]
-    await asked.make_counters(connection)
-    parameters |= asked.parameters | {"items": _json(asked.items)}
-    return await _run(connection, counted_statements.CHARGE, parameters)
+    asked = await counting.ask(connection, items)
+    parameters: dict[str, Any] = {"now": now, "must_fit": must_fit}
+    if asked is not None and not suppose:
+        return await _run(connection, counted_statements.CHARGE, parameters | asked.exactly())
+    statement = statements.CHARGE if asked is None else roomy_statements.CHARGE
+    parameters |= {"items": _json(items)} if asked is None else asked.supposedly()
+    return [(*row, []) for row in await _run(connection, statement, parameters)]
 
 
 async def end_holds(
