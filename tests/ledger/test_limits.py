@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import timedelta
 from typing import Any, LiteralString
@@ -15,7 +16,15 @@ from ledger_purse import NOW, findings, open_purse
 from tollkeeper import ledger
 from tollkeeper.base.money import MAX_NANOS
 from tollkeeper.db import Connection, Database
-from tollkeeper.ledger import BalanceTooLarge, ChargeOutcome, EntryKind, HoldOutcome, statements
+from tollkeeper.ledger import (
+    BalanceTooLarge,
+    ChargeOutcome,
+    EntryKind,
+    HoldOutcome,
+    counted_statements,
+    roomy_statements,
+    statements,
+)
 
 
 async def test_the_largest_amounts_fit(connection: Connection) -> None:
@@ -182,10 +191,20 @@ async def test_many_items_that_are_due_for_expiry_expire_once(connection: Connec
     assert [entry.kind for entry in entries] == [EntryKind.EXPIRY, EntryKind.PURCHASE]
 
 
-PLANS: dict[str, tuple[LiteralString, LiteralString]] = {
-    "hold": (statements.HOLD, "'[]', now()"),
-    "charge": (statements.CHARGE, "'[]', now(), true"),
-    "end": (statements.END_HOLDS, "'[]', now(), true"),
+PLANS: dict[str, LiteralString] = {
+    "hold": statements.HOLD,
+    "charge": statements.CHARGE,
+    "end": statements.END_HOLDS,
+    "roomy hold": roomy_statements.HOLD,
+    "roomy charge": roomy_statements.CHARGE,
+    "counted hold": counted_statements.HOLD,
+    "counted charge": counted_statements.CHARGE,
+}
+GIVEN: dict[str, tuple[LiteralString, LiteralString]] = {
+    **dict.fromkeys(("items", "counters", "draws"), ("json", "'[]'")),
+    **dict.fromkeys(("places", "numbers", "units"), ("bigint[]", "'{}'")),
+    **dict.fromkeys(("must_fit", "expire"), ("boolean", "true")),
+    "now": ("timestamptz", "now()"),
 }
 
 
@@ -198,23 +217,42 @@ async def test_a_plan_made_while_tables_are_empty_reads_no_table_of_records(
     In a database where no row ever was: of one that was emptied and vacuumed the planner knows
     that there is nothing to read.
     """
-    statement, arguments = PLANS[name]
-    types = "json, timestamptz" + (", boolean" if arguments.endswith("true") else "")
-    for nth, parameter in enumerate(("items", "now", "must_fit", "expire")):
-        statement = statement.replace(f"%({parameter})s", f"${min(nth, 2) + 1}")
     async with (
         Database.open(shared_database_url) as database,
         await database.dedicated() as connection,
     ):
         await ledger.prepare(connection)
-        await connection.execute(f"PREPARE planned ({types}) AS {statement}".encode())
-        cursor = await connection.execute(f"EXPLAIN EXECUTE planned ({arguments})".encode())
-        lines = await cursor.fetchall()
-    plan = "\n".join(line for (line,) in lines)
-    assert "Seq Scan on usage_record" not in plan
-    assert "Seq Scan on entry" not in plan
+        plan = await planned(connection, PLANS[name])
+    assert "Seq Scan" not in plan
     assert "hashed SubPlan" not in plan
     assert "Merge" not in plan
+
+
+@pytest.mark.parametrize("name", [name for name in PLANS if " " in name])
+async def test_a_few_of_many_counters_are_found_by_their_keys(
+    connection: Connection, owner: Connection, name: str
+) -> None:
+    """All of some thousand were read once, since that seemed cheaper than to look up a few."""
+    await owner.execute(
+        "INSERT INTO counter (org_id, limit_id, livemode, subject, period_start)"
+        " SELECT gen_random_uuid(), gen_random_uuid(), true, '', now()"
+        " FROM generate_series(1, 3000)"
+    )
+    await owner.execute("ANALYZE counter")
+    plan = await planned(connection, PLANS[name])
+    found = re.findall(r"Scan (?:using counter_pkey )?on counter k_?\d*\n +(\w+ \w+)", plan)
+    assert len(found) == 2
+    assert set(found) == {"Index Cond"}
+
+
+async def planned(connection: Connection, statement: str) -> str:
+    given = {name: one for name, one in GIVEN.items() if f"%({name})s" in statement}
+    for nth, parameter in enumerate(given, 1):
+        statement = statement.replace(f"%({parameter})s", f"${nth}")
+    types, arguments = (", ".join(words) for words in zip(*given.values(), strict=True))
+    await connection.execute(f"PREPARE planned ({types}) AS {statement}".encode())
+    cursor = await connection.execute(f"EXPLAIN (COSTS OFF) EXECUTE planned ({arguments})".encode())
+    return "\n".join(line for (line,) in await cursor.fetchall())
 
 
 async def test_a_batch_takes_milliseconds(connection: Connection) -> None:

@@ -187,8 +187,10 @@ async def prepare(connection: Connection) -> None:
     """Make a connection fit for the hot statements, which are planned once and for all sizes."""
     await connection.execute("SET plan_cache_mode = force_generic_plan")
     await connection.execute("SET jit = off")
-    # It would join the items of one organization by that organization alone: each with each.
+    # It would join the items of one organization by that organization alone, each with each; and
+    # read all of some thousand counters to move a few.
     await connection.execute("SET enable_mergejoin = off")
+    await connection.execute("SET enable_seqscan = off")
 
 
 async def hold(
