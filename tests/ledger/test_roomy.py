@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 from psycopg.errors import DivisionByZero
 
 from ledger_purse import NOW, Connect, findings, open_purse
@@ -99,6 +100,19 @@ async def test_who_lately_had_no_room_is_weighed_at_once(
     with pytest.raises(DivisionByZero):
         later = NOW + timedelta(seconds=10)
         await ledger.hold(connection, [purse.hold(1, draws=roomy)], later)
+
+
+async def test_a_hold_that_had_too_little_room_is_the_same_one_when_there_is_more(
+    connection: Connection,
+) -> None:
+    purse, limit = await open_purse(connection, 100), uuid7()
+    wish = purse.hold(10, draws=(draw(limit, 3, 5, covers=10),))
+    (placed,) = await ledger.hold(connection, [wish], NOW)
+    assert (placed.outcome, placed.amount) == (HoldOutcome.PLACED, 4)
+    again = replace(wish, draws=(draw(limit, 300, 5, covers=10),))
+    (same,) = await ledger.hold(connection, [again], NOW + timedelta(seconds=11))
+    assert same.outcome is HoldOutcome.EXISTS
+    assert await counted(connection, limit) == (0, 3)
 
 
 async def test_who_has_no_room_does_not_hinder_others(connection: Connection) -> None:
