@@ -30,7 +30,7 @@ async def fetch(url: str) -> tuple[int, dict[str, str], str]:
 class Structure(HTMLParser):
     """The tags of a page, and whether they are closed in order."""
 
-    VOID = ("meta", "input", "br")
+    VOID = ("meta", "link", "input", "br")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -70,7 +70,9 @@ async def test_pages_are_plain_whole_and_allowed_nothing(sandbox_bank: SandboxBa
         status, headers, text = await fetch(url)
         assert status == 200
         found = Structure(text)
-        assert not {"script", "img", "iframe", "link", "object"} & set(found.tags)
+        assert not {"script", "img", "iframe", "object"} & set(found.tags)
+        (icon,) = re.findall("<link [^>]*>", text)
+        assert icon.startswith('<link rel="icon" type="image/svg+xml" href="data:')
         assert not {name for name in found.attributes if name.startswith("on")}
         assert {"style", "h1", "main", "title"} <= set(found.tags)
         assert "style" not in found.attributes
