@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from running import Process, Site
+from walking import PATIENCE
 
 BODY = {"model": "sandbox-small", "messages": [{"role": "user", "content": "Hello"}]}
 
@@ -32,7 +33,8 @@ def server(place: Site) -> Iterator[tuple[Process, dict[str, str]]]:
 def call(shown: dict[str, str], key: str) -> httpx.Response:
     """Each on a connection of its own, so that either worker may get it."""
     headers = {"authorization": f"Bearer {key}"}
-    return httpx.post(f"{shown['baseUrl']}/chat/completions", json=BODY, headers=headers)
+    url = f"{shown['baseUrl']}/chat/completions"
+    return httpx.post(url, json=BODY, headers=headers, timeout=PATIENCE)
 
 
 def calls(pool: ThreadPoolExecutor, count: int, shown: dict[str, str], key: str) -> list[Any]:
@@ -50,7 +52,7 @@ def workers_of(process: Process) -> list[int]:
 
 def balance(shown: dict[str, str]) -> Decimal:
     headers = {"authorization": f"Bearer {shown['adminKey']}"}
-    answer = httpx.get(f"{shown['baseUrl']}/billing/balance", headers=headers)
+    answer = httpx.get(f"{shown['baseUrl']}/billing/balance", headers=headers, timeout=PATIENCE)
     return Decimal(str(json.loads(answer.text, parse_float=Decimal)["available"]))
 
 
