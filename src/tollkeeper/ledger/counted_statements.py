@@ -26,6 +26,8 @@ from tollkeeper.ledger.statements import (
     COUNTED_HOLD_LOOKED,
     HOLD_ITEM,
     LOCKED,
+    PLACED_ANEW,
+    SETTLED_OF_WALLET,
 )
 
 _ASKED: Final[LiteralString] = """
@@ -220,13 +222,7 @@ allotted AS MATERIALIZED (
     FROM weighed s
     LEFT JOIN (SELECT ord, jsonb_agg(said) AS draws FROM reserved GROUP BY ord) r USING (ord)
     WHERE s.fits
-    ON CONFLICT (org_id, hold_id) DO UPDATE
-    SET wallet_id = excluded.wallet_id, amount = excluded.amount, state = 'open',
-        project_id = excluded.project_id, key_id = excluded.key_id,
-        placed_at = excluded.placed_at, expires_at = excluded.expires_at, ended_at = NULL,
-        context = excluded.context, draws = excluded.draws
-    WHERE h.state <> 'open'
-    RETURNING h.org_id, h.wallet_id, h.hold_id, h.amount
+    {PLACED_ANEW}
 ), met AS MATERIALIZED (
     SELECT s.ord, p.org_id, p.wallet_id, p.amount
     FROM weighed s LEFT JOIN placed p ON p.org_id = s.org_id AND p.hold_id = s.hold_id
@@ -376,13 +372,7 @@ SELECT CASE WHEN s.refused IS NOT NULL THEN s.refused
        (least(coalesce(s.spendable - s.spent + s.freed_of_wallet, 0), b.most)
            + coalesce(a.value, 0))::bigint,
        coalesce(a.short, '[]') || coalesce(b.short, '[]')
-FROM (
-    SELECT settled.*,
-           coalesce(sum(amount) FILTER (WHERE taken) OVER x, 0) AS spent,
-           sum(freed) OVER x AS freed_of_wallet
-    FROM settled
-    WINDOW x AS (PARTITION BY org_id, wallet_id)
-) s
+FROM {SETTLED_OF_WALLET} s
 LEFT JOIN alone a USING (ord)
 LEFT JOIN blocked b USING (ord)
 ORDER BY s.ord

@@ -28,6 +28,8 @@ from tollkeeper.ledger.statements import (
     HOLD_ITEM,
     HOLD_LOOKED,
     LOCKED,
+    PLACED_ANEW,
+    SETTLED_OF_WALLET,
 )
 
 _SUPPOSED: Final[LiteralString] = """
@@ -73,13 +75,7 @@ WITH {HOLD_ITEM}, {_SUPPOSED}, {LOCKED}, {KEYS_ASKED}, {COUNTED}, {_TIGHT.format
            s.project_id, s.key_id, %(now)s, s.expires_at, s.context, r.draws
     FROM summed s LEFT JOIN reserved r USING (ord)
     WHERE s.fits
-    ON CONFLICT (org_id, hold_id) DO UPDATE
-    SET wallet_id = excluded.wallet_id, amount = excluded.amount, state = 'open',
-        project_id = excluded.project_id, key_id = excluded.key_id,
-        placed_at = excluded.placed_at, expires_at = excluded.expires_at, ended_at = NULL,
-        context = excluded.context, draws = excluded.draws
-    WHERE h.state <> 'open'
-    RETURNING h.org_id, h.wallet_id, h.hold_id, h.amount
+    {PLACED_ANEW}
 ), done AS MATERIALIZED (
     SELECT s.ord, p.org_id, p.wallet_id, p.amount
     FROM summed s JOIN placed p ON p.org_id = s.org_id AND p.hold_id = s.hold_id
@@ -141,12 +137,6 @@ SELECT CASE WHEN s.tight THEN 'tight'
        END,
        s.amount, (s.posted - s.amount_to_here)::bigint,
        coalesce(s.spendable - s.spent + s.freed_of_wallet, 0)::bigint
-FROM (
-    SELECT settled.*,
-           coalesce(sum(amount) FILTER (WHERE taken) OVER x, 0) AS spent,
-           sum(freed) OVER x AS freed_of_wallet
-    FROM settled
-    WINDOW x AS (PARTITION BY org_id, wallet_id)
-) s
+FROM {SETTLED_OF_WALLET} s
 ORDER BY s.ord
 """

@@ -90,6 +90,15 @@ COUNTED_HOLD_LOOKED: Final[LiteralString] = _HOLD_LOOKED.format(
     same_amount="h.amount = i.amount OR h.draws IS NOT NULL"
 )
 
+# The same request may try again after its hold was voided or has expired.
+PLACED_ANEW: Final[LiteralString] = """ON CONFLICT (org_id, hold_id) DO UPDATE
+    SET wallet_id = excluded.wallet_id, amount = excluded.amount, state = 'open',
+        project_id = excluded.project_id, key_id = excluded.key_id,
+        placed_at = excluded.placed_at, expires_at = excluded.expires_at, ended_at = NULL,
+        context = excluded.context, draws = excluded.draws
+    WHERE h.state <> 'open'
+    RETURNING h.org_id, h.wallet_id, h.hold_id, h.amount"""
+
 HOLD: Final[LiteralString] = f"""
 WITH {HOLD_ITEM}, {LOCKED}, {HOLD_LOOKED}, summed AS MATERIALIZED (
     SELECT k.*,
@@ -105,14 +114,7 @@ WITH {HOLD_ITEM}, {LOCKED}, {HOLD_LOOKED}, summed AS MATERIALIZED (
            s.project_id, s.key_id, %(now)s, s.expires_at, s.context
     FROM summed s
     WHERE s.fits
-    -- The same request may try again after its hold was voided or has expired.
-    ON CONFLICT (org_id, hold_id) DO UPDATE
-    SET wallet_id = excluded.wallet_id, amount = excluded.amount, state = 'open',
-        project_id = excluded.project_id, key_id = excluded.key_id,
-        placed_at = excluded.placed_at, expires_at = excluded.expires_at, ended_at = NULL,
-        context = excluded.context, draws = NULL
-    WHERE h.state <> 'open'
-    RETURNING h.org_id, h.wallet_id, h.hold_id, h.amount
+    {PLACED_ANEW}
 ), total AS MATERIALIZED (
     SELECT p.org_id, p.wallet_id, sum(p.amount)::bigint AS amount FROM placed p GROUP BY 1, 2
 ), moved AS (
@@ -231,6 +233,15 @@ released AS (
     WHERE t.amount > 0
 )"""
 
+# Each item beside what was spent and set free of its wallet.
+SETTLED_OF_WALLET: Final[LiteralString] = """(
+    SELECT settled.*,
+           coalesce(sum(amount) FILTER (WHERE taken) OVER x, 0) AS spent,
+           sum(freed) OVER x AS freed_of_wallet
+    FROM settled
+    WINDOW x AS (PARTITION BY org_id, wallet_id)
+)"""
+
 # Gives back what holds had reserved of counters, unless their period is over.
 _GIVEN_BACK: Final[LiteralString] = """
 given_back AS MATERIALIZED (
@@ -280,13 +291,7 @@ SELECT CASE WHEN s.refused IS NOT NULL THEN s.refused
        CASE WHEN s.taken THEN (s.posted - s.amount_to_here)::bigint
             ELSE coalesce(s.first_balance, 0) END,
        coalesce(s.spendable - s.spent + s.freed_of_wallet, 0)::bigint
-FROM (
-    SELECT settled.*,
-           coalesce(sum(amount) FILTER (WHERE taken) OVER x, 0) AS spent,
-           sum(freed) OVER x AS freed_of_wallet
-    FROM settled
-    WINDOW x AS (PARTITION BY org_id, wallet_id)
-) s
+FROM {SETTLED_OF_WALLET} s
 ORDER BY s.ord
 """
 
