@@ -26,7 +26,6 @@ LONGEST_FUNCTION = 60
 # `path` or `path:function`, and the reason why splitting it would read worse.
 LONG = {
     "src/tollkeeper/db/schema.sql": "the whole schema on one page is its purpose",
-    "tests/payments/test_processor_contract.py": "one contract, kept by every processor",
 }
 
 NAMELESS_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
