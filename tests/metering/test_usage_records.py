@@ -284,6 +284,13 @@ steps = st.lists(
     pace=(1, 60),
     operation="a",
 )
+@example(
+    before=[(0, 1, "a"), (1, 0, "a"), (1, 0, "b")],
+    during=[],
+    size=2,
+    pace=(1, 0),
+    operation="a",
+)
 async def test_every_record_once_in_order(
     database: Database,
     meter: Meter,

@@ -108,7 +108,7 @@ async def walk(
     """
     found: list[tuple[Head, R]] = []
     reached: list[Span] = []
-    frontiers: list[datetime] = []
+    frontiers: list[tuple[datetime, UUID]] = []
     patience = _PATIENCE_SECONDS / max(1, len(spans))
     for span in spans:
         enough = time.monotonic() + patience
@@ -116,14 +116,19 @@ async def walk(
         found += [(span.head, row) for row in rows]
         reached.append(rest)
         if len(rows) < limit and not rest.empty and len(spans) > 1:
-            frontiers.append(await _time_of(connection, org_id, rest, read))
+            below = await _time_of(connection, org_id, rest, read)
+            frontiers.append((below, span.head.wallet_id))
     if len(spans) <= 1:
         return found, reached
-    found.sort(key=lambda pair: (pair[1].recorded_at, pair[0].wallet_id, pair[1].seq), reverse=True)
-    # What another wallet has not been searched for yet cannot be passed by.
+    found.sort(key=lambda pair: (*_place(pair), pair[1].seq), reverse=True)
+    # What another wallet has not been searched for yet cannot be passed by, not even at one moment.
     oldest = max(frontiers, default=None)
-    shown = [pair for pair in found if oldest is None or pair[1].recorded_at >= oldest][:limit]
+    shown = [pair for pair in found if oldest is None or _place(pair) >= oldest][:limit]
     return shown, [_left(rest, found, shown) for rest in reached]
+
+
+def _place(pair: tuple[Head, Row]) -> tuple[datetime, UUID]:
+    return pair[1].recorded_at, pair[0].wallet_id
 
 
 def _left(rest: Span, found: Sequence[tuple[Head, Row]], shown: Sequence[tuple[Head, Row]]) -> Span:
