@@ -15,8 +15,9 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Meta
 
 from tollkeeper.base.errors import NotFound
-from tollkeeper.base.money import Money
+from tollkeeper.base.money import say_exactly
 from tollkeeper.console.doors import AnyRequest
+from tollkeeper.console.model import USD
 from tollkeeper.console.rendering import say, show_count
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.console.staff_door import STAFF_PAGES, StaffDoor
@@ -116,21 +117,20 @@ def _short(rate: Rate | None) -> str:
     """`$2.50 / 1M`; a plus says that it is another beyond some length of input."""
     if rate is None:
         return ""
-    return f"{_dollars(rate.price_nanos)}{'+' if rate.above else ''}{_per(rate)}"
+    return f"{say_exactly(rate.price_nanos, USD)}{'+' if rate.above else ''}{_per(rate)}"
 
 
 def _in_full(rate: Rate) -> str:
     """`$2.50 / 1M, above 272,000 input tokens $5.00 / 1M`."""
     beyond = (
-        say("staff_prices.above", tokens=show_count(start), price=_dollars(nanos) + _per(rate))
+        say(
+            "staff_prices.above",
+            tokens=show_count(start),
+            price=say_exactly(nanos, USD) + _per(rate),
+        )
         for start, nanos in rate.above
     )
-    return ", ".join([_dollars(rate.price_nanos) + _per(rate), *beyond])
-
-
-def _dollars(nanos: int) -> str:
-    whole, _, cents = str(Money(nanos)).partition(".")
-    return f"${whole}.{cents.ljust(2, '0')}"
+    return ", ".join([say_exactly(rate.price_nanos, USD) + _per(rate), *beyond])
 
 
 def _per(rate: Rate) -> str:
