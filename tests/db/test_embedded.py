@@ -79,6 +79,11 @@ def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
+def ends(pid: int) -> None:
+    """Wait for a stopped server's process: its file, by which `stop` knows, goes a moment before."""
+    wait_until(lambda: not is_running(pid))
+
+
 def answers(url: str) -> bool:
     try:
         return ask(url, "SELECT 1") == 1
@@ -100,7 +105,7 @@ def test_a_new_cluster_is_durable_checked_private_and_unprivileged(reachable_dir
         assert stat.S_IMODE((reachable_dir / "password").stat().st_mode) == 0o600
         assert stat.S_IMODE((reachable_dir / "pgdata").stat().st_mode) == 0o700
         pid = server.pid
-    assert not is_running(pid)
+    ends(pid)
 
 
 def test_rows_are_there_after_a_restart(reachable_dir: Path) -> None:
@@ -133,7 +138,7 @@ def test_starters_at_the_same_moment_share_one_server(actor: Callable[..., Actor
         assert is_running(pid)
     assert ask(heard[-1]["url"], "SELECT 1") == 1
     actors[-1].leave()
-    assert not is_running(pid)
+    ends(pid)
 
 
 def test_a_killed_user_leaves_the_server_to_the_next_who_can_stop_it(
@@ -147,7 +152,7 @@ def test_a_killed_user_leaves_the_server_to_the_next_who_can_stop_it(
     with EmbeddedServer(reachable_dir) as server:
         assert server.pid == heard["pid"]
         assert ask(server.url, "SELECT n FROM kept") == 7
-    assert not is_running(heard["pid"])
+    ends(heard["pid"])
 
 
 def test_a_killed_user_does_not_keep_the_server_from_stopping(
@@ -159,7 +164,7 @@ def test_a_killed_user_does_not_keep_the_server_from_stopping(
     first.kill()
     assert is_running(pid)
     second.leave()
-    assert not is_running(pid)
+    ends(pid)
 
 
 def test_a_killed_server_is_started_again_by_its_users(reachable_dir: Path) -> None:
