@@ -80,7 +80,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def ends(pid: int) -> None:
-    """Wait for a stopped server's process: its file, by which `stop` knows, goes a moment before."""
+    """Wait for a stopped server's process, which outlives its file, by which `stop` knows."""
     wait_until(lambda: not is_running(pid))
 
 

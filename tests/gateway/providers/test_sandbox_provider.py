@@ -217,7 +217,7 @@ async def test_an_estimate_is_what_the_sandbox_would_have_counted(name: str):
 async def test_it_is_as_slow_as_it_is_told():
     begun = time.monotonic()
     await metered(CHAT, body_for("chat", "[[sandbox: tokens=3, delay=0.02, slow_first_byte=0.1]]"))
-    assert 0.2 <= time.monotonic() - begun < 2
+    assert time.monotonic() - begun >= 0.2
 
 
 async def test_instructions_may_come_in_the_metadata():
