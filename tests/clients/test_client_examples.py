@@ -46,7 +46,7 @@ async def started(command: list[str], whole: Whole, log: Path) -> AsyncGenerator
             stderr=said,
         )
         try:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as shop:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as shop:
                 async with asyncio.timeout(60):
                     while process.poll() is None:
                         with suppress(httpx.TransportError):

@@ -52,7 +52,7 @@ async def statements_of(whole: Whole, one: Browser, path: str) -> Opened:
     mine = Statements()
     before = _counted.set(mine)
     try:
-        async with httpx.AsyncClient(transport=transport, base_url=one.base) as client:
+        async with httpx.AsyncClient(transport=transport, base_url=one.base, timeout=30) as client:
             answer = await client.get(path, headers=said)
     finally:
         _counted.reset(before)

@@ -50,7 +50,7 @@ async def test_an_early_break_is_charged_by_the_providers_count(house: House) ->
 async def test_a_closed_connection_is_noticed_between_two_chunks(house: House) -> None:
     customer = await house.customer("1")
     house.upstream.script = streams(*WORDS, with_usage=usage(10, 77), pause=0.02)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         headers = {"authorization": f"Bearer {customer.key}"}
         request = client.build_request(
             "POST", house.url + "/chat/completions", json=CHAT | {"stream": True}, headers=headers

@@ -189,7 +189,7 @@ async def test_anthropics_client_gets_its_own_list(house: House) -> None:
 
 async def test_the_list_needs_a_key_and_unknown_models_are_not_found(house: House) -> None:
     customer = await house.customer("0")
-    async with httpx.AsyncClient(base_url=house.url) as client:
+    async with httpx.AsyncClient(base_url=house.url, timeout=30) as client:
         assert (await client.get("/models")).status_code == 401
         headers = {"authorization": f"Bearer {customer.key}"}
         unknown = await client.get("/models/nobody-has-it", headers=headers)

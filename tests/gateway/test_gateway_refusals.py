@@ -382,7 +382,7 @@ async def test_all_header_faults_are_named_at_once(house: House) -> None:
 
 
 async def test_paths_and_methods_that_are_not(house: House) -> None:
-    async with httpx.AsyncClient(base_url=house.url) as client:
+    async with httpx.AsyncClient(base_url=house.url, timeout=30) as client:
         for method, path, status in (
             ("GET", "/chat/completions", 405),
             ("PUT", "/messages", 405),
@@ -399,7 +399,7 @@ async def test_paths_and_methods_that_are_not(house: House) -> None:
 async def test_a_refusal_of_one_kind_leaves_the_next_call_alone(house: House) -> None:
     customer = await house.customer("1")
     house.upstream.script = answers(message())
-    async with httpx.AsyncClient(base_url=house.url) as client:
+    async with httpx.AsyncClient(base_url=house.url, timeout=30) as client:
         headers = {"x-api-key": customer.key, "content-type": "application/json"}
         refused = await client.post("/messages", content=b"{", headers=headers)
         fine = await client.post("/messages", json=MESSAGE, headers=headers)

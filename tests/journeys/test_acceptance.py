@@ -59,6 +59,7 @@ class House:
             f"{self.base_url}/operator/organizations/{org}/grants",
             json={"amount": float(dollars), "reason": "a test"},
             headers={"authorization": f"Bearer {self.shown['operatorKey']}"},
+            timeout=30,
         )
         assert granted.status_code == 201, granted.text
         return Customer(self, org, made["liveAdminKey"], made["testAdminKey"])
@@ -259,7 +260,7 @@ def spender(house: House) -> Customer:
     charge = {"sku": "generate_sql", "usage": {"request": 1}, "requestId": "own-1"}
     headers = {"authorization": f"Bearer {acme.live}"}
     url = f"{house.base_url}/metering/charges"
-    assert httpx.post(url, json=charge, headers=headers).status_code == 200
+    assert httpx.post(url, json=charge, headers=headers, timeout=30).status_code == 200
     return acme
 
 

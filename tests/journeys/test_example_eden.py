@@ -52,7 +52,7 @@ def purchasing_credits(eden: Walker, tokens: list[str]) -> None:
     purchase = eden.post("/billing/purchases", ordered)
     assert (purchase["status"], eden.balance()) == ("requires_payment", 25)
     # 4. Complete the payment.
-    paid = httpx.post(purchase["actionUrl"], data={"number": "4242424242424242"})
+    paid = httpx.post(purchase["actionUrl"], data={"number": "4242424242424242"}, timeout=30)
     assert paid.status_code == 303
     assert eden.get(f"/billing/purchases/{purchase['id']}")["status"] == "succeeded"
     # Shared across all tokens, immediately: each sees what the other has spent.

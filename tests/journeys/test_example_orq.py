@@ -61,7 +61,7 @@ def add_credits(orq: Walker) -> None:
     order = {"amount": 5, "billingAddress": ADDRESS, "taxId": TAX_ID, "checkout": "hosted"}
     begun = orq.post("/billing/purchases", {**order, "savePaymentMethod": True})
     assert begun["status"] == "requires_payment"
-    httpx.post(begun["actionUrl"], data={"number": "4242424242424242"})
+    httpx.post(begun["actionUrl"], data={"number": "4242424242424242"}, timeout=30)
     # "Credits are added to the balance immediately."
     until(lambda: orq.get(f"/billing/purchases/{begun['id']}")["status"] == "succeeded")
     assert orq.balance() == 5

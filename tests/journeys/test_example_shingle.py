@@ -127,7 +127,7 @@ def one_time_credit_purchase(shingle: Walker) -> None:
     order = {"amount": 10, "checkout": "embedded", "savePaymentMethod": True}
     begun = shingle.post("/billing/purchases", order)
     assert (begun["status"], bool(begun["clientSecret"])) == ("requires_payment", True)
-    httpx.post(begun["actionUrl"], data={"number": "4242424242424242"})
+    httpx.post(begun["actionUrl"], data={"number": "4242424242424242"}, timeout=30)
     until(lambda: shingle.get(f"/billing/purchases/{begun['id']}")["status"] == "succeeded")
     assert shingle.balance() == 10
 
@@ -243,7 +243,7 @@ def usage_and_metrics(shingle: Walker) -> None:
         assert one["included"] == one["used"] + one["left"]
         assert one["overagePrice"] == rates["pro"][one["allowance"]]
     portal = shingle.post("/billing/portal-session", {})
-    assert httpx.get(portal["url"]).status_code == 200
+    assert httpx.get(portal["url"], timeout=30).status_code == 200
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ class Newcomer:
         return Anthropic(base_url=self.base_url.removesuffix("/v1"), api_key=self.key)
 
     def ask(self, path: str) -> Any:
-        answer = httpx.get(self.base_url + path, headers=self._admin)
+        answer = httpx.get(self.base_url + path, headers=self._admin, timeout=30)
         assert answer.status_code == 200, answer.text
         return json.loads(answer.text, parse_float=Decimal)
 

@@ -29,6 +29,7 @@ def balance(shown: dict[str, str]) -> Decimal:
     answer = httpx.get(
         f"{shown['baseUrl']}/billing/balance",
         headers={"authorization": f"Bearer {shown['adminKey']}"},
+        timeout=30,
     )
     assert answer.status_code == 200, answer.text
     return Decimal(str(json.loads(answer.text, parse_float=Decimal)["available"]))
@@ -50,8 +51,8 @@ def test_from_nothing_to_a_paid_call(place: Site) -> None:
         "operatorKey",
         "sandboxBank",
     }
-    assert "Payments" in httpx.get(shown["sandboxBank"]).text
-    assert "You are the first" in httpx.get(shown["operatorConsole"]).text
+    assert "Payments" in httpx.get(shown["sandboxBank"], timeout=30).text
+    assert "You are the first" in httpx.get(shown["operatorConsole"], timeout=30).text
     before = balance(shown)
     with client_of(shown) as client:
         answer: Any = client.chat.completions.create(model="sandbox-small", messages=HELLO)
@@ -173,7 +174,7 @@ def test_a_provider_brings_live_keys_and_keeps_the_others(place: Site) -> None:
     }
     assert again["liveInferenceKey"].startswith("tk_live_")
     headers = {"authorization": f"Bearer {again['liveAdminKey']}"}
-    answer = httpx.get(f"{again['baseUrl']}/billing/balance", headers=headers)
+    answer = httpx.get(f"{again['baseUrl']}/billing/balance", headers=headers, timeout=30)
     assert (answer.status_code, answer.json()["available"]) == (200, 0)
     assert second.stop() == 0
     third, last = place.up()

@@ -67,7 +67,7 @@ def test_calls_through_both_are_in_one_book(server: tuple[Process, dict[str, str
     root = shown["baseUrl"].removesuffix("/api/v1")
     counted = [
         line
-        for line in httpx.get(f"{root}/metrics").text.splitlines()
+        for line in httpx.get(f"{root}/metrics", timeout=30).text.splitlines()
         if line.startswith("tollkeeper_http_requests_total") and "chat/completions" in line
     ]
     assert [float(line.split()[-1]) for line in counted] == [60]
@@ -97,11 +97,11 @@ def test_a_revoked_key_is_refused_by_both_within_a_second(
     _, shown = server
     admin = {"authorization": f"Bearer {shown['adminKey']}"}
     new = {"name": "short-lived", "projectId": shown["projectId"]}
-    made = httpx.post(f"{shown['baseUrl']}/api-keys", json=new, headers=admin).json()
+    made = httpx.post(f"{shown['baseUrl']}/api-keys", json=new, headers=admin, timeout=30).json()
     with ThreadPoolExecutor(8) as pool:
         warm = calls(pool, 40, shown, made["secret"])
         assert {answer.status_code for answer in warm} == {200}
-        gone = httpx.delete(f"{shown['baseUrl']}/api-keys/{made['id']}", headers=admin)
+        gone = httpx.delete(f"{shown['baseUrl']}/api-keys/{made['id']}", headers=admin, timeout=30)
         assert gone.status_code < 300
         time.sleep(1.0)
         late = calls(pool, 40, shown, made["secret"])
