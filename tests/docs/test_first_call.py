@@ -27,6 +27,7 @@ def as_script(blocks: list[tuple[str, str]], port: str) -> str:
         block = text.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
         block = block.replace("./dev up\n", "").replace("pip install openai\n", "")
         block = block.replace(".venv/bin/tollkeeper", f"{sys.executable} -m tollkeeper")
+        block = block.replace("sleep 2\n", "sleep 6\n")  # what a busy machine may need
         if language == "python":
             block = f"python3 - <<'END'\n{block}END\n"
         lines.append(f"{block}\necho '--8<--'")
