@@ -240,7 +240,7 @@ def test_a_diff_as_a_person_reads_it() -> None:
         "    image 0.04 -> no price",
         "    web_search 0.01",
         "    flex input 1.25 per 1000000",
-        "    context None -> 1000",
+        "    context none -> 1000",
         "@ acme/m1 from 2026-04-01",
         "    input 2 per 1000000 -> 3 per 1000000 (+50.0 %)",
         "    output 8 per 1000000 -> no price",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, cast
 
 from tollkeeper.base.money import format_nanos
@@ -16,12 +16,14 @@ _NONE: Final[Rates] = {}
 _NO_TIERS: Final[Mapping[str, Rates]] = {}
 
 
-def render_diff(diff: Diff) -> str:
-    """Write a count, then for each model one line and one for each price that differs."""
+def render_diff(diff: Diff, show: Callable[[Rate], str] | None = None) -> str:
+    """Write a count, then for each model one line and one for each price that differs.
+    `show` writes a rate where it is not to be `show_rate`."""
+    show = show or show_rate
     counts = [f"{diff.count(kind)} {kind}" for kind in _MARKS]
     lines = [", ".join([*counts, f"{diff.unchanged} unchanged"])]
     for change in diff.changes:
-        lines += _change_lines(change)
+        lines += _change_lines(change, show)
     return "\n".join(lines)
 
 
@@ -34,7 +36,7 @@ def diff_to_json(diff: Diff) -> dict[str, Any]:
     }
 
 
-def _change_lines(change: Change) -> Iterator[str]:
+def _change_lines(change: Change, show: Callable[[Rate], str]) -> Iterator[str]:
     version = change.version
     said = {
         "announced": f" from {version.effective_from.date()}",
@@ -44,26 +46,28 @@ def _change_lines(change: Change) -> Iterator[str]:
     if change.kind == "missing":
         return
     before = change.before
-    yield from _rate_lines("", _NONE if before is None else before.rates, version.rates)
+    yield from _rate_lines("", _NONE if before is None else before.rates, version.rates, show)
     tiers_before = _NO_TIERS if before is None else before.service_tiers
     for tier in sorted({*tiers_before, *version.service_tiers}):
         old, new = tiers_before.get(tier, _NONE), version.service_tiers.get(tier, _NONE)
-        yield from _rate_lines(f"{tier} ", old, new)
+        yield from _rate_lines(f"{tier} ", old, new, show)
     for name in ("aliases", "context", "max_input_tokens", "max_output_tokens", "ended"):
         old, new = getattr(before, name, None), getattr(version, name)
         if before is not None and old != new:
             yield f"    {name} {_plain(old)} -> {_plain(new)}"
 
 
-def _rate_lines(tier: str, before: Rates, after: Rates) -> Iterator[str]:
+def _rate_lines(
+    tier: str, before: Rates, after: Rates, show: Callable[[Rate], str]
+) -> Iterator[str]:
     for unit in sorted({*before, *after}, key=units.rank):
         old, new = before.get(unit), after.get(unit)
         if old is None and new is not None:
-            yield f"    {tier}{unit} {show_rate(new)}"
+            yield f"    {tier}{unit} {show(new)}"
         elif old is not None and new is None:
-            yield f"    {tier}{unit} {show_rate(old)} -> no price"
+            yield f"    {tier}{unit} {show(old)} -> no price"
         elif old is not None and new is not None and old != new:
-            yield f"    {tier}{unit} {show_rate(old)} -> {show_rate(new)}{_percent(old, new)}"
+            yield f"    {tier}{unit} {show(old)} -> {show(new)}{_percent(old, new)}"
 
 
 def show_rate(rate: Rate) -> str:
@@ -82,7 +86,9 @@ def _percent(old: Rate, new: Rate) -> str:
 
 
 def _plain(value: object) -> str:
-    return ", ".join(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return ", ".join(cast("tuple[str, ...]", value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def _change_json(change: Change) -> dict[str, Any]:

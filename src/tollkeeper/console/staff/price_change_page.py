@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,12 +20,10 @@ from tollkeeper.console.doors import AnyRequest
 from tollkeeper.console.forms import Form, go_on
 from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
-from tollkeeper.console.staff.prices_page import PRICES
+from tollkeeper.console.staff.prices_page import PRICES, in_full
 from tollkeeper.console.staff_door import StaffDoor, act_of, staff_admins_only
 from tollkeeper.pricing import Diff, PriceVersion
 
-_RATE: Final = re.compile(r"(?<![\w.])(\d+)(?:\.(\d+))? per (1000|1000000)\b")
-_NOTHING: Final = re.compile(r"\bNone\b(?= ->|$)")
 _FILE: Final = "prices.yaml"
 _BAD: Final = 400
 _FINE: Final = 200
@@ -127,7 +124,7 @@ def _show(
     form: Form,
     proposal: Proposal | None = None,
 ) -> Response[bytes]:
-    shown = () if proposal is None else pricing.render_diff(proposal.diff).splitlines()
+    lines = [] if proposal is None else pricing.render_diff(proposal.diff, in_full).splitlines()
     return door.page(
         request,
         "staff/price_change.html",
@@ -135,7 +132,7 @@ def _show(
         source=source,
         form=form,
         compared=proposal is not None,
-        lines=[_as_listed(line) for line in shown],
+        lines=lines,
         nothing=proposal is not None and not proposal.diff.changes,
         seen="" if proposal is None else _seal(proposal),
     )
@@ -151,13 +148,3 @@ def _seal(proposal: Proposal) -> str:
         terms = (one.rates, one.service_tiers, one.aliases, one.context, one.ended)
         said.append(f"{one.provider}/{one.model} {date} {terms}")
     return f"{zlib.crc32(chr(10).join(said).encode()):08x}"
-
-
-def _as_listed(line: str) -> str:
-    """`0.15 per 1000000`, as commands write it, in the words of the list of prices."""
-
-    def short(rate: re.Match[str]) -> str:
-        per = {"1000": "1K", "1000000": "1M"}[rate[3]]
-        return f"${rate[1]}.{(rate[2] or '').ljust(2, '0')} / {per}"
-
-    return _NOTHING.sub(say("none"), _RATE.sub(short, line))

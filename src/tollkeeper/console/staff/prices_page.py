@@ -103,7 +103,7 @@ def path_of(version: PriceVersion) -> str:
 
 
 def _row(version: PriceVersion) -> Row:
-    rates = {unit: _in_full(rate) for unit, rate in version.rates.items()}
+    rates = {unit: in_full(rate) for unit, rate in version.rates.items()}
     others = [f"{unit} {rate}" for unit, rate in rates.items() if unit not in _COLUMNS]
     return Row(
         version=version,
@@ -120,7 +120,7 @@ def _short(rate: Rate | None) -> str:
     return f"{say_exactly(rate.price_nanos, USD)}{'+' if rate.above else ''}{_per(rate)}"
 
 
-def _in_full(rate: Rate) -> str:
+def in_full(rate: Rate) -> str:
     """`$2.50 / 1M, above 272,000 input tokens $5.00 / 1M`."""
     beyond = (
         say(
@@ -157,7 +157,7 @@ def _steps(schedule: Sequence[PriceVersion], now: datetime) -> Iterator[Step]:
         else:
             state = "past"
         rates = [
-            (unit, _in_full(rate), _rate_of(before, unit)) for unit, rate in version.rates.items()
+            (unit, in_full(rate), _rate_of(before, unit)) for unit, rate in version.rates.items()
         ]
         yield Step(version=version, state=state, rates=rates)
         before = version
@@ -165,4 +165,4 @@ def _steps(schedule: Sequence[PriceVersion], now: datetime) -> Iterator[Step]:
 
 def _rate_of(version: PriceVersion | None, unit: str) -> str:
     rate = None if version is None else version.rates.get(unit)
-    return "" if rate is None else _in_full(rate)
+    return "" if rate is None else in_full(rate)
