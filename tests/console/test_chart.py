@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from tollkeeper.base.money import NANOS_PER_UNIT
+from tollkeeper.console.customer.analytics_view import on_axis
 from tollkeeper.console.customer.chart import HEIGHT, TOP, Chart, Words, draw
 from tollkeeper.console.customer.summing import Slot
 
@@ -22,7 +26,7 @@ def drawn(*parts: dict[int, int], lines: bool = False) -> Chart:
         )
         for number, of in enumerate(parts)
     ]
-    words = Words(exact=lambda n: f'{n} <"&>', short=str, label=lambda _: "")
+    words = Words(exact=lambda n: f'{n} <"&>', short=lambda n, _: str(n), label=lambda _: "")
     return draw(slots, [], lambda slot: slot.amount, words, lines=lines, begun=len(slots))
 
 
@@ -55,3 +59,18 @@ def test_a_line_leads_from_the_middle_of_each_interval_to_the_next() -> None:
         (middles[1], half, middles[2], floor),
         (middles[2], floor, middles[3], top),
     ]
+
+
+@pytest.mark.parametrize(
+    ("step", "labels"),
+    [
+        (NANOS_PER_UNIT // 2, ["$0", "$0.50", "$1.00", "$1.50"]),
+        (NANOS_PER_UNIT // 200, ["$0", "$0.005", "$0.010", "$0.015"]),
+        (NANOS_PER_UNIT * 2, ["$0", "$2", "$4", "$6"]),
+        (NANOS_PER_UNIT * 500, ["$0", "$500", "$1K", "$1.5K"]),
+    ],
+)
+def test_an_axis_has_as_many_decimals_as_its_steps(step: int, labels: list[str]) -> None:
+    say = on_axis("USD")
+    assert [say(step * number, step) for number in range(4)] == labels
+    assert on_axis("DIEM")(step, step) == labels[1].removeprefix("$")

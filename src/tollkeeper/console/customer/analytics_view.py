@@ -11,7 +11,7 @@ from typing import Final
 from babel import Locale
 from babel.dates import format_date, format_datetime
 
-from tollkeeper.base.money import NANOS_PER_UNIT, format_nanos
+from tollkeeper.base.money import NANOS_PER_UNIT, say_exactly
 from tollkeeper.console.customer import usage_page
 from tollkeeper.console.customer.analytics_asked import Asked
 from tollkeeper.console.customer.chart import HEIGHT, TOP, Chart, Words, draw
@@ -45,7 +45,7 @@ class View:
             self._measure,
             Words(
                 exact=_exact(currency) if in_money else show_count,
-                short=_short(currency) if in_money else _scaled,
+                short=on_axis(currency) if in_money else _short_count,
                 label=self._label,
             ),
             lines=self.asked.shape == "lines",
@@ -106,25 +106,24 @@ def _say_day(day: date) -> str:
 
 
 def _exact(currency: str) -> Callable[[int], str]:
-    def exact(nanos: int) -> str:
-        said = format_nanos(nanos)
-        return f"${said}" if currency == "USD" else f"{said} {currency}"
-
-    return exact
+    return lambda nanos: say_exactly(nanos, currency)
 
 
-def _short(currency: str) -> Callable[[int], str]:
-    def short(nanos: int) -> str:
+def on_axis(currency: str) -> Callable[[int, int], str]:
+    """As many decimals as the steps have, and two where they have any."""
+
+    def short(nanos: int, step: int) -> str:
         whole, rest = divmod(nanos, NANOS_PER_UNIT)
-        said = _to_the_cent(format_nanos(nanos)) if rest else _scaled(whole)
+        decimals = len(f"{step % NANOS_PER_UNIT:09d}".rstrip("0"))
+        fine = nanos and decimals
+        said = f"{whole}.{rest:09d}"[: max(decimals, 2) - 9 or None] if fine else _scaled(whole)
         return f"${said}" if currency == "USD" else said
 
     return short
 
 
-def _to_the_cent(amount: str) -> str:
-    whole, _, rest = amount.partition(".")
-    return f"{whole}.{rest:0<2}"
+def _short_count(count: int, _: int) -> str:
+    return _scaled(count)
 
 
 def _scaled(count: int) -> str:

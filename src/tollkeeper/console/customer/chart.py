@@ -57,10 +57,10 @@ class Chart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """How amounts are written, exactly and on the axis, and how intervals are."""
+    """How amounts are written, exactly and on an axis of such steps, and how intervals are."""
 
     exact: Say
-    short: Say
+    short: Callable[[int, int], str]
     label: Callable[[Slot], str]
 
 
@@ -89,7 +89,8 @@ def draw(
         bars=bars,
         rises=_rises(slots[:begun], top, len(slots)) if lines else Markup(),
         grid=[
-            (_down(step * number, top), words.short(step * number)) for number in range(steps + 1)
+            (_down(step * number, top), words.short(step * number, step))
+            for number in range(steps + 1)
         ],
         floor=_down(0, top),
     )
