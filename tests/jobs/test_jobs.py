@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 from procrastinate.schema import SchemaManager
 from worker_process import QUICK, WORK
 
+from outages import outage
 from tollkeeper.db import Connection, Database
 from tollkeeper.db.included import procrastinate_migrations
 from tollkeeper.jobs import Handler, Schedule, Task, enqueue, job_upkeep, working
@@ -231,6 +232,17 @@ async def test_a_worker_that_stops_gives_its_job_back(database: Database) -> Non
     assert await waiting(database) == [("a", "todo")]
 
 
+async def test_a_worker_stops_also_while_the_database_is_away(
+    database: Database, owner: Connection
+) -> None:
+    """What it still has to say there fails, which is no reason to begin anew."""
+    async with AsyncExitStack() as away, asyncio.timeout(60), working(database, [], pace=QUICK):
+        await until(lambda: _is_there(database))
+        await away.enter_async_context(outage(owner))
+    async with database.connection() as connection:
+        await connection.execute("SELECT 1")
+
+
 async def test_the_migration_makes_the_librarys_newest_schema(owner: Connection) -> None:
     await owner.execute("CREATE SCHEMA fresh")
     await owner.execute("SET search_path = fresh")
@@ -266,6 +278,12 @@ async def test_the_migration_makes_the_librarys_newest_schema(owner: Connection)
     assert len(theirs) > 50
     assert theirs - ours == set()
     assert max(procrastinate_migrations()) == "03.04.00_50", "write a migration that includes more"
+
+
+async def _is_there(database: Database) -> bool:
+    async with database.connection() as connection:
+        found = await connection.execute("SELECT 1 FROM procrastinate_workers")
+        return found.rowcount == 1
 
 
 async def _none_left(database: Database) -> bool:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
-import psycopg
 import pytest
 from metered import DOLLAR, Purse, open_purse
 from msgspec import Raw
-from psycopg import sql
 
+from outages import hang_up, outage
 from tollkeeper import ledger
 from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.errors import NotFound, Unavailable
@@ -26,32 +23,6 @@ async def balance(database: Database, purse: Purse) -> tuple[int, int]:
     async with database.connection() as connection:
         wallet = await ledger.find_wallet(connection, purse.org_id, purse.wallet_id)
     return wallet.posted, wallet.held
-
-
-async def hang_up(owner: Connection) -> None:
-    """End every connection but this one, as a restarting server does."""
-    await owner.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
-
-
-@asynccontextmanager
-async def outage(owner: Connection) -> AsyncGenerator[None]:
-    """A database that takes no connection, and has hung up on those it had."""
-    name = owner.info.dbname
-    elsewhere = owner.info.dsn.replace(name, "postgres")
-    async with await psycopg.AsyncConnection.connect(
-        elsewhere, password=owner.info.password, autocommit=True
-    ) as admin:
-        allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
-        named = sql.Identifier(name)
-        await admin.execute(allow.format(named, sql.SQL("false")))
-        await hang_up(owner)
-        try:
-            yield
-        finally:
-            await admin.execute(allow.format(named, sql.SQL("true")))
 
 
 async def test_a_call_is_held_and_settled(meter: Meter, purse: Purse, database: Database) -> None:

@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from tollkeeper.base.errors import RateLimited, Unavailable
+from tollkeeper.base.tasks import end_tasks
 from tollkeeper.console.model import Session
 from tollkeeper.db import Connection
 
@@ -113,8 +114,7 @@ class Live:
             for listener in listeners:
                 listener.stir()
         if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            await end_tasks(self._watching)
 
     def check_room(self, session: Session) -> None:
         """Raises RateLimited when a session has more pages open than anybody looks at."""

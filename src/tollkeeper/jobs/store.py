@@ -15,6 +15,9 @@ from tollkeeper.jobs.model import Backlog, FailedJob
 # Never opened: it only phrases statements for the callers' connections.
 _manager: Final = JobManager(PsycopgConnector())
 
+# As long as everybody else waits for a connection; a worker that has none begins anew.
+_WAIT_SECONDS: Final = 10.0
+
 # A worker that is gone has no row, or one whose heart has stopped. What it was doing waits again,
 # longer after each time, lest a job that kills its workers kill them all. Its queueing lock is
 # dropped: one like it may wait already.
@@ -133,4 +136,4 @@ def make_connector(parameters: dict[str, Any], connections: int) -> PsycopgConne
     """Make the worker's own way to the database, in the application's role."""
     # The library asks for autocommit itself where it needs it.
     given = {name: value for name, value in parameters.items() if name != "autocommit"}
-    return PsycopgConnector(kwargs=given, min_size=1, max_size=connections)
+    return PsycopgConnector(kwargs=given, min_size=1, max_size=connections, timeout=_WAIT_SECONDS)

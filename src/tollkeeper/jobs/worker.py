@@ -16,6 +16,7 @@ from procrastinate import BaseRetryStrategy, RetryDecision
 from procrastinate.exceptions import JobAborted
 from procrastinate.jobs import Job
 
+from tollkeeper.base.tasks import end_tasks
 from tollkeeper.db import Database
 from tollkeeper.jobs import store
 from tollkeeper.jobs.model import Handler, Schedule, Task
@@ -23,6 +24,8 @@ from tollkeeper.jobs.queue import QUEUE
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
+# What ending takes beside the grace of running jobs.
+_BESIDE_SECONDS: Final = 6.0
 # One connection listens; the others fetch and finish jobs, which is quick.
 _CONNECTIONS: Final = 4
 
@@ -57,20 +60,21 @@ async def working(
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks(task, again_seconds=pace.grace_seconds + _BESIDE_SECONDS)
 
 
 async def _keep_working(
     database: Database, handlers: list[Handler], schedules: list[Schedule], pace: Pace
 ) -> None:
-    pause = _FIRST_PAUSE
+    pause, task = _FIRST_PAUSE, asyncio.current_task()
     while True:
         began = asyncio.get_running_loop().time()
         try:
             await _work(database, handlers, schedules, pace)
         except Exception as error:  # noqa: BLE001 (whatever it was, the next try may succeed)
             _log.warning("worker_failed", reason=str(error) or type(error).__name__)
+        if task is not None and task.cancelling():
+            return  # told to end while it failed, which hid that it was told
         lived = asyncio.get_running_loop().time() - began
         pause = _FIRST_PAUSE if lived > _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)
         await asyncio.sleep(pause)

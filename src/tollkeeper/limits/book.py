@@ -17,6 +17,7 @@ import structlog
 
 from tollkeeper.base.clock import Clock
 from tollkeeper.base.errors import TollkeeperError
+from tollkeeper.base.tasks import end_tasks
 from tollkeeper.db import Database
 from tollkeeper.ledger import Draw
 from tollkeeper.limits import store
@@ -88,8 +89,7 @@ class LimitBook:
         try:
             yield book
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await end_tasks(watching)
 
     async def refresh(self) -> None:
         """Learn what has changed. Polling does it; whoever changed something need not wait."""

@@ -15,6 +15,8 @@ from typing import Final
 
 import structlog
 
+from tollkeeper.base.tasks import end_tasks
+
 # A job is late when it has not succeeded for this many of its intervals, and this long besides:
 # a slow run or one failed try is no reason to take the process out of service.
 _LATE_INTERVALS: Final = 3
@@ -55,9 +57,7 @@ class Jobs:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(*tasks)
 
     def late(self) -> list[str]:
         """Names of jobs that should have succeeded long ago."""

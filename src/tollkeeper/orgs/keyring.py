@@ -19,6 +19,7 @@ import structlog
 
 from tollkeeper.base.clock import Clock
 from tollkeeper.base.errors import Unauthenticated
+from tollkeeper.base.tasks import end_tasks
 from tollkeeper.db import Connection, Database
 from tollkeeper.orgs import store
 from tollkeeper.orgs.model import Caller, OperatorCaller
@@ -74,9 +75,7 @@ class KeyRing:
         try:
             yield ring
         finally:
-            for task in loops:
-                task.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
+            await end_tasks(*loops)
             await ring.flush_last_used()
 
     async def authenticate(self, token: str | None) -> Caller:

@@ -6,32 +6,18 @@ import re
 from contextlib import closing
 
 import aiohttp
-import psycopg
 from looking import looks_right, looks_right_here
 from playwright.async_api import Response, expect
-from psycopg import sql
 from test_buying import ADD, fill_address
 from windows import Window
 
+from outages import outage
 from serving import served
 from tollkeeper.app import open_app
 from tollkeeper.base.settings import Settings
-from tollkeeper.db import EmbeddedServer
+from tollkeeper.db import Connection
 from tollkeeper.ops.server import address_of, listen
 from whole import Whole, whole_served
-
-_END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-
-
-async def admit_connections(server: EmbeddedServer, database_url: str, *, yes: bool) -> None:
-    name = database_url.partition("@/")[2].partition("?")[0]
-    allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
-    async with await psycopg.AsyncConnection.connect(
-        server.url_of("postgres"), autocommit=True
-    ) as admin:
-        await admin.execute(allow.format(sql.Identifier(name), sql.Literal(yes)))
-        if not yes:
-            await admin.execute(_END, (name,))
 
 
 def _is_refused(answer: Response) -> bool:
@@ -39,7 +25,7 @@ def _is_refused(answer: Response) -> bool:
 
 
 async def test_a_purchase_while_the_database_is_away(
-    window: Window, server: EmbeddedServer, database_url: str
+    window: Window, owner: Connection, database_url: str
 ) -> None:
     async with whole_served(database_url) as whole:
         customer = await whole.customer()
@@ -48,8 +34,7 @@ async def test_a_purchase_while_the_database_is_away(
         await page.goto(ADD)
         await fill_address(page)
         await page.get_by_label("City").fill("Lübeck")
-        await admit_connections(server, database_url, yes=False)
-        try:
+        async with outage(owner):
             async with page.expect_response(_is_refused, timeout=25_000) as asked:
                 await page.get_by_text("$50", exact=True).click()
             await (await asked.value).finished()
@@ -64,8 +49,6 @@ async def test_a_purchase_while_the_database_is_away(
             await tab.goto("/console/keys", timeout=25_000)
             await expect(tab.get_by_role("link", name="Try again")).to_be_visible()
             await tab.close()
-        finally:
-            await admit_connections(server, database_url, yes=True)
         await page.go_back()
         await expect(page.get_by_label("City")).to_have_value("Lübeck")
         await fill_address(page)
