@@ -31,7 +31,16 @@ async def test_a_process_at_work_is_alive_and_ready(whole: Whole) -> None:
     assert ready.headers["x-request-id"].startswith("req_")
 
 
-async def test_it_is_not_ready_for_a_database_of_another_version(
+async def test_it_is_ready_while_a_newer_version_takes_over(
+    whole: Whole, owner: Connection
+) -> None:
+    """The database is migrated first, then one process after another is restarted."""
+    await owner.execute("INSERT INTO schema_migration VALUES ('9999_next_version.sql', 'x')")
+    ready = await whole.ask("GET", "//readyz")
+    assert (ready.status, ready.json["checks"]["database"]) == (200, "ok")
+
+
+async def test_it_is_not_ready_for_a_database_that_is_older(
     whole: Whole, owner: Connection
 ) -> None:
     newest = "(SELECT max(name) FROM schema_migration)"

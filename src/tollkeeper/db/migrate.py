@@ -90,19 +90,29 @@ async def migrate(url: str, *, directory: Path = MIGRATIONS) -> list[str]:
 async def pending_migrations(url: str, *, directory: Path = MIGRATIONS) -> list[str]:
     """Return the names that `migrate` would apply. Raises MigrationError as it would."""
     async with await AsyncConnection[TupleRow].connect(url, autocommit=True) as connection:
-        return await pending_on(connection, directory=directory)
+        applied = await _read_applied(connection)
+    return [migration.name for migration in select_pending(read_migrations(directory), applied)]
 
 
 async def pending_on(
     connection: AsyncConnection[TupleRow], *, directory: Path = MIGRATIONS
 ) -> list[str]:
-    """The same, on a connection that is there; the application's role may ask."""
+    """Return what a process at work lacks; the application's role may ask.
+
+    A database that is newer lacks nothing: migrations let the version before them go on working.
+    """
     migrations = read_migrations(directory)
+    known = {migration.name for migration in migrations}
+    applied = [row for row in await _read_applied(connection) if row[0] in known]
+    return [migration.name for migration in select_pending(migrations, applied)]
+
+
+async def _read_applied(connection: AsyncConnection[TupleRow]) -> list[tuple[str, str]]:
     found = await connection.execute("SELECT to_regclass('schema_migration') IS NOT NULL")
     if await found.fetchone() == (False,):
-        return [migration.name for migration in migrations]
-    applied = await (await connection.execute(_READ_APPLIED)).fetchall()
-    return [migration.name for migration in select_pending(migrations, applied)]
+        return []
+    rows = await (await connection.execute(_READ_APPLIED)).fetchall()
+    return [(name, sha256) for name, sha256 in rows]
 
 
 def select_pending(
