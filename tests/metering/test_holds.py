@@ -240,6 +240,20 @@ async def test_who_may_end_it(shop: Shop, customer: Customer) -> None:
     assert (await void(shop, customer.admin, hold_id)).status == 200
 
 
+async def test_what_the_gateway_holds_nobody_ends_here(shop: Shop, customer: Customer) -> None:
+    """It says nothing of itself for a settlement; voided, its call would run without it."""
+    placed = customer.purse.hold(6_250_000)
+    assert (await shop.meter.hold(placed)).outcome == "placed"
+    hold_id = f"hold_{placed.org_id.hex}{placed.hold_id.hex}"
+    for key in (customer.admin, shop.operator):
+        assert (await void(shop, key, hold_id)).status == 404
+        assert (await settle(shop, key, hold_id)).status == 404
+    assert (await wallet_of(shop, customer.purse)).held == 6_250_000
+    await shop.meter.settle(customer.purse.charge(1, placed.hold_id, hold_id=placed.hold_id))
+    assert (await void(shop, customer.admin, hold_id)).status == 404
+    assert (await settle(shop, customer.admin, hold_id)).status == 404
+
+
 @pytest.mark.parametrize("hold_id", ["hold_1", "hold_" + "0" * 64, "x", "hold_" + "G" * 64])
 async def test_what_is_no_hold(shop: Shop, customer: Customer, hold_id: str) -> None:
     assert (await settle(shop, customer.inference, hold_id)).status == 404

@@ -293,18 +293,25 @@ async def _the_same_hold(desk: Desk, new: NewHold) -> bytes:
 async def _find(
     desk: Desk, caller: Caller | OperatorCaller, org_id: UUID, hold_id: UUID
 ) -> OpenHold | store.FirstCharge:
-    """Find a hold, or what it was settled with. Raises NotFound, also for other people's."""
+    """Find a hold that was placed here, or what it was settled with. Raises NotFound, also for
+    other people's."""
     async with desk.database.connection() as connection:
         found = await ledger.find_hold(connection, org_id, hold_id) or await store.first_charge(
             connection, org_id, hold_id
         )
-    if found is None:
+    if found is None or not _was_reported(found):
         raise _no_hold()
     if isinstance(caller, Caller):
         own = caller.kind is KeyKind.ADMIN or caller.key_id == found.key_id
         if not own or not await _is_of(desk, caller, found.wallet_id):
             raise _no_hold()
     return found
+
+
+def _was_reported(found: OpenHold | store.FirstCharge) -> bool:
+    """Tell what was placed here from what the gateway holds, which it alone ends."""
+    kept = found.context if isinstance(found, OpenHold) else found.fingerprint
+    return kept is not None
 
 
 async def _is_of(desk: Desk, caller: Caller, wallet_id: UUID) -> bool:
