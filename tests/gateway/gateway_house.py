@@ -23,7 +23,7 @@ from tollkeeper import ledger
 from tollkeeper.base.clock import SystemClock
 from tollkeeper.base.ids import uuid7
 from tollkeeper.base.money import parse_nanos
-from tollkeeper.base.settings import Currency, Provider, Secret, Settings
+from tollkeeper.base.settings import Currency, Percent, Provider, Secret, Settings
 from tollkeeper.db import Database
 from tollkeeper.gateway import Gateway
 from tollkeeper.http import Idempotency, make_api
@@ -71,6 +71,7 @@ PRICES = [
         service_tiers={"flex": {"input": Rate(DOLLAR // 2, MTOK), "output": Rate(DOLLAR, MTOK)}},
     ),
     priced("claude", "claude-up"),
+    priced("dearer", "gpt-up"),
 ]
 
 
@@ -215,6 +216,14 @@ def settings_for(upstream: Upstream, gateway: Mapping[str, Any] | None = None) -
                 base_url=base_url,
                 api_key=Secret("anthropic-secret-0123"),
                 models=["claude-*"],
+            ),
+            "dearer": Provider(
+                kind="openai",
+                base_url=base_url,
+                api_key=Secret("upstream-secret-0123"),
+                models=["dearer"],
+                model_names={"dearer": "gpt-up"},
+                markup_percent=Percent(500_000),
             ),
         }
     }

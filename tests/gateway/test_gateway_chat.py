@@ -29,6 +29,22 @@ async def test_an_answer_carries_what_it_cost(house: House) -> None:
     await customer.nothing_held()
 
 
+async def test_what_settings_add_to_a_price_is_charged(house: House) -> None:
+    """A half more, for a whole answer and for a stream; the record says so."""
+    customer = await house.customer("1")
+    body = {"model": "dearer", "messages": HI}
+    house.upstream.script = answers(completion(usage=usage(10, 5)))
+    answer = await customer.post("/chat/completions", body)
+    assert answer.status_code == 200, answer.text
+    assert nanos(answer.json()["cost"]) == 30_000
+    assert (await customer.record())["detail"]["rating"]["markup"][0] == 500_000
+    house.upstream.script = streams("Hello", with_usage=usage(10, 5))
+    answer = await customer.post("/chat/completions", {**body, "stream": True})
+    assert answer.text.endswith("data: [DONE]\n\n")
+    assert await customer.balance() == DOLLAR - 60_000
+    await customer.nothing_held()
+
+
 async def test_headers_carry_cost_balance_and_request_id(house: House) -> None:
     customer = await house.customer("1")
     house.upstream.script = answers(completion())

@@ -156,7 +156,11 @@ class Provider(Section, frozen=True):
         Meta(description="Names customers use, each with the provider's name for that model."),
     ] = field(default_factory=dict[str, str])
     markup_percent: Annotated[
-        Percent, Meta(description="What is added to this provider's prices.")
+        Percent,
+        Meta(
+            description="What is added to this provider's prices in the gateway; a mark-up of"
+            " the price book goes before it, and is the one for calls that are metered."
+        ),
     ] = Percent(0)
 
 

@@ -175,7 +175,7 @@ class Models:
             name=name,
             model=model,
             sellers=tuple(dict.fromkeys((name, *public))),
-            ppm=settings.markup_percent,
+            ppm=int(settings.markup_percent),
             sold_as=asked if asked != model else None,
         )
 

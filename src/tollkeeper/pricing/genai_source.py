@@ -166,6 +166,8 @@ def _rates_on(
         for unit, rate in _rates_of(model.get_prices(moment, context)).items():
             if unit not in dearest or rate.price_nanos > dearest[unit].price_nanos:
                 dearest[unit] = rate
+    if model.id.startswith(_DRAWS_ONLY) and "output" in dearest:
+        dearest.setdefault("output_image", dearest["output"])
     return dearest
 
 
@@ -209,3 +211,5 @@ def _nanos(price: Decimal) -> int:
 
 
 _NOISE: Final = 1_000_000
+# What they write is pictures alone, and the library calls it output; the gateway counts pictures.
+_DRAWS_ONLY: Final = "gpt-image-"
