@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from browsing import Browser, signed_in
+from browsing import Browser, signed_in, staff_signed_in
 from test_organization_pages import audited, read, send
+from test_staff_customers import path_of
+from test_staff_customers import send as fill_in
 
 from whole import Customer, Whole
 
@@ -65,6 +67,7 @@ async def test_a_customer_subscribes_changes_cancels_and_goes_on(
         assert (chosen.status, chosen.location) == (303, f"{PLAN}?done=plan_chosen")
         page = await shown(one)
         assert "0 of 3,000 used" in page
+        assert "Pro, $20.00 a month." in page
         assert "$20.00 is paid next on" in page
         assert "You pay about $30.00 now" in read(await one.open(f"{PLAN}/choose/team"))
         await send(one, f"{PLAN}/choose/team")
@@ -74,7 +77,9 @@ async def test_a_customer_subscribes_changes_cancels_and_goes_on(
         assert (await send(one, f"{PLAN}/cancel", confirmation="team")).status == 400
         ended = await send(one, f"{PLAN}/cancel", confirmation="Team")
         assert (ended.status, ended.location) == (303, f"{PLAN}?done=plan_cancelled")
-        assert "It is cancelled, and holds until" in await shown(one)
+        page = await shown(one)
+        assert "Team, $50.00 a month. It is cancelled, and holds until" in page
+        assert "Keep Team, $50.00 a month" in page
         kept = await send(one, f"{PLAN}/resume")
         assert kept.status == 303
         assert "$50.00 is paid next on" in await shown(one)
@@ -102,6 +107,38 @@ async def test_what_cannot_be_done_is_said(whole: Whole, customer: Customer) -> 
         assert "arranged with the team" in await shown(one)
         refused = await send(one, f"{PLAN}/choose/team")
         assert refused.status == 400
+
+
+async def test_a_plan_that_is_paid_for_is_not_changed_by_hand(
+    whole: Whole, customer: Customer
+) -> None:
+    """Or its customer would go on paying for another plan than they have."""
+    await keep_card(whole, customer)
+    place = f"/organizations/{customer.id}/plan"
+    given = {"plan": "pro", "reason": "agreed", "livemode": False, "when": "now"}
+    ended = {"reason": "left", "livemode": False, "when": "now"}
+    async with signed_in(whole, customer) as one:
+        await send(one, f"{PLAN}/choose/team")
+        for _ in range(2):  # while it is paid for, and when it is cancelled and holds on
+            for method, path, body in (
+                ("PUT", place, given),
+                ("POST", f"{place}/cancel", ended),
+            ):
+                refused = await whole.operate(method, path, body)
+                assert (refused.status, refused.json["code"]) == (409, "plan_billed")
+            async with staff_signed_in(whole) as admin:
+                for act in ("plan", "cancel-plan"):
+                    form = {"plan": "pro", "when": "now", "livemode": "false"}
+                    said = await fill_in(admin, path_of(customer, act), **form)
+                    assert said.status == 400
+                    assert "first have its customer cancel it" in said.text
+            page = await shown(one)
+            assert "0 of 6,000 used" in page
+            assert "Team, $50.00 a month." in page
+            await send(one, f"{PLAN}/cancel", confirmation="Team")
+    key = customer.keys["test ADMIN"]
+    await whole.ask("DELETE", "/billing/subscription?now=true", key)
+    assert (await whole.operate("PUT", place, given)).json["plan"]["code"] == "pro"
 
 
 async def test_members_see_the_plan_without_prices_and_change_nothing(

@@ -174,12 +174,9 @@ def cancel(
     from tollkeeper.cli.naming import find_org
 
     async def act(tx: Connection) -> Subscription:
-        org_id = (await find_org(tx, org)).org_id
-        found = await plans.current_subscription(tx, org_id, not test)
-        return await plans.cancel(
+        return await plans.cancel_plan(
             tx,
-            org_id,
-            found.subscription_id,
+            ((await find_org(tx, org)).org_id, not test),
             when=plans.When(when or "cycle_end"),
             by=_by(why),
             now=SystemClock().now(),

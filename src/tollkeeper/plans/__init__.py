@@ -15,6 +15,7 @@ from tollkeeper.plans.errors import (
     AllowanceExhausted,
     AlreadySubscribed,
     CapacityExceeded,
+    PlanBilled,
     PlanNotFound,
     PlanRetired,
     PlanVersionConflict,
@@ -47,6 +48,7 @@ from tollkeeper.plans.showing import show_allowances, show_plan
 from tollkeeper.plans.store import read_plans, read_subscription, subscription_by_ref
 from tollkeeper.plans.subscribing import (
     cancel,
+    cancel_plan,
     change,
     current_subscription,
     set_cycle,
@@ -71,6 +73,7 @@ __all__ = [
     "LevelHour",
     "Matcher",
     "NewSubscription",
+    "PlanBilled",
     "PlanBook",
     "PlanIn",
     "PlanNotFound",
@@ -92,6 +95,7 @@ __all__ = [
     "bound_draws",
     "bring_back_plan",
     "cancel",
+    "cancel_plan",
     "change",
     "check_plan",
     "consumable_of",

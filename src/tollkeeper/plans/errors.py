@@ -40,6 +40,13 @@ class AlreadySubscribed(TollkeeperError):
     status = 409
 
 
+class PlanBilled(TollkeeperError):
+    """The payment processor bills this plan: it is changed and cancelled by its customer"""
+
+    code = "plan_billed"
+    status = 409
+
+
 class AllowanceExhausted(TollkeeperError):
     """What the plan includes is used up"""
 

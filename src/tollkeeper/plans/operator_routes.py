@@ -20,6 +20,7 @@ from tollkeeper.orgs import By
 from tollkeeper.plans import store
 from tollkeeper.plans.book import PlanBook
 from tollkeeper.plans.errors import (
+    PlanBilled,
     PlanNotFound,
     PlanRetired,
     PlanVersionConflict,
@@ -38,7 +39,7 @@ from tollkeeper.plans.shapes import (
     SetPlan,
 )
 from tollkeeper.plans.showing import show_allowances, show_plan
-from tollkeeper.plans.subscribing import cancel, current_subscription, set_plan
+from tollkeeper.plans.subscribing import cancel_plan, set_plan
 
 AnyRequest = Request[Any, Any, State]
 _CODE: Final = re.compile(CODE)
@@ -171,8 +172,9 @@ def _set(book: PlanBook) -> ControllerRouterHandler:
     @put(
         "/organizations/{organization_id:str}/plan",
         summary="Set an organization's plan by hand",
-        description="No fee is billed for it. Where there is a subscription, it is changed.",
-        opt={"errors": (PlanNotFound, PlanRetired)},
+        description="No fee is billed for it. Where there is a subscription, it is changed; one"
+        " that the payment processor bills is cancelled first, by its customer or there.",
+        opt={"errors": (PlanNotFound, PlanRetired, PlanBilled)},
     )
     async def set_by_hand(
         request: AnyRequest,
@@ -204,7 +206,7 @@ def _cancel(book: PlanBook) -> ControllerRouterHandler:
     @post(
         "/organizations/{organization_id:str}/plan/cancel",
         summary="Cancel an organization's plan by hand",
-        opt={"errors": (SubscriptionNotFound,)},
+        opt={"errors": (SubscriptionNotFound, PlanBilled)},
     )
     async def cancel_by_hand(
         request: AnyRequest,
@@ -215,10 +217,9 @@ def _cancel(book: PlanBook) -> ControllerRouterHandler:
     ) -> BillingPlanOut:
         org_id, now = read_path_id("org", organization_id), clock.now()
         async with database.transaction() as tx:
-            found = await current_subscription(tx, org_id, data.livemode)
-            by = _by(request, data.reason)
-            await cancel(tx, org_id, found.subscription_id, now=now, when=data.when, by=by)
-            shown = await show_plan(tx, book, (org_id, data.livemode), now)
+            who, by = (org_id, data.livemode), _by(request, data.reason)
+            await cancel_plan(tx, who, now=now, when=data.when, by=by)
+            shown = await show_plan(tx, book, who, now)
         await book.refresh()
         return shown
 

@@ -22,6 +22,7 @@ from tollkeeper.plans.book import yearly_fee
 from tollkeeper.plans.cycles import cycle_at, zone_of
 from tollkeeper.plans.errors import (
     AlreadySubscribed,
+    PlanBilled,
     PlanNotFound,
     PlanRetired,
     SubscriptionNotFound,
@@ -29,6 +30,7 @@ from tollkeeper.plans.errors import (
 from tollkeeper.plans.model import (
     NewSubscription,
     PlanVersion,
+    Source,
     Status,
     Subscription,
     When,
@@ -94,10 +96,11 @@ async def set_plan(
 ) -> Subscription:
     """Give (organization, live or test) this plan by hand: a subscription, or a change of one.
 
-    `anchor` and `zone` are for a new one.
+    `anchor` and `zone` are for a new one. Raises PlanBilled: its customer would pay on for another.
     """
     known = await store.lock_current(tx, *who)
     if known is not None and (known.cancel_at is None or known.cancel_at > now):
+        _check_unbilled(known)
         return await change(
             tx, known.org_id, known.subscription_id, plan, now=now, when=when, by=by
         )
@@ -105,6 +108,29 @@ async def set_plan(
         org_id=who[0], livemode=who[1], plan=plan, anchor=anchor, zone=zone or "UTC"
     )
     return await subscribe(tx, new, now=now, by=by)
+
+
+async def cancel_plan(
+    tx: Connection,
+    who: tuple[UUID, bool],
+    *,
+    now: datetime,
+    by: By,
+    when: When = When.CYCLE_END,
+) -> Subscription:
+    """End the plan of (organization, live or test). Raises SubscriptionNotFound, PlanBilled."""
+    known = await current_subscription(tx, *who)
+    if known.cancel_at is None or known.cancel_at > now:
+        _check_unbilled(known)
+    return await cancel(tx, known.org_id, known.subscription_id, now=now, when=when, by=by)
+
+
+def _check_unbilled(subscription: Subscription) -> None:
+    if subscription.source is Source.PROCESSOR and subscription.ref is not None:
+        raise PlanBilled(
+            "The payment processor bills this plan: first have its customer cancel it, or cancel"
+            " the subscription at the processor"
+        )
 
 
 async def change(

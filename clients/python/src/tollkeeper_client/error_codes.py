@@ -236,6 +236,12 @@ class PaymentMethodInUse(Conflict):
     codes = ("payment_method_in_use",)
 
 
+class PlanBilled(Conflict):
+    """The payment processor bills this plan: it is changed and cancelled by its customer."""
+
+    codes = ("plan_billed",)
+
+
 class RefundRefused(Conflict):
     """This payment cannot be refunded like that."""
 

@@ -229,8 +229,8 @@ def _cancel_plan(door: StaffDoor, shelves: Shelves) -> list[ControllerRouterHand
         data = read_shape(form, CancelPlan)
         by = By(who=act_of(request, data.reason, now).who, why=data.reason)
         async with door.door.database.transaction() as tx:
-            found = await plans.current_subscription(tx, org_id, data.livemode)
-            await plans.cancel(tx, org_id, found.subscription_id, now=now, when=data.when, by=by)
+            who = (org_id, data.livemode)
+            await plans.cancel_plan(tx, who, when=data.when, now=now, by=by)
         await shelves.plans.refresh()
         return _go_back(org_id, "saved", data)
 
