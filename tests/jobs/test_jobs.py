@@ -218,6 +218,32 @@ async def test_two_workers_share_and_do_each_job_once(
     assert sorted(int(key) for _, key in made) == list(range(40))
 
 
+async def test_8_a_job_of_a_newer_version_waits_for_its_worker(database: Database) -> None:
+    ran: list[str] = []
+
+    async def work(key: str) -> None:
+        ran.append(key)
+
+    async def put_back() -> bool:
+        async with database.connection() as connection:
+            found = await connection.execute(
+                "SELECT FROM procrastinate_jobs"
+                " WHERE status = 'todo' AND scheduled_at IS NOT NULL AND attempts = 0"
+            )
+            return found.rowcount == 1
+
+    newer = Task("tests.of_the_next_version", tries=1)
+    async with working(database, [Handler(WORK, work)], pace=QUICK):
+        async with database.transaction() as tx:
+            await enqueue(tx, newer, lock="org 1", once="org 1", key="newer")
+            await enqueue(tx, WORK, key="known")
+        await until(put_back)
+        await until(lambda: _is(ran, ["known"]))
+    async with working(database, [Handler(WORK, work), Handler(newer, work)], pace=QUICK):
+        await until(lambda: _none_left(database))
+    assert ran == ["known", "newer"]
+
+
 async def test_a_worker_that_stops_gives_its_job_back(database: Database) -> None:
     started = asyncio.Event()
 
@@ -278,6 +304,10 @@ async def test_the_migration_makes_the_librarys_newest_schema(owner: Connection)
     assert len(theirs) > 50
     assert theirs - ours == set()
     assert max(procrastinate_migrations()) == "03.04.00_50", "write a migration that includes more"
+
+
+async def _is(found: list[str], wanted: list[str]) -> bool:
+    return found == wanted
 
 
 async def _is_there(database: Database) -> bool:

@@ -10,7 +10,13 @@ from tollkeeper.jobs import Handler, Pace, Task, working
 
 WORK = Task("tests.work")
 # The quickest pace at which a death is noticed and a slow machine is not.
-QUICK = Pace(heartbeat_seconds=0.5, silent_seconds=3.0, poll_seconds=0.2, grace_seconds=0.2)
+QUICK = Pace(
+    heartbeat_seconds=0.5,
+    silent_seconds=3.0,
+    poll_seconds=0.2,
+    unknown_seconds=0.2,
+    grace_seconds=0.2,
+)
 
 
 async def main(url: str, name: str, seconds: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from procrastinate import PsycopgConnector
+from procrastinate import BaseConnector, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
@@ -58,6 +58,16 @@ WHERE id IN (
 
 _DROP_QUEUEING_LOCK: Final = """
 UPDATE queue.procrastinate_jobs SET queueing_lock = NULL WHERE id = %(job_id)s
+"""
+
+# Not a try: it was not begun. Its queueing lock is dropped: one like it may wait already.
+_PUT_BACK: Final = """
+UPDATE queue.procrastinate_jobs
+SET status = 'todo',
+    scheduled_at = now() + make_interval(secs => %(seconds)s),
+    queueing_lock = NULL,
+    worker_id = NULL
+WHERE id = %(job_id)s AND status = 'doing'
 """
 
 _WAITING: Final = """
@@ -130,6 +140,11 @@ async def forget_failed(connection: Connection, days: int) -> int:
 
 async def drop_queueing_lock(connector: PsycopgConnector, job_id: int) -> None:
     await connector.execute_query_async(_DROP_QUEUEING_LOCK, job_id=job_id)
+
+
+async def put_back(connector: BaseConnector, job_id: int, seconds: float) -> None:
+    """Let a job that a worker took wait again, for so long at least."""
+    await connector.execute_query_async(_PUT_BACK, job_id=job_id, seconds=seconds)
 
 
 def make_connector(parameters: dict[str, Any], connections: int) -> PsycopgConnector:

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import procrastinate
 import structlog
-from procrastinate import BaseRetryStrategy, RetryDecision
+from procrastinate import BaseConnector, BaseRetryStrategy, RetryDecision
 from procrastinate.exceptions import JobAborted
 from procrastinate.jobs import Job
+from procrastinate.manager import JobManager
 
 from tollkeeper.base.tasks import end_tasks
 from tollkeeper.db import Database
@@ -40,6 +41,7 @@ class Pace:
     poll_seconds: float = 1.0  # also how soon a job starts that waited behind a lock
     heartbeat_seconds: float = 5.0
     silent_seconds: float = 30.0
+    unknown_seconds: float = 10.0  # between two looks at a job of another version's
     grace_seconds: float = 20.0  # for running jobs when stopping; they are run again if it ends
 
 
@@ -85,6 +87,8 @@ async def _work(
 ) -> None:
     connector = store.make_connector(database.parameters, _CONNECTIONS)
     app = procrastinate.App(connector=connector)
+    known = {known.task.name for known in [*handlers, *schedules]}
+    app.job_manager = _KnownOnly(connector, known, pace.unknown_seconds)
     for handler in handlers:
         app.task(name=handler.task.name, queue=QUEUE, retry=_Retry(handler.task))(handler.run)
     for schedule in schedules:
@@ -110,6 +114,22 @@ async def _work(
             shutdown_graceful_timeout=pace.grace_seconds,
             worker_middleware=[begin],
         )
+
+
+class _KnownOnly(JobManager):
+    """Leaves the jobs of another version's to its workers: the library would fail them for good."""
+
+    def __init__(self, connector: BaseConnector, known: set[str], pause_seconds: float) -> None:
+        super().__init__(connector)
+        self._known, self._pause_seconds = known, pause_seconds
+
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
+        while (job := await super().fetch_job(queues, worker_id)) is not None:
+            if job.task_name in self._known or job.id is None:
+                return job
+            _log.warning("job_of_unknown_task", task=job.task_name, job=job.id)
+            await store.put_back(self.connector, job.id, self._pause_seconds)
+        return None
 
 
 def _without_timestamp(run: Callable[[], Awaitable[object]]) -> Callable[..., Awaitable[object]]:
