@@ -38,7 +38,7 @@ SELECT org_id, notice_id, livemode, type, data::text, created_at, read_at
 FROM notice
 WHERE org_id = %(org_id)s AND livemode = %(livemode)s
     AND (%(at)s::timestamptz IS NULL OR (created_at, notice_id) < (%(at)s, %(below)s::uuid))
-    AND (%(types)s::text[] IS NULL OR type = ANY (%(types)s::text[]))
+    AND type = ANY (%(types)s::text[])
     AND (NOT %(unread)s OR read_at IS NULL)
 ORDER BY created_at DESC, notice_id DESC
 LIMIT %(limit)s
@@ -48,6 +48,7 @@ _COUNT_UNREAD: Final = """
 SELECT count(*) FROM (
     SELECT FROM notice
     WHERE org_id = %(org_id)s AND livemode = %(livemode)s AND read_at IS NULL
+        AND type = ANY (%(types)s::text[])
     LIMIT %(most)s
 ) AS unread
 """
@@ -130,7 +131,7 @@ SELECT org_id, delivery_id, endpoint_id, notice_id, redelivery_of, message_id, t
        attempts, created_at, next_attempt_at, attempted_at, response_status, failure, duration_ms,
        response_body
 FROM webhook_delivery
-WHERE org_id = %(org_id)s AND endpoint_id = %(endpoint_id)s
+WHERE org_id = %(org_id)s AND endpoint_id = %(endpoint_id)s AND type = ANY (%(types)s::text[])
     AND (%(state)s::text IS NULL OR state = %(state)s)
     AND (%(at)s::timestamptz IS NULL
          OR (created_at, delivery_id) < (%(at)s::timestamptz, %(below)s::uuid))
@@ -208,7 +209,7 @@ async def list_notices(
     limit: int,
 ) -> list[Notice]:
     """Newest first, from below the moment and the id of one: an id may tell of its cause instead
-    of its time."""
+    of its time. What a newer version has to tell is left out, here and wherever many are read."""
     at, notice_id = below or (None, None)
     found = await tx.execute(
         _LIST_NOTICES,
@@ -217,7 +218,7 @@ async def list_notices(
             "livemode": livemode,
             "at": at,
             "below": notice_id,
-            "types": None if types is None else list(types),
+            "types": list(types or EventType),
             "unread": unread,
             "limit": limit,
         },
@@ -226,7 +227,7 @@ async def list_notices(
 
 
 async def count_unread(tx: Connection, org_id: UUID, *, livemode: bool, most: int) -> int:
-    asked = {"org_id": org_id, "livemode": livemode, "most": most}
+    asked = {"org_id": org_id, "livemode": livemode, "types": list(EventType), "most": most}
     (count,) = await (await tx.execute(_COUNT_UNREAD, asked)).fetchone() or (0,)
     return count
 
@@ -352,6 +353,7 @@ async def list_deliveries(
         {
             "org_id": org_id,
             "endpoint_id": endpoint_id,
+            "types": list(EventType),
             "state": state,
             "at": at,
             "below": id_below,
