@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from browsing import browser, make_account, sign_in, signed_in, staff_signed_in
+from browsing import Browser, browser, make_account, sign_in, signed_in, staff_signed_in
 from yarl import URL
 
 from tollkeeper import orgs
 from tollkeeper.base.clock import MovableClock
+from tollkeeper.base.ids import show_id
 from tollkeeper.console import Pass, sessions
 from tollkeeper.console.signing_in import store
 from tollkeeper.console.signing_in.model import StaffRole
@@ -113,7 +114,18 @@ OWN = (
     "/console/keys",
     "/console/webhooks",
     "/console/webhooks/whk_{0}/rotate",
+    "/console/members/mem_{0}/invite",
 )
+
+
+async def look_as_owner(one: Browser, customer: Customer) -> str:
+    """Open a customer's pages as staff, and return the token of their forms."""
+    shown = await one.open("/console/staff/overview")
+    fields = {"role": "owner", "livemode": "false", "reason": "They called"}
+    path = f"/console/staff/organizations/{customer.id}/open"
+    opened = await one.submit(path, form_token=shown.form_token, **fields)
+    assert opened.location == "/console"
+    return (await one.open("/console/projects")).form_token
 
 
 async def test_staff_who_look_spend_nothing_and_are_named_where_they_change_something(
@@ -122,12 +134,7 @@ async def test_staff_who_look_spend_nothing_and_are_named_where_they_change_some
     account = await make_account(whole, staff="admin")
     async with browser(whole) as one:
         await sign_in(whole, one, account)
-        shown = await one.open("/console/staff/overview")
-        fields = {"role": "owner", "livemode": "false", "reason": "They called"}
-        path = f"/console/staff/organizations/{customer.id}/open"
-        opened = await one.submit(path, form_token=shown.form_token, **fields)
-        assert opened.location == "/console"
-        token = (await one.open("/console/projects")).form_token
+        token = await look_as_owner(one, customer)
         for path in OWN:
             refused = await one.submit(path.format("0" * 32), form_token=token, enabled="yes")
             assert refused.status == 403, path
@@ -138,3 +145,38 @@ async def test_staff_who_look_spend_nothing_and_are_named_where_they_change_some
         written = await orgs.list_audit(connection, customer.org_id, None, 5)
     (noted,) = [one for one in written if one.what == "project.create"]
     assert noted.who == account.email
+
+
+async def test_staff_who_look_let_nobody_see_the_money_who_does_not(
+    whole: Whole, customer: Customer
+) -> None:
+    who = {"name": "Rosa", "email": "rosa@example.org"}
+    async with browser(whole) as one:
+        await sign_in(whole, one, await make_account(whole, staff="admin"))
+        token = await look_as_owner(one, customer)
+
+        async def send(path: str, **fields: str) -> int:
+            return (await one.submit(path, form_token=token, **fields)).status
+
+        for role in ("owner", "admin", "billing"):
+            assert await send("/console/members", **who, role=role) == 403, role
+        assert await send("/console/members", **who, role="member") == 303
+        async with whole.database.connection() as connection:
+            (rosa,) = await orgs.list_members(connection, customer.org_id, None, 2)
+        at = f"/console/members/{show_id('mem', rosa.member_id)}"
+        for role in ("owner", "admin", "billing"):
+            assert await send(at, name="Rosa", role=role) == 403, role
+        assert await send(f"{at}/invite") == 403
+        page = await one.open("/console/members")
+        assert ("/invite" in page.text, 'value="owner"' in page.text) == (False, False)
+        # Names, lower roles and who goes are put right.
+        assert await send(at, name="Rosa Luz", role="member") == 303
+        async with whole.database.transaction() as tx:
+            place = customer.org_id, rosa.member_id
+            await orgs.update_member(tx, *place, name=None, role=Role.ADMIN)
+        assert 'value="billing"' in (await one.open(at)).text
+        assert await send(at, name="Rosa Luz", role="owner") == 403
+        assert await send(at, name="Rosa Luz", role="admin") == 303
+        assert await send(at, name="Rosa Luz", role="billing") == 303
+        assert await send(at, name="Rosa Luz", role="admin") == 403
+        assert await send(f"{at}/remove", confirmation="Rosa Luz") == 303

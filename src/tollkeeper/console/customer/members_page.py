@@ -17,7 +17,7 @@ from tollkeeper.console.customer.noting import note, say_full
 from tollkeeper.console.customer.saying import refuse
 from tollkeeper.console.doors import AnyRequest, Door, managers_only, session_of
 from tollkeeper.console.forms import Form, Question, go_on, read_as
-from tollkeeper.console.model import Session
+from tollkeeper.console.model import Session, lower_of
 from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.http import read_path_id
@@ -40,6 +40,7 @@ async def add_member(door: Door, shelves: Shelves, session: Session, new: Create
     Raises DuplicateMember, Forbidden, and what the plan's capacities refuse with.
     """
     _check_may_touch(session, new.role)
+    _check_may_raise(session, Role.MEMBER, new.role)
     now = door.clock.now()
     member = Member(
         org_id=session.org_id,
@@ -63,14 +64,23 @@ def _check_may_touch(session: Session, *roles: Role) -> None:
         raise Forbidden(say("members.owners_only"))
 
 
+def _check_may_raise(session: Session, known: Role, asked: Role) -> None:
+    """Raises Forbidden for staff who look and would have somebody see the money."""
+    if session.looking and lower_of(known, asked) is not asked:
+        raise Forbidden(say("members.looking"))
+
+
 def _told(member: Member) -> dict[str, object]:
     known = show_id("mem", member.member_id)
     return {"memberId": known, "email": member.email, "role": member.role.value}
 
 
-def _role_choices(session: Session) -> list[tuple[str, str]]:
-    offered = Role if session.role is Role.OWNER else [one for one in Role if one is not Role.OWNER]
-    return [(one.value, say(f"role.{one}")) for one in reversed(list(offered))]
+def _role_choices(session: Session, known: Role = Role.MEMBER) -> list[tuple[str, str]]:
+    """What who is `known` may be made."""
+    offered = [one for one in Role if session.role is Role.OWNER or one is not Role.OWNER]
+    if session.looking:
+        offered = [one for one in offered if lower_of(known, one) is one]
+    return [(one.value, say(f"role.{one}")) for one in reversed(offered)]
 
 
 def _listing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
@@ -139,7 +149,7 @@ def _changing(door: Door) -> list[ControllerRouterHandler]:
             form=form,
             member=member,
             id=show_id("mem", member.member_id),
-            roles=_role_choices(session_of(request)),
+            roles=_role_choices(session_of(request), member.role),
             all_roles=list(Role),
         )
 
@@ -162,8 +172,12 @@ def _changing(door: Door) -> list[ControllerRouterHandler]:
             fields = {name: form.text(name) for name in ("name", "role")}
             read_as(UpdateMember, fields)
             role = Role(fields["role"])
-            _check_may_touch(session, role)
             async with door.database.transaction() as tx:
+                # As they are now: somebody may have raised or lowered them meanwhile.
+                await orgs.lock_org(tx, session.org_id)
+                known = await orgs.get_member(tx, session.org_id, member.member_id)
+                _check_may_touch(session, known.role, role)
+                _check_may_raise(session, known.role, role)
                 changed = await orgs.update_member(
                     tx, session.org_id, member.member_id, name=fields["name"], role=role
                 )

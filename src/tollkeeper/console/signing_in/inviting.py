@@ -14,7 +14,13 @@ from tollkeeper import operator, orgs
 from tollkeeper.base.errors import Forbidden
 from tollkeeper.base.ids import show_id
 from tollkeeper.console.customer.saying import actor_of
-from tollkeeper.console.doors import AnyRequest, Door, managers_only, session_of
+from tollkeeper.console.doors import (
+    AnyRequest,
+    Door,
+    customers_only,
+    managers_only,
+    session_of,
+)
 from tollkeeper.console.forms import go_on
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import say
@@ -36,7 +42,7 @@ def inviting_page(door: Door, mail: Post) -> ControllerRouterHandler:
         "/members/{member_id:str}/invite",
         include_in_schema=False,
         status_code=303,
-        guards=[managers_only],
+        guards=[managers_only, customers_only],
     )
     async def invite(request: AnyRequest, member_id: FromPath[str]) -> Response[bytes] | Redirect:
         await door.read_form(request)
