@@ -197,6 +197,21 @@ async def test_one_that_is_suspended_says_why_and_goes_on(whole: Whole, customer
         assert (await read_top_up(whole, customer))["state"] != "suspended"
 
 
+async def test_one_that_is_disputed_says_so(whole: Whole, customer: Customer) -> None:
+    async with signed_in(whole, customer, "billing") as one:
+        await add_card(one)
+        await set_by_key(whole, customer, enabled=True, threshold=0, amount=25)
+        async with whole.database.transaction() as tx:
+            await tx.execute(
+                "UPDATE auto_top_up SET suspended_reason = 'disputed' WHERE org_id = %s",
+                [customer.org_id],
+            )
+        for path in (TOP_UP, "/console/credits"):
+            said = read(await one.open(path))
+            assert "A payment was disputed at its bank." in said
+            assert "Several payments failed" not in said
+
+
 async def test_a_bank_that_asks_is_a_link_away(whole: Whole, customer: Customer) -> None:
     async with signed_in(whole, customer) as one:
         await add_card(one, "4000002760003184")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tollkeeper.notifications import CATALOGUE, EventType
+from tollkeeper.notifications import CATALOGUE, CreditAutoRechargeSuspended, EventType
 from tollkeeper.notifications.events import decode_data, encode_data
 from tollkeeper.notifications.examples import EXAMPLES
 from tollkeeper.notifications.reference_page import reference_page
@@ -24,6 +24,11 @@ def test_events_are_read_back(type_: EventType) -> None:
     event = EXAMPLES[type_]
     assert decode_data(type_, encode_data(event)) == event
     assert event.sentence()
+
+
+def test_what_is_suspended_without_a_failure_says_only_why() -> None:
+    told = CreditAutoRechargeSuspended(reason="disputed", message="it was disputed", failures=0)
+    assert told.sentence() == "Auto top-up is suspended: it was disputed"
 
 
 def test_the_reference_page_is_in_step() -> None:

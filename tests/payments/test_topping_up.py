@@ -88,10 +88,11 @@ class Filler:
         return found
 
 
-async def filler_at(shop: Shop) -> Filler:
-    seller = await open_seller(shop)
+async def filler_at(shop: Shop, settings: Settings | None = None) -> Filler:
+    settings = settings or Settings()
+    seller = await open_seller(shop, settings)
     cursors = Cursors(b"s" * 32)
-    top_ups = credits.open_top_ups(Settings(), seller.desk, cursors, "https://toll.test")
+    top_ups = credits.open_top_ups(settings, seller.desk, cursors, "https://toll.test")
     return Filler(seller, top_ups)
 
 

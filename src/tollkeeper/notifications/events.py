@@ -183,8 +183,8 @@ class CreditAutoRechargeActionRequired(Event, frozen=True):
 
 
 class CreditAutoRechargeSuspended(Event, frozen=True):
-    """Auto top-up failed several times and has stopped, until it is saved again or has another
-    payment method. `reason` is a stable code."""
+    """Auto top-up failed several times, or a payment was disputed, and it has stopped until it is
+    saved again or has another payment method. `reason` is a stable code."""
 
     type: ClassVar = EventType.CREDIT_AUTO_RECHARGE_SUSPENDED
     severity: ClassVar = Severity.CRITICAL
@@ -194,6 +194,8 @@ class CreditAutoRechargeSuspended(Event, frozen=True):
     failures: int
 
     def sentence(self) -> str:
+        if not self.failures:
+            return f"Auto top-up is suspended: {self.message}"
         times = "once" if self.failures == 1 else f"{self.failures} times"
         return f"Auto top-up failed {times} and is suspended: {self.message}"
 

@@ -18,6 +18,7 @@ _BADGES: Final = {
     TopUpState.SUSPENDED: "bad",
     TopUpState.CAPPED: "warn",
 }
+_DISPUTED: Final = "disputed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,8 @@ def _why(known: AutoTopUp) -> str | Markup:
     if known.state is TopUpState.CAPPED:
         bought, cap = show_money(known.bought_this_month), show_price(known.monthly_cap)
         return say_with("top_up.capped", until=until, bought=bought, cap=cap)
+    if known.suspended_reason == _DISPUTED:
+        return say("top_up.disputed")
     if known.state is TopUpState.SUSPENDED:
         at = "" if failed is None else show_moment(failed.at)
         return say_with("top_up.suspended", at=at)

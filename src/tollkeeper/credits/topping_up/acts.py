@@ -24,6 +24,7 @@ from tollkeeper.credits.model import Order, Origin, Purchase, Shop
 from tollkeeper.credits.purchases import begin_purchase
 from tollkeeper.credits.topping_up import store
 from tollkeeper.credits.topping_up.model import (
+    DISPUTED,
     LINK_VALID,
     MOST_FAILURES,
     Fire,
@@ -48,6 +49,8 @@ from tollkeeper.notifications import (
 from tollkeeper.orgs import By
 from tollkeeper.payments import Owner, PaymentMethodInUse
 from tollkeeper.payments.model import (
+    DisputeChanged,
+    DisputeStatus,
     FailureCode,
     Method,
     Payment,
@@ -58,6 +61,7 @@ from tollkeeper.payments.model import (
 CHARGE: Final = Task("charge_auto_top_up")
 ACTOR: Final = "auto_top_up"
 _OURS: Final = (FailureCode.NEVER_SENT,)
+_TAKEN: Final = (DisputeStatus.OPEN, DisputeStatus.LOST)
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -201,7 +205,7 @@ async def follow_success(tx: Connection, top_ups: TopUps, purchase: Purchase) ->
     rested = replace(
         setting,
         failures=0,
-        suspended_reason=None,
+        suspended_reason=DISPUTED if setting.suspended_reason == DISPUTED else None,
         not_before=now + top_ups.rules.cooldown,
         last_failure=None,
         last_failure_at=None,
@@ -245,7 +249,7 @@ async def _fail(tx: Connection, setting: TopUp, code: str, why: str, now: dateti
     failed = replace(
         setting,
         failures=failures,
-        suspended_reason=code if suspended else None,
+        suspended_reason=setting.suspended_reason or (code if suspended else None),
         not_before=None if suspended else after_failure(failures, now),
         last_failure=code,
         last_failure_at=now,
@@ -254,6 +258,21 @@ async def _fail(tx: Connection, setting: TopUp, code: str, why: str, now: dateti
     if suspended:
         event = CreditAutoRechargeSuspended(reason=code, message=why, failures=failures)
         await notify(tx, setting.org_id, event, livemode=setting.livemode, now=now)
+
+
+async def follow_dispute(tx: Connection, top_ups: TopUps, change: DisputeChanged) -> None:
+    """Charge nobody by themselves who has just had a charge taken back."""
+    purchase = await purchase_store.read(tx, change.payment.org_id, change.payment.subject_id)
+    if purchase is None or change.dispute.status not in _TAKEN:
+        return
+    setting = await store.lock(tx, purchase.org_id, purchase.wallet_id)
+    if setting is None or not setting.enabled or setting.suspended_reason == DISPUTED:
+        return
+    await store.write(tx, replace(setting, suspended_reason=DISPUTED, not_before=None))
+    why = "a payment was disputed at its bank"
+    event = CreditAutoRechargeSuspended(reason=DISPUTED, message=why, failures=0)
+    now = top_ups.shop.till.clock.now()
+    await notify(tx, setting.org_id, event, livemode=setting.livemode, now=now)
 
 
 async def _ask_for_consent(
@@ -296,7 +315,7 @@ async def give_up_waiting(top_ups: TopUps) -> int:
 async def welcome_method(tx: Connection, method: Method) -> None:
     """A new method is a new beginning for what was suspended, or rests after a decline."""
     for setting in await store.lock_all(tx, method.org_id, livemode=method.livemode):
-        if setting.failures:
+        if setting.failures or setting.suspended_reason is not None:
             fresh = replace(
                 setting,
                 failures=0,

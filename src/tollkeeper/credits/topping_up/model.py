@@ -11,6 +11,8 @@ from uuid import UUID
 from tollkeeper.base.money import NANOS_PER_UNIT
 
 MOST_FAILURES: Final = 3
+# Why one is suspended whose card pays well: its holder has the bank take the money back.
+DISPUTED: Final = "disputed"
 # How long to leave a card alone after it was declined the first time, and the second.
 BACK_OFF: Final = (timedelta(hours=1), timedelta(hours=6))
 # A bank that asks for its customer's consent is waited for so long.
@@ -25,7 +27,8 @@ class TopUpState(StrEnum):
     COOLING_DOWN = "cooling_down"
     """It waits a little: after a top-up, or longer after a declined one."""
     SUSPENDED = "suspended"
-    """Three payments failed; a new payment method or saving again makes it active."""
+    """Three payments failed, or one was disputed; a new payment method or saving again makes it
+    active."""
     CAPPED = "capped"
     """The month's cap, or the day's number of top-ups, is reached."""
 

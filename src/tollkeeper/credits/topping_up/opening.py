@@ -17,7 +17,13 @@ from tollkeeper.credits.topping_up.recovery import RecoveryLinks, recovery_pages
 from tollkeeper.db import Connection
 from tollkeeper.http import Cursors
 from tollkeeper.jobs import Handler
-from tollkeeper.payments.model import MethodAdded, MethodRemoval, Payment, PaymentChanged
+from tollkeeper.payments.model import (
+    DisputeChanged,
+    MethodAdded,
+    MethodRemoval,
+    Payment,
+    PaymentChanged,
+)
 
 
 def open_top_ups(settings: Settings, shop: Shop, cursors: Cursors, base_url: str) -> TopUps:
@@ -36,6 +42,9 @@ def open_top_ups(settings: Settings, shop: Shop, cursors: Cursors, base_url: str
     async def payment_changed(tx: Connection, change: PaymentChanged) -> None:
         await acts.follow_payment(tx, top_ups, change)
 
+    async def dispute_changed(tx: Connection, change: DisputeChanged) -> None:
+        await acts.follow_dispute(tx, top_ups, change)
+
     async def method_added(tx: Connection, change: MethodAdded) -> None:
         await acts.welcome_method(tx, change.method)
 
@@ -45,6 +54,7 @@ def open_top_ups(settings: Settings, shop: Shop, cursors: Cursors, base_url: str
     shop.succeeded.append(succeeded)
     handlers = shop.till.handlers
     handlers.on(PaymentChanged, payment_changed)
+    handlers.on(DisputeChanged, dispute_changed)
     handlers.on(MethodAdded, method_added)
     handlers.on(MethodRemoval, method_removal)
     return top_ups
