@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar, cast
 
@@ -12,6 +11,7 @@ from msgspec import Raw
 
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.gateway.dialects.model import ABSENT, Fields
+from tollkeeper.gateway.dialects.normalising import normalised_bytes
 
 T = TypeVar("T")
 
@@ -89,13 +89,13 @@ def text_bytes(body: bytes) -> int:
     """Bound the UTF-8 bytes of all text in a JSON body, however a tokenizer normalises it.
 
     An escape is never shorter than the bytes it stands for. NFKC, which some tokenizers apply
-    first, can make text longer, so then the longer form counts. Raises InvalidRequest for an
-    escape that is half a character.
+    first, can make text longer, so then the longer form counts (`normalising.py` bounds it).
+    Raises InvalidRequest for an escape that is half a character.
     """
     if body.isascii() and b"\\u" not in body:
         return len(body)
     text = msgspec.json.encode(shape(_TEXTS, body)) if b"\\u" in body else body
-    return max(len(body), len(unicodedata.normalize("NFKC", text.decode()).encode()))
+    return max(len(body), normalised_bytes(text.decode()))
 
 
 def size(raw: Raw | None) -> int:
