@@ -202,6 +202,22 @@ async def test_a_refund_that_comes_back_is_invoiced_again_and_may_be_refunded_ag
     assert (second.corrects_number, second.total_minor) == (again.number, 5_000)
 
 
+async def test_a_purchases_invoice_stays_its_own_when_a_refund_comes_back(
+    database: Database,
+) -> None:
+    sold = await sell(database)
+    first = refund(2_000)
+    await tell(database, RefundChanged(first, payment(), RefundStatus.PENDING))
+    failed = replace(first, status=RefundStatus.FAILED)
+    await tell(database, RefundChanged(failed, payment(), RefundStatus.SUCCEEDED))
+    assert [one.total_minor for one in await documents(database)] == [11_900, 2_000, 2_000]
+    async with database.connection() as connection:
+        found = await invoices.invoices_of_purchases(
+            connection, ORG, [PURCHASE, uuid7()], livemode=False
+        )
+    assert found == {PURCHASE: (sold.invoice_id, sold.number)}
+
+
 async def test_what_did_not_happen_is_not_on_paper(database: Database) -> None:
     """A refund that failed, and one of a purchase from before there were invoices."""
     failed = refund(100, RefundStatus.FAILED)

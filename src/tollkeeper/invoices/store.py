@@ -70,12 +70,12 @@ ORDER BY i.invoice_id DESC
 LIMIT %(limit)s
 """
 )
+# A refund that came back has made an invoice too, but not of what was bought.
 INVOICES_OF_PURCHASES: Final[LiteralString] = """
-SELECT DISTINCT ON (purchase_id) purchase_id, invoice_id, number
+SELECT purchase_id, invoice_id, number
 FROM invoice
-WHERE org_id = %(org_id)s AND livemode = %(livemode)s AND type = 'invoice'
-  AND purchase_id = ANY (%(purchase_ids)s)
-ORDER BY purchase_id, invoice_id DESC
+WHERE org_id = %(org_id)s AND livemode = %(livemode)s
+  AND cause IN (SELECT 'purchase:' || asked FROM unnest(%(purchase_ids)s::uuid[]) AS asked)
 """
 INVOICES_BETWEEN: Final[LiteralString] = (
     _INVOICE
@@ -260,7 +260,7 @@ async def list_invoices(
 async def invoices_of_purchases(
     connection: Connection, org_id: UUID, purchase_ids: Sequence[UUID], *, livemode: bool
 ) -> dict[UUID, tuple[UUID, str]]:
-    """Return the id and the number of the newest invoice of each purchase that has one."""
+    """Return the id and the number of the invoice of each purchase that has one."""
     asked = {"org_id": org_id, "livemode": livemode, "purchase_ids": list(purchase_ids)}
     found = await connection.execute(INVOICES_OF_PURCHASES, asked)
     return {

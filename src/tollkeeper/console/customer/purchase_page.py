@@ -28,7 +28,6 @@ from tollkeeper.console.shelves import Shelves
 from tollkeeper.credits import Origin, Purchase, PurchaseStatus
 from tollkeeper.db import Connection
 from tollkeeper.http import read_path_id
-from tollkeeper.invoices import DocumentType
 from tollkeeper.payments import PaymentsNotConfigured, Till
 from tollkeeper.payments.model import FailureCode, Method, PageKind, Payment
 
@@ -258,14 +257,8 @@ async def _read_more(
     connection: Connection, till: Till, session: Session, story: Story
 ) -> dict[str, Any]:
     purchase = story.purchase
-    found = await invoices.list_invoices(
-        connection,
-        session.org_id,
-        livemode=session.livemode,
-        below=None,
-        kind=DocumentType.INVOICE,
-        purchase_id=purchase.purchase_id,
-        limit=1,
+    papers = await invoices.invoices_of_purchases(
+        connection, session.org_id, [purchase.purchase_id], livemode=session.livemode
     )
     wallet = await wallet_of(connection, session)
     return {
@@ -276,7 +269,9 @@ async def _read_more(
         "total": _money(purchase, purchase.total_minor),
         "balance": None if purchase.balance_after is None else Money(purchase.balance_after),
         "available": None if wallet is None else Money(wallet.available),
-        "invoice": next(((show_id("inv", one.invoice_id), one.number) for one in found), None),
+        "invoice": next(
+            ((show_id("inv", paper), number) for paper, number in papers.values()), None
+        ),
         "paid_with": await _paid_with(connection, session, story.payment),
         "methods": await _methods(connection, till, session, story),
         "failure": _why(story.payment),
