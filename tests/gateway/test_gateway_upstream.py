@@ -47,7 +47,6 @@ async def free_of_charge(customer: Customer, status: int) -> dict[str, Any]:
         (400, openai.BadRequestError),
         (404, openai.NotFoundError),
         (409, openai.ConflictError),
-        (429, openai.RateLimitError),
         (500, openai.InternalServerError),
         (503, openai.InternalServerError),
     ],

@@ -52,7 +52,7 @@ class _End(Struct, frozen=True):
 
 async def answer_stream(parts: Parts, call: Call, client: Client) -> Ended:
     begun = now()
-    meter = call.dialect.meter(call.ask)
+    meter = call.dialect.meter(call.ask, call.sale.route.provider.secrets)
     end = await _read(parts, call, client, meter)
     try:
         return await _conclude(parts, call, client, meter, end, now() - begun)

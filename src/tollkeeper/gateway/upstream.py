@@ -6,16 +6,21 @@ import asyncio
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+import structlog
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.gateway.call import JSON, Call, Ended, Parts, answered
-from tollkeeper.gateway.dialects import Change, UpstreamError
-from tollkeeper.gateway.dialects.faults import read_error
+from tollkeeper.gateway.dialects import Answer, Change, UpstreamError
+from tollkeeper.gateway.dialects.faults import judge_inside, read_error
+from tollkeeper.gateway.dialects.loose import value_of
 from tollkeeper.gateway.metrics import Outcome
 from tollkeeper.gateway.providers import Reply, UpstreamFailed, returned_headers
 from tollkeeper.gateway.settlement import give_back
 from tollkeeper.http.problem import manner_headers
+
+_log = structlog.stdlib.get_logger(__name__)
 
 # Images in base64 are the largest answers there are.
 MAX_ANSWER_BYTES: Final = 64 * 2**20
@@ -63,8 +68,14 @@ async def read_refusal(call: Call, reply: Reply) -> Refused:
 def shown(call: Call, status: int, body: bytes, headers: dict[str, str]) -> Refused:
     told = _BAD_GATEWAY if status in _SUCCESS else status
     secrets = call.sale.route.provider.secrets
+    found = read_error(body, secrets)
     status, body = call.dialect.upstream_error(told, body, secrets)
     error = read_error(body)
+    if found is not None and error is not None and found.message != error.message:
+        # It is the operator's business, and his alone.
+        _log.warning(
+            "provider_refused", provider=call.sale.route.name, status=told, said=found.message
+        )
     kept = {n: v for n, v in headers.items() if n != "content-type" and is_plain(v)}
     said = error.message if error is not None else f"the provider answered {told}"
     return Refused(status=status, body=body, headers=kept, said=said)
@@ -79,6 +90,16 @@ def shown_error(call: Call, error: UpstreamError) -> Refused:
     """Show an error that a provider reported with status 200."""
     inside = {"message": error.message, "type": error.type, "code": error.code}
     return shown(call, _BAD_GATEWAY, msgspec.json.encode({"error": inside}), {})
+
+
+def without_operators_words(call: Call, answer: Answer) -> Answer:
+    """Leave out of an answer's error what only the operator may know."""
+    if answer.error is None or "error" not in answer.fields:
+        return answer
+    secrets = call.sale.route.provider.secrets
+    error = judge_inside(value_of(answer.fields["error"]), secrets)
+    fields = {**answer.fields, "error": Raw(msgspec.json.encode(error))}
+    return replace(answer, error=error, fields=fields)
 
 
 async def refuse(parts: Parts, call: Call, refused: Refused) -> Ended:

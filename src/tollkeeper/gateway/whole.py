@@ -26,6 +26,7 @@ from tollkeeper.gateway.upstream import (
     refuse,
     shown_error,
     succeeded,
+    without_operators_words,
 )
 from tollkeeper.http.idempotency import Answer
 
@@ -69,6 +70,7 @@ async def _fetch(parts: Parts, call: Call) -> _Body | Refused:
 
 
 async def _charge(parts: Parts, call: Call, answer: DialectAnswer, fetched: _Body) -> Ended:
+    answer = without_operators_words(call, answer)
     error = None if answer.error is None else answer.error.message
     settled = await settle(parts, call, answer, source=answer.source, error=error)
     parts.metrics.note_end(call.dialect.name, Outcome.ANSWERED)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from wire_streams import chunks, run
 
 from tollkeeper.base.errors import (
     Forbidden,
@@ -18,7 +20,7 @@ from tollkeeper.base.errors import (
     Unavailable,
 )
 from tollkeeper.base.money import Money
-from tollkeeper.gateway.dialects import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Dialect
+from tollkeeper.gateway.dialects import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, SPEECH, Dialect
 
 
 class OutOfCredit(TollkeeperError):
@@ -133,6 +135,12 @@ def test_a_providers_error_is_passed_on(status: int, body: Any, told: int, said:
         (429, {"message": "You exceeded your current quota", "code": "insufficient_quota"}),
         (403, {"message": "Your plan ran out", "type": "billing_not_active"}),
         (307, {"message": "moved"}),
+        (400, {"message": "Your credit balance is too low. Go to Plans & Billing to upgrade."}),
+        (403, {"message": "Team 3f2b has used all available credits", "code": "forbidden"}),
+        (403, {"message": "Team 3f2b has reached its monthly spending limit"}),
+        (404, {"message": "The model grok-9 does not exist or your team has no access to it"}),
+        (429, {"message": "Your account ran dry", "type": "exceeded_current_quota_error"}),
+        (500, {"message": "Insufficient funds", "code": 402}),
     ],
 )
 def test_what_concerns_only_the_operator_is_a_502_that_says_nothing(status, error):
@@ -140,6 +148,110 @@ def test_what_concerns_only_the_operator_is_a_502_that_says_nothing(status, erro
         told, body = dialect.upstream_error(status, json.dumps({"error": error}).encode())
         assert told == 502
         assert error["message"].encode() not in body
+
+
+LIMITED: list[tuple[int, dict[str, Any], int]] = [
+    (429, {"message": "Rate limit reached for gpt-5 in org-abcdefghij on TPM: Used 29000"}, 429),
+    (429, {"message": "Quota exceeded for metric, limit: 10. Retry in 34 s", "code": 429}, 429),
+    (413, {"message": "Too large: Limit 6000, Used 1", "code": "rate_limit_exceeded"}, 413),
+    (500, {"message": "Limit 6000, Used 1", "type": "rate_limit_error"}, 429),
+    (403, {"message": "Over 6000 tokens per minute"}, 403),
+]
+
+
+@pytest.mark.parametrize(("status", "error", "told"), LIMITED)
+def test_what_the_operator_may_ask_for_is_not_told(status, error, told):
+    for dialect in (CHAT, MESSAGES):
+        shown_status, body = dialect.upstream_error(status, json.dumps({"error": error}).encode())
+        assert shown_status == told
+        inside = json.loads(body)["error"]
+        assert inside["message"] == "Rate limit reached at the provider: send less, or later"
+        assert inside["type"] == "rate_limit_error"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Invalid schema for function 'billing': 'quota' is not of type 'object'",
+        "Unknown parameter: `usage.quota`",
+        "tools.0.custom.name: get_billing_quota is no valid name",
+    ],
+)
+def test_names_that_a_customer_chose_are_not_the_operators_words(said: str):
+    told, body = CHAT.upstream_error(400, json.dumps({"error": {"message": said}}).encode())
+    assert (told, json.loads(body)["error"]["message"]) == (400, said)
+
+
+Failure = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def response_failed(error: dict[str, Any]) -> dict[str, Any]:
+    response = {"id": "r", "status": "failed", "output": [], "error": error, "usage": None}
+    return {"type": "response.failed", "response": response}
+
+
+HI = [{"role": "user", "content": "hi"}]
+WORD = {"type": "response.output_text.delta", "delta": "x"}
+SPOKEN: list[tuple[Dialect, dict[str, Any], dict[str, Any], Failure]] = [
+    (
+        CHAT,
+        {"messages": HI},
+        {"choices": [{"index": 0, "delta": {"content": "x"}}]},
+        lambda error: {"error": error},
+    ),
+    (
+        MESSAGES,
+        {"messages": HI, "max_tokens": 9},
+        {"type": "content_block_delta", "index": 0, "delta": {"text": "x"}},
+        lambda error: {"type": "error", "error": error},
+    ),
+    (RESPONSES, {"input": "hi"}, WORD, lambda error: {**error, "type": "error"}),
+    (RESPONSES, {"input": "hi"}, WORD, response_failed),
+    (
+        SPEECH,
+        {"input": "hi", "stream_format": "sse"},
+        {"type": "speech.audio.delta", "audio": "AAAA"},
+        lambda error: {"type": "error", "error": error},
+    ),
+]
+
+
+@pytest.mark.parametrize(("dialect", "body", "content", "failure"), SPOKEN)
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            {"message": "You exceeded your quota. key hunter2", "code": "insufficient_quota"},
+            "The provider did not accept this gateway's request",
+        ),
+        (
+            {"message": "Your credit balance is too low", "code": None},
+            "The provider did not accept this gateway's request",
+        ),
+        (
+            {"message": "Limit 6000, Used 1", "code": "rate_limit_exceeded"},
+            "Rate limit reached at the provider: send less, or later",
+        ),
+        ({"message": "No luck with hunter2", "code": "x"}, "No luck with ***"),
+    ],
+)
+def test_in_a_stream_the_operators_trouble_says_as_little(
+    dialect: Dialect,
+    body: dict[str, Any],
+    content: dict[str, Any],
+    failure: Failure,
+    error: dict[str, Any],
+    told: str,
+):
+    ask = dialect.read(json.dumps({"model": "m", "stream": True, **body}).encode())
+    meter = dialect.meter(ask, ("hunter2",))
+    passed, withheld, answer = run(meter, [chunks(content, failure(error), done=False)])
+    assert answer.produced
+    assert answer.error is not None
+    assert answer.error.message == told
+    assert told.encode() in withheld
+    for said in (error["message"].encode(), b"hunter2"):
+        assert said not in passed + withheld
 
 
 @pytest.mark.parametrize(

@@ -166,9 +166,13 @@ async def test_it_fails_as_it_is_told(name: str):
     for instruction, status in (("error=503", 503), ("rate_limit", 429), ("nonsense", 400)):
         _, reply = await send(dialect, body_for(name, f"[[sandbox: {instruction}]]"))
         assert reply.status == status
-        shown, body = dialect.upstream_error(status, await reply.body(10**6))
+        said = await reply.body(10**6)
+        assert b"sandbox" in said.lower()
+        shown, body = dialect.upstream_error(status, said)
         assert shown == status
-        assert b"sandbox" in body.lower()
+        # Of its limits a provider's own words are not told.
+        told = msgspec.json.decode(body)["error"]["message"]
+        assert ("sandbox" in told.lower()) is (status != 429)
         assert (reply.headers.get("retry-after") == "1") is (status == 429)
 
 

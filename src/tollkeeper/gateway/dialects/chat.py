@@ -152,8 +152,8 @@ class Chat(faults.OpenAIFaults):
         usage = answer.raw_usage or encoded(shown_usage(answer.usage))
         return msgspec.json.encode(put_cost(answer.fields, cost, Raw(bytes(usage))))
 
-    def meter(self, ask: Ask) -> ChatMeter:
-        return ChatMeter(ask)
+    def meter(self, ask: Ask, secrets: tuple[str, ...] = ()) -> ChatMeter:
+        return ChatMeter(ask, secrets)
 
     def _estimate(self, ask: Ask, fields: Fields) -> dict[str, int]:
         written = estimated_tokens(count_texts(fields.get("choices", b"[]")))

@@ -87,8 +87,8 @@ _LOOSE: Final = msgspec.json.Decoder(_LooseChunk)
 
 
 class ChatMeter(BaseMeter):
-    def __init__(self, ask: Ask) -> None:
-        super().__init__(ask)
+    def __init__(self, ask: Ask, secrets: tuple[str, ...] = ()) -> None:
+        super().__init__(ask, secrets)
         self._first: bytes | None = None
         self._held: list[bytes] = []  # the finishing chunk, and what came after it
         self._carrier = b""  # the finishing chunk's data
@@ -151,7 +151,7 @@ class ChatMeter(BaseMeter):
             self._first = data
         reports = self._note(chunk)
         if is_given(chunk.error):
-            return self._fail(faults.error_from(value_of(chunk.error)))
+            return self._fail_as_told(value_of(chunk.error))
         if not chunk.choices or (reports and self.complete):
             return self._take_without_choices(block, data, reports=reports)
         if reports and b"cost" in bytes(chunk.usage):

@@ -94,7 +94,8 @@ class Embeddings(faults.OpenAIFaults):
         usage = answer.raw_usage or encoded({"prompt_tokens": read, "total_tokens": read})
         return msgspec.json.encode(put_cost(answer.fields, cost, Raw(bytes(usage))))
 
-    def meter(self, ask: Ask) -> StreamMeter:
+    def meter(self, ask: Ask, secrets: tuple[str, ...] = ()) -> StreamMeter:
+        del secrets  # There is no stream for them to be in.
         raise reading.fault("stream", f"answers of {ask.model} are not streamed")
 
 

@@ -33,12 +33,29 @@ _ANTHROPIC_TYPES: Final = {
     529: "overloaded_error",
 }
 _SERVER_FAULT: Final = 500
+_BAD_GATEWAY: Final = 502
 _PAYMENT_REQUIRED: Final = 402
+_TOO_MANY: Final = 429
 # A provider's word about the operator's own account is none of the customer's business.
+# In a stream it has no status; some write one as the code.
 _OPERATORS_STATUSES: Final = frozenset({401, 402, 407})
 _OPERATORS_CODES: Final = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "invalid_api_key"}
+    | {"exceeded_current_quota_error", "authentication_error", "billing_error"}
+    | {str(status) for status in _OPERATORS_STATUSES}
 )
+_OPERATORS_WORDS: Final = re.compile(
+    r"\b(?:credit balance|billing|quota|(?:spend|spending|usage) limits?|available credits"
+    r"|(?:insufficient|out of|not enough|purchase|more) (?:credits?|funds|balance)"
+    r"|(?:your|this) (?:account|organi[sz]ation|team|workspace|plan|subscription|api key))\b",
+    re.IGNORECASE,
+)
+_LIMIT_CODES: Final = frozenset({"429", "rate_limit_exceeded", "rate_limit_error"})
+_LIMIT_WORDS: Final = re.compile(
+    r"\brate[ -]limit|\b(?:tokens|requests) per (?:min|hour|day)", re.IGNORECASE
+)
+# Names that the customer chose, as providers quote them: of a tool, a field, a model.
+_QUOTED: Final = re.compile(r"(['\"`])[\w./:-]*\1")
 _SECRETS: Final = re.compile(
     r"(?:\b(?:sk|pk|rk|gsk|xai|org|proj|user|key|AIza)[-_][\w*.-]{6,}|\bAIza[\w-]{10,}"
     r"|\bBearer\s+\S+)"
@@ -126,10 +143,25 @@ def judge_upstream(
 ) -> tuple[int, UpstreamError]:
     """Decide what a client is told of a provider's error: its status, and its words redacted."""
     found = read_error(body, secrets) or UpstreamError(message=f"The provider answered {status}")
-    theirs = status in _OPERATORS_STATUSES or {found.code, found.type} & _OPERATORS_CODES
-    if theirs or status < 400:  # noqa: PLR2004 (the first status that is an error)
+    return _judge(status, found)
+
+
+def judge_inside(error: Any, secrets: tuple[str, ...] = ()) -> UpstreamError:
+    """Decide the same of an error that a provider reported with status 200, or in a stream."""
+    return _judge(_BAD_GATEWAY, error_from(error, secrets))[1]
+
+
+def _judge(status: int, found: UpstreamError) -> tuple[int, UpstreamError]:
+    named, words = {found.code, found.type}, _QUOTED.sub("", found.message)
+    limited = status == _TOO_MANY or named & _LIMIT_CODES or _LIMIT_WORDS.search(words)
+    theirs = status in _OPERATORS_STATUSES or named & _OPERATORS_CODES or status < 400  # noqa: PLR2004 (the first status that is an error)
+    if theirs or (not limited and _OPERATORS_WORDS.search(words)):
         said = "The provider did not accept this gateway's request"
-        return 502, UpstreamError(message=said, type="api_error", code="upstream_refused")
+        return _BAD_GATEWAY, UpstreamError(message=said, type="api_error", code="upstream_refused")
+    if limited:  # How much the operator may ask for, and how much of it is used.
+        said = "Rate limit reached at the provider: send less, or later"
+        shown = status if status < _SERVER_FAULT else _TOO_MANY
+        return shown, replace(found, message=said, type="rate_limit_error")
     return status, found
 
 

@@ -38,9 +38,15 @@ class FinalEventMeter(BaseMeter):
     """`last` is the type of the event with the usage; `estimate` serves where none came."""
 
     def __init__(
-        self, ask: Ask, last: str, read_usage: ReadUsage, estimate: Mapping[str, int]
+        self,
+        ask: Ask,
+        last: str,
+        read_usage: ReadUsage,
+        estimate: Mapping[str, int],
+        *,
+        secrets: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(ask)
+        super().__init__(ask, secrets)
         self._last_type = last
         self._read_usage = read_usage
         self._estimate = estimate
@@ -86,7 +92,7 @@ class FinalEventMeter(BaseMeter):
             return block
         if event.type == "error" or is_given(event.error):
             whole = event.error if is_given(event.error) else Raw(data)
-            return self._fail(faults.error_from(value_of(whole)))
+            return self._fail_as_told(value_of(whole))
         self.produced = True
         self._count(event.delta)
         if event.type != self._last_type:

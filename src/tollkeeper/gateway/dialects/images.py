@@ -105,7 +105,7 @@ class Images(faults.OpenAIFaults):
         usage = Raw(answer.raw_usage or b"{}")
         return msgspec.json.encode(put_cost(answer.fields, cost, usage))
 
-    def meter(self, ask: Ask) -> FinalEventMeter:
+    def meter(self, ask: Ask, secrets: tuple[str, ...] = ()) -> FinalEventMeter:
         if "image" in ask.units:
             estimate = {"image": 1}
         else:
@@ -115,7 +115,8 @@ class Images(faults.OpenAIFaults):
         def read_usage(usage: Raw) -> tuple[dict[str, int], tuple[str, ...]]:
             return ({"image": 1}, ()) if by_count else images_usage(usage)
 
-        return FinalEventMeter(ask, "image_generation.completed", read_usage, estimate)
+        done = "image_generation.completed"
+        return FinalEventMeter(ask, done, read_usage, estimate, secrets=secrets)
 
 
 def _check(fields: Fields, asked: _Body) -> None:

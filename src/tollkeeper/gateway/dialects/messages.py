@@ -159,8 +159,8 @@ class Messages:
         usage = answer.raw_usage or encoded(shown_usage(answer.usage))
         return msgspec.json.encode(put_cost(answer.fields, cost, Raw(bytes(usage))))
 
-    def meter(self, ask: Ask) -> MessagesMeter:
-        return MessagesMeter(ask)
+    def meter(self, ask: Ask, secrets: tuple[str, ...] = ()) -> MessagesMeter:
+        return MessagesMeter(ask, secrets)
 
     def error_body(self, error: TollkeeperError, request_id: str | None = None) -> bytes:
         return faults.anthropic_body(error, request_id)

@@ -57,8 +57,8 @@ _NO_DELTA: Final = {"stop_reason": None, "stop_sequence": None}
 
 
 class MessagesMeter(BaseMeter):
-    def __init__(self, ask: Ask) -> None:
-        super().__init__(ask)
+    def __init__(self, ask: Ask, secrets: tuple[str, ...] = ()) -> None:
+        super().__init__(ask, secrets)
         self._held: list[tuple[bytes, bytes]] = []
         self._counts: _Counts = {}
         self._final = False
@@ -124,7 +124,7 @@ class MessagesMeter(BaseMeter):
             self.ended = self.complete = True
             return b""
         if event.type == "error":
-            return self._fail(faults.error_from(value_of(event.error)))
+            return self._fail_as_told(value_of(event.error))
         if event.type == "message_start" and event.message is not None:
             self._id, self._model = event.message.id, event.message.model
             self._counts = event.message.usage or {}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import Raw
 
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.gateway import sse
+from tollkeeper.gateway.dialects import faults
 from tollkeeper.gateway.dialects.bounds import estimated_tokens
 from tollkeeper.gateway.dialects.loose import is_text, members_of
 from tollkeeper.gateway.dialects.model import Ask, Source, UpstreamError
@@ -15,12 +18,13 @@ from tollkeeper.gateway.dialects.model import Ask, Source, UpstreamError
 class BaseMeter:
     """Splits events and keeps count of the text they carry. `_take` is each dialect's own."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, secrets: tuple[str, ...] = ()) -> None:
         self.ended = False
         self.complete = False
         self.produced = False
         self.error: UpstreamError | None = None
         self._ask = ask
+        self._secrets = secrets
         self._splitter = sse.Splitter()
         self._text_bytes = 0
         self._oddities: dict[str, None] = {}  # each once, in order
@@ -64,6 +68,10 @@ class BaseMeter:
 
     def _note_oddity(self, said: str) -> None:
         self._oddities[said] = None
+
+    def _fail_as_told(self, error: Any) -> bytes:
+        """End with an error that the provider reported, as far as it is the client's business."""
+        return self._fail(faults.judge_inside(error, self._secrets))
 
     def _fail(self, error: UpstreamError) -> bytes:
         self.error = error

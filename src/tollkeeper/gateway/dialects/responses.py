@@ -131,8 +131,8 @@ class Responses(faults.OpenAIFaults):
         usage = answer.raw_usage or encoded(shown_usage(answer.usage))
         return msgspec.json.encode(put_cost(answer.fields, cost, Raw(bytes(usage))))
 
-    def meter(self, ask: Ask) -> ResponsesMeter:
-        return ResponsesMeter(ask)
+    def meter(self, ask: Ask, secrets: tuple[str, ...] = ()) -> ResponsesMeter:
+        return ResponsesMeter(ask, secrets)
 
     def stream_error(self, error: TollkeeperError, request_id: str | None = None) -> bytes:
         body = self.error_body(error, request_id)

@@ -47,8 +47,8 @@ _ITEM: Final = msgspec.json.Decoder(Item)
 
 
 class ResponsesMeter(BaseMeter):
-    def __init__(self, ask: Ask) -> None:
-        super().__init__(ask)
+    def __init__(self, ask: Ask, secrets: tuple[str, ...] = ()) -> None:
+        super().__init__(ask, secrets)
         self._begun = Response()
         self._calls: Counter[str] = Counter()
         self._last: tuple[str, bytes] | None = None
@@ -79,6 +79,8 @@ class ResponsesMeter(BaseMeter):
             usage = response.get("usage", ABSENT)
             if not has_object(usage):
                 usage = encoded(shown_usage(self.answer().usage))
+            if self.error is not None:
+                response["error"] = encoded(self.error)
             fields["response"] = encoded(put_cost(response, cost, usage))
             return sse.event(msgspec.json.encode(fields), name)
         if error is not None:
@@ -104,10 +106,11 @@ class ResponsesMeter(BaseMeter):
             self._final = read_response(event.response)
             self.ended = True
             self.complete = kind != "response.failed"
-            return b""
+            failure = members_of(event.response).get("error", ABSENT)
+            return self._fail_as_told(value_of(failure)) if is_given(failure) else b""
         elif kind == "error" or is_given(event.error):
             whole = event.error if is_given(event.error) else Raw(data)
-            return self._fail(faults.error_from(value_of(whole)))
+            return self._fail_as_told(value_of(whole))
         elif kind == "response.created":
             self._begun = read_response(event.response) or self._begun
         elif kind == "response.output_item.done":

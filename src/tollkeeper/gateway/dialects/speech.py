@@ -86,10 +86,11 @@ class Speech(faults.OpenAIFaults):
         del answer, cost  # Sound has no place for it.
         return None
 
-    def meter(self, ask: Ask) -> FinalEventMeter:
+    def meter(self, ask: Ask, secrets: tuple[str, ...] = ()) -> FinalEventMeter:
         return FinalEventMeter(
             ask,
             "speech.audio.done",
             lambda usage: (dict(ask.counted), ()) if ask.counted else audio_usage(usage),
             ask.counted or {"input": ask.input_estimate},
+            secrets=secrets,
         )

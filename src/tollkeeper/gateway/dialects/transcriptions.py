@@ -116,8 +116,9 @@ class Transcriptions(faults.OpenAIFaults):
         usage = Raw(answer.raw_usage or encoded({}))
         return msgspec.json.encode(put_cost(answer.fields, cost, Raw(bytes(usage))))
 
-    def meter(self, ask: Ask) -> FinalEventMeter:
-        return FinalEventMeter(ask, "transcript.text.done", audio_usage, _estimate(ask))
+    def meter(self, ask: Ask, secrets: tuple[str, ...] = ()) -> FinalEventMeter:
+        done, estimate = "transcript.text.done", _estimate(ask)
+        return FinalEventMeter(ask, done, audio_usage, estimate, secrets=secrets)
 
 
 def _duration(duration: float | str | None) -> bytes | None:
