@@ -171,7 +171,7 @@ async def test_it_fails_as_it_is_told(name: str):
         shown, body = dialect.upstream_error(status, said)
         assert shown == status
         # Of its limits a provider's own words are not told.
-        told = msgspec.json.decode(body)["error"]["message"]
+        told = json.loads(body)["error"]["message"]
         assert ("sandbox" in told.lower()) is (status != 429)
         assert (reply.headers.get("retry-after") == "1") is (status == 429)
 
