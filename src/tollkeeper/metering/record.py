@@ -122,11 +122,20 @@ def paid_from(call: Call, purse: Purse) -> Call:
     )
 
 
-def usage_id_of(org_id: UUID, request_id: str | None, *, livemode: bool) -> UUID:
-    """Return the id of a call's record: one request id is one charge, in test and live each."""
+def usage_id_of(
+    org_id: UUID, request_id: str | None, *, livemode: bool, by_customer: bool = False
+) -> UUID:
+    """Return the id of a call's record: one request id is one charge, for each `names_of`."""
     if request_id is None:
         return uuid7()
-    return named_uuid(org_id, f"{'live' if livemode else 'test'}/request/{request_id}")
+    return named_uuid(org_id, f"{names_of(livemode, by_customer)}/request/{request_id}")
+
+
+def names_of(livemode: bool, by_customer: bool) -> str:
+    """Say among which names an id is unique: in test and live each, and what a customer reports
+    with a key of its own takes no name from what the operator reports."""
+    mode = "live" if livemode else "test"
+    return f"{mode}/customer" if by_customer else mode
 
 
 def fingerprint_of(content: object) -> int:

@@ -77,6 +77,11 @@ class Ask(Struct, frozen=True):
     scope: Scope
     run_id: UUID | None
 
+    @property
+    def by_customer(self) -> bool:
+        """Whether a customer reports for itself, and not the operator."""
+        return isinstance(self.caller, Caller)
+
 
 Reply = tuple[int, bytes]
 Act = Callable[[Desk, Ask], Awaitable[Reply]]
@@ -122,7 +127,9 @@ def id_of(ask: Ask, spender: Spender, request_id: str | None) -> UUID:
     """Return the id of a call's record: named after its request, or its Idempotency-Key."""
     if request_id is None:
         return ask.run_id or uuid7()
-    return usage_id_of(spender.org_id, request_id, livemode=spender.livemode)
+    return usage_id_of(
+        spender.org_id, request_id, livemode=spender.livemode, by_customer=ask.by_customer
+    )
 
 
 def call_of(

@@ -19,7 +19,7 @@ from tollkeeper.metering.intake.spenders import Spender
 from tollkeeper.metering.intake.tariff import check_used, find_sale, rate_usage
 from tollkeeper.metering.paying import USD, Purse
 from tollkeeper.metering.posting import Past, post_past
-from tollkeeper.metering.record import drawing, fingerprint_of, new_charge
+from tollkeeper.metering.record import drawing, fingerprint_of, names_of, new_charge
 from tollkeeper.metering.refusal import refuse_settlement
 from tollkeeper.metering.rules import only_counted
 
@@ -124,7 +124,7 @@ class _Batch:
                 spender,
                 sale,
                 event,
-                event_id_of(spender, event.source, event.id),
+                self._id_of(event, spender),
                 purse=purse,
                 started_at=moment,
                 fingerprint=fingerprint,
@@ -142,11 +142,10 @@ class _Batch:
 
         return Past(purses, charge)
 
-
-def event_id_of(spender: Spender, source: str, event_id: str) -> UUID:
-    """Name the record of an event: unique by organization, mode, source and id."""
-    mode = "live" if spender.livemode else "test"
-    return named_uuid(spender.org_id, f"{mode}/event/{len(source)}/{source}/{event_id}")
+    def _id_of(self, event: EventIn, spender: Spender) -> UUID:
+        """Name the record of an event: unique by organization, mode, reporter, source and id."""
+        names, source = names_of(spender.livemode, self._ask.by_customer), event.source
+        return named_uuid(spender.org_id, f"{names}/event/{len(source)}/{source}/{event.id}")
 
 
 def _id_of(read: EventIn | tuple[str | None, InvalidRequest]) -> str | None:

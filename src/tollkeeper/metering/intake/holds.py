@@ -57,7 +57,7 @@ _HOLD_ID: Final = re.compile(r"hold_([0-9a-f]{32})([0-9a-f]{32})")
 
 class Context(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a hold remembers for its settlement: the prices of its moment, those of the customer's
-    plan and of the currency too, and what it is for."""
+    plan and of the currency too, what it is for, and who may end it."""
 
     version: UUID
     fingerprint: int
@@ -66,6 +66,7 @@ class Context(Struct, frozen=True, kw_only=True, omit_defaults=True):
     usd_value: int = NANOS_PER_UNIT
     markup: tuple[int, int] = (0, 0)
     overage: dict[str, tuple[int, int]] | None = None
+    by_operator: bool = False
     operation: str | None = None
     request_id: str | None = None
     member_id: UUID | None = None
@@ -87,7 +88,7 @@ async def place(desk: Desk, ask: Ask) -> Reply:
     hold_id = id_of(ask, spender, said.request_id)
 
     def new_hold(purse: Purse) -> NewHold:
-        return _new_hold(desk, said, spender, _Reserve(hold_id, purse, wish))
+        return _new_hold(desk, said, spender, _Reserve(hold_id, purse, wish, ask.by_customer))
 
     async def attempt(purse: Purse) -> HoldResult:
         return await desk.meter.hold(new_hold(purse))
@@ -194,11 +195,12 @@ class _Wish(Struct, frozen=True, kw_only=True):
 
 
 class _Reserve(Struct, frozen=True):
-    """What is to be held, from which wallet, under which id."""
+    """What is to be held, from which wallet, under which id, and who asks for it."""
 
     hold_id: UUID
     purse: Purse
     wish: _Wish
+    by_customer: bool
 
 
 def _wish(desk: Desk, said: NewHoldIn, spender: Spender, sale: Sale, now: datetime) -> _Wish:
@@ -259,6 +261,7 @@ def _new_hold(desk: Desk, said: NewHoldIn, spender: Spender, reserve: _Reserve) 
         usd_value=purse.usd_value,
         markup=(sale.markup.ppm, sale.markup.fixed_nanos),
         overage=None if wish.overage is None else dict(wish.overage),
+        by_operator=not reserve.by_customer,
         operation=sale.operation,
         request_id=said.request_id,
         member_id=spender.member_id,
@@ -303,7 +306,7 @@ async def _find(
         raise _no_hold()
     if isinstance(caller, Caller):
         own = caller.kind is KeyKind.ADMIN or caller.key_id == found.key_id
-        if not own or not await _is_of(desk, caller, found.wallet_id):
+        if not own or _is_the_operators(found) or not await _is_of(desk, caller, found.wallet_id):
             raise _no_hold()
     return found
 
@@ -312,6 +315,14 @@ def _was_reported(found: OpenHold | store.FirstCharge) -> bool:
     """Tell what was placed here from what the gateway holds, which it alone ends."""
     kept = found.context if isinstance(found, OpenHold) else found.fingerprint
     return kept is not None
+
+
+def _is_the_operators(found: OpenHold | store.FirstCharge) -> bool:
+    """Tell a hold that the operator placed; its id follows from the request's, which the customer
+    may know."""
+    if not isinstance(found, OpenHold):
+        return False
+    return _decode_context(found.context or b"{}").by_operator
 
 
 async def _is_of(desk: Desk, caller: Caller, wallet_id: UUID) -> bool:
