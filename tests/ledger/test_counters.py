@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -201,54 +201,64 @@ class Sheet:
     held: int = 0
     used: dict[UUID, int] = field(default_factory=dict[UUID, int])
     kept: dict[UUID, int] = field(default_factory=dict[UUID, int])
-    holds: dict[UUID, tuple[int, dict[UUID, int]]] = field(
-        default_factory=dict[UUID, tuple[int, dict[UUID, int]]]
+    period: int = 0
+    holds: dict[UUID, tuple[int, dict[UUID, int], int]] = field(
+        default_factory=dict[UUID, tuple[int, dict[UUID, int], int]]
     )
+
+    def begin_anew(self) -> None:
+        self.period += 1
+        self.used.clear()
+        self.kept.clear()
 
     def room(self, one: Draw) -> int:
         assert one.ceiling is not None
         return one.ceiling - self.used.get(one.limit_id, 0) - self.kept.get(one.limit_id, 0)
 
-    def weigh(self, amount: int, draws: tuple[Draw, ...]) -> tuple[int, dict[UUID, int], bool]:
+    def weigh(
+        self, amount: int, draws: tuple[Draw, ...], lapsed: dict[UUID, int]
+    ) -> tuple[int, dict[UUID, int], bool]:
         """What it takes of credit and of each counter, and whether there is so much."""
         units: dict[UUID, int] = {}
         for one in draws:
             if one.covers is not None and one.amount:
-                drawn = min(max(self.room(one), 0), one.amount)
-                units[one.limit_id] = drawn
-                amount -= one.covers * drawn // one.amount
+                gone = min(lapsed.get(one.limit_id, 0), one.amount)
+                units[one.limit_id] = min(max(self.room(one), 0), one.amount - gone)
+                amount -= one.covers * (gone + units[one.limit_id]) // one.amount
         fits = amount <= self.posted - self.held
         for one in draws:
-            if one.covers is None:
+            if one.covers is None and not lapsed.get(one.limit_id):
                 units[one.limit_id] = amount if one.amount is None else one.amount
                 fits = fits and (one.ceiling is None or units[one.limit_id] <= self.room(one))
         return amount, units, fits
 
     def place(self, new: NewHold) -> int | None:
-        amount, units, fits = self.weigh(new.amount, new.draws)
+        amount, units, fits = self.weigh(new.amount, new.draws, {})
         if not fits:
             return None
         self.held += amount
-        self.holds[new.hold_id] = (amount, units)
+        self.holds[new.hold_id] = (amount, units, self.period)
         for limit, count in units.items():
             self.kept[limit] = self.kept.get(limit, 0) + count
         return amount
 
     def charge(self, new: NewCharge) -> int | None:
-        amount, units, fits = self.weigh(new.amount, new.draws)
+        amount, units, fits = self.weigh(new.amount, new.draws, {})
         if fits:
             self.post(amount, units)
         return amount if fits else None
 
     def void(self, hold_id: UUID) -> None:
-        amount, units = self.holds.pop(hold_id)
+        amount, units, period = self.holds.pop(hold_id)
         self.held -= amount
-        for limit, count in units.items():
+        for limit, count in units.items() if period == self.period else ():
             self.kept[limit] -= count
 
     def settle(self, batch: list[NewCharge]) -> list[int]:
         """What each needs of its own reservation it gets, what is free goes to the first."""
-        own = [self.holds[new.usage_id][1] for new in batch]
+        reserved = [self.holds[new.usage_id][1:] for new in batch]
+        own = [units if period == self.period else {} for units, period in reserved]
+        lapsed = [units if period < self.period else {} for units, period in reserved]
         for new in batch:
             self.void(new.usage_id)
         for new, mine in zip(batch, own, strict=True):
@@ -257,11 +267,11 @@ class Sheet:
                     kept = min(mine.get(one.limit_id, 0), one.amount or 0)
                     self.kept[one.limit_id] = self.kept.get(one.limit_id, 0) + kept
         amounts: list[int] = []
-        for new, mine in zip(batch, own, strict=True):
+        for new, mine, gone in zip(batch, own, lapsed, strict=True):
             for one in new.draws:
                 if one.covers is not None:
                     self.kept[one.limit_id] -= min(mine.get(one.limit_id, 0), one.amount or 0)
-            amount, units, _ = self.weigh(new.amount, new.draws)
+            amount, units, _ = self.weigh(new.amount, new.draws, gone)
             self.post(amount, units)
             amounts.append(amount)
         return amounts
@@ -276,23 +286,37 @@ class Story:
     """Random calls of one organization under the same limits, in batches."""
 
     def __init__(self, purse: Purse, posted: int, chance: Random) -> None:
-        self.purse, self.chance = purse, chance
+        self.purse, self.chance, self.today = purse, chance, NOW
         self.sheet = Sheet(posted)
         self.budgets = [(uuid7(), chance.randint(50, 400)) for _ in range(3)]
         self.allowances = [(uuid7(), chance.randint(0, 200)) for _ in range(2)]
 
-    def draws(self, amount: int, most: float = 1.0) -> tuple[Draw, ...]:
+    async def begin_anew(self, connection: Connection) -> None:
+        """A new day, and a call in it that names every limit and comes to nothing."""
+        self.today += timedelta(days=1)
+        self.sheet.begin_anew()
+        named = [draw(limit, None, period_start=self.today) for limit, _ in self.budgets]
+        for limit, ceiling in self.allowances:
+            named.append(draw(limit, ceiling, covers=0, period_start=self.today))
+        first = self.purse.hold(0, draws=tuple(named))
+        await ledger.hold(connection, [first], NOW)
+        await ledger.void(connection, [self.purse.void(first)], NOW)
+
+    def draws(self, amount: int, day: datetime | None = None) -> tuple[Draw, ...]:
         pick, draws = self.chance, list[Draw]()
         for nth, (limit, ceiling) in enumerate(self.budgets):
             if pick.random() < 0.6:
-                counted = None if nth == 0 else pick.randint(0, max(1, int(20 * most)))
-                draws.append(draw(limit, ceiling if nth < 2 else None, counted))
+                counted = None if nth == 0 else pick.randint(0, 20)
+                most_of_it = ceiling if nth < 2 else None
+                draws.append(draw(limit, most_of_it, counted, period_start=day or self.today))
         left = amount
         for limit, ceiling in self.allowances:
             if pick.random() < 0.6:
                 covers = pick.randint(0, left)
                 left -= covers
-                draws.append(draw(limit, ceiling, pick.randint(0, 30), covers=covers))
+                units = pick.randint(0, 30)
+                more = {"covers": covers, "period_start": day or self.today}
+                draws.append(draw(limit, ceiling, units, **more))
         return tuple(draws)
 
     def hold(self) -> NewHold:
@@ -319,6 +343,9 @@ async def test_any_story_comes_out_as_by_hand(connection: Connection, seed: int)
         posts = await ledger.charge(connection, charges, NOW)
         by_hand = [story.sheet.charge(new) for new in charges]
         assert [r.amount if r.outcome == "posted" else None for r in posts] == by_hand
+        day = story.today
+        if chance.random() < 0.4:
+            await story.begin_anew(connection)
         running = [new for new in holds if new.hold_id in story.sheet.holds]
         chance.shuffle(running)
         ended = running[: len(running) // 3]
@@ -329,7 +356,7 @@ async def test_any_story_comes_out_as_by_hand(connection: Connection, seed: int)
         for new in running[len(ended) :]:
             if chance.random() < 0.8:
                 cost = chance.randint(0, max(new.amount, 1))
-                batch.append(purse.settlement(new, cost, draws=story.draws(cost)))
+                batch.append(purse.settlement(new, cost, draws=story.draws(cost, day)))
         settled = await ledger.settle(connection, batch, NOW)
         assert [r.amount for r in settled] == story.sheet.settle(batch)
         assert await purse.balance(connection) == (story.sheet.posted, story.sheet.held)

@@ -78,11 +78,14 @@ own AS MATERIALIZED (
            d ->> 2 AS subject, (d ->> 3)::timestamptz AS period_start, (d ->> 4)::bigint AS units
     FROM own o CROSS JOIN LATERAL jsonb_array_elements(o.draws) AS d
 )"""
+# A call may run over the end of a period. What it reserved in the one that is over is drawn from
+# that one, and counts for nothing in the one that took its row over.
 FREED: Final[LiteralString] = """
 freed_draw AS MATERIALIZED (
-    SELECT r.ord, c.org_id, c.limit_id, c.livemode, c.subject, c.n, r.units
+    SELECT r.ord, c.org_id, c.limit_id, c.livemode, c.subject, c.n, r.units,
+           r.period_start < c.period_start AS lapsed
     FROM reserved_draw r JOIN counted c USING (org_id, limit_id, livemode, subject)
-    WHERE r.period_start = c.period_start
+    WHERE r.period_start <= c.period_start
 )"""
 
 # `room` is what is left of each. A row of an earlier period is taken over: nothing of it counts.
@@ -268,16 +271,23 @@ CHARGE: Final[LiteralString] = f"""
 WITH {CHARGE_ITEM}, {_ASKED}, {LOCKED}, {CHARGE_LOOKED}, {RESERVED},
 {KEYS_ASKED_OR_HELD}, {COUNTED}, {FREED}, allotted AS MATERIALIZED (
     SELECT x.*,
-           x.own + least(greatest(x.pool - (sum(x.extra) OVER w - x.extra), 0), x.extra) AS drawn
+           x.own + x.gone
+               + least(greatest(x.pool - (sum(x.extra) OVER w - x.extra), 0), x.extra) AS drawn
     FROM (
-        SELECT d.ord, d.n, d.amount, d.covers, d.whole, d.lines, o.own, d.amount - o.own AS extra,
+        SELECT d.ord, d.n, d.amount, d.covers, d.whole, d.lines, o.own, o.gone,
+               d.amount - o.own - o.gone AS extra,
                c.room + coalesce(t.units, 0) - sum(o.own) OVER (PARTITION BY d.n) AS pool
         FROM draw_in d
         JOIN looked k ON k.ord = d.ord AND k.refused IS NULL
         JOIN counted c USING (n)
         LEFT JOIN freed_draw f ON f.ord = d.ord AND f.n = d.n
-        LEFT JOIN (SELECT n, sum(units) AS units FROM freed_draw GROUP BY n) t ON t.n = d.n
-        CROSS JOIN LATERAL (SELECT least(d.amount, coalesce(f.units, 0)) AS own) o
+        LEFT JOIN (
+            SELECT n, sum(units) AS units FROM freed_draw WHERE NOT lapsed GROUP BY n
+        ) t ON t.n = d.n
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN f.lapsed THEN 0 ELSE least(d.amount, coalesce(f.units, 0)) END AS own,
+                   CASE WHEN f.lapsed THEN least(d.amount, f.units) ELSE 0 END AS gone
+        ) o
         WHERE d.covers IS NOT NULL
     ) x
     WINDOW w AS (PARTITION BY x.n ORDER BY x.ord)
@@ -345,7 +355,10 @@ WITH {CHARGE_ITEM}, {_ASKED}, {LOCKED}, {CHARGE_LOOKED}, {RESERVED},
 ), {CHARGE_POSTED}, taken_units AS MATERIALIZED (
     SELECT d.n, sum(d.units)::bigint AS units
     FROM (
-        SELECT ord, n, units FROM asked UNION ALL SELECT ord, n, drawn FROM allotted
+        SELECT a.ord, a.n, a.units FROM asked a LEFT JOIN freed_draw f USING (ord, n)
+        WHERE f.lapsed IS NOT TRUE
+        UNION ALL
+        SELECT ord, n, drawn - gone FROM allotted
     ) d JOIN weighed w ON w.ord = d.ord AND w.fits
     GROUP BY 1
 ), count_by AS MATERIALIZED (
@@ -355,6 +368,7 @@ WITH {CHARGE_ITEM}, {_ASKED}, {LOCKED}, {CHARGE_LOOKED}, {RESERVED},
     LEFT JOIN (
         SELECT d.org_id, d.limit_id, d.livemode, d.subject, sum(d.units)::bigint AS units
         FROM freed_draw d JOIN weighed w ON w.ord = d.ord AND w.fits
+        WHERE NOT d.lapsed
         GROUP BY 1, 2, 3, 4
     ) f ON f.org_id = c.org_id AND f.limit_id = c.limit_id AND f.livemode = c.livemode
         AND f.subject = c.subject

@@ -118,15 +118,23 @@ WITH {CHARGE_ITEM}, {_SUPPOSED}, {LOCKED}, {CHARGE_LOOKED}, {RESERVED}, {KEYS_AS
     FROM draw_in d JOIN summed s USING (ord)
     WHERE s.taken
     GROUP BY 1
+), lapsed_units AS MATERIALIZED (
+    SELECT d.n, sum(CASE WHEN i.pays THEN least(f.units, d.units) ELSE d.units END)::bigint AS units
+    FROM freed_draw f JOIN draw_in d USING (ord, n) JOIN counter_in i USING (n)
+    JOIN summed s USING (ord)
+    WHERE f.lapsed AND s.taken
+    GROUP BY 1
 ), freed_units AS MATERIALIZED (
     SELECT d.org_id, d.limit_id, d.livemode, d.subject, sum(d.units)::bigint AS units
     FROM freed_draw d JOIN summed s USING (ord)
-    WHERE s.taken
+    WHERE s.taken AND NOT d.lapsed
     GROUP BY 1, 2, 3, 4
 ), count_by AS MATERIALIZED (
-    SELECT c.*, coalesce(t.units, 0) AS more_used, -coalesce(f.units, 0) AS more_held
+    SELECT c.*, coalesce(t.units, 0) - coalesce(l.units, 0) AS more_used,
+           -coalesce(f.units, 0) AS more_held
     FROM counted c
     LEFT JOIN taken_units t USING (n)
+    LEFT JOIN lapsed_units l USING (n)
     LEFT JOIN freed_units f USING (org_id, limit_id, livemode, subject)
     WHERE t.units IS NOT NULL OR f.units IS NOT NULL
 ), {COUNT}
