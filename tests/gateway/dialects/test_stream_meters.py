@@ -105,6 +105,21 @@ def test_two_choices_end_when_both_have_finished():
     assert meter.complete
 
 
+def test_an_empty_finish_reason_is_none():
+    """Some servers write one in every chunk: such a stream broken off is not complete."""
+    words = [chunk("one ", ""), chunk("two ", ""), chunk("three", "")]
+    passed, _, answer = run(CHAT.meter(ask()), [chunks(*words, done=False)])
+    assert [one["choices"][0]["delta"]["content"] for one in events(passed)] == [
+        *("one ", "two ", "three")
+    ]
+    assert answer.source == "partial"
+    stream = chunks(*words, chunk("", "stop"), usage_chunk())
+    passed, withheld, answer = run(CHAT.meter(ask()), [stream])
+    assert len(events(passed)) == 3
+    assert [one["cost"] for one in events(withheld)[:-1]] == [0.001234567]
+    assert (answer.source, answer.usage) == ("provider", {"input": 10, "output": 4})
+
+
 START = {"id": "m1", "model": "claude-x", "usage": {"input_tokens": 25, "output_tokens": 1}}
 
 

@@ -157,7 +157,7 @@ class ChatMeter(BaseMeter):
         if reports and b"cost" in bytes(chunk.usage):
             data = msgspec.json.encode(without_upstream_money(members_of(data)))
             block = sse.event(data)
-        finished = sum(choice.finish_reason is not None for choice in chunk.choices)
+        finished = sum(bool(choice.finish_reason) for choice in chunk.choices)
         if not finished:
             return self._let_go(block)
         self._finished += finished
