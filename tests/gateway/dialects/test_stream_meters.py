@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_streams import COST, at_random, chunks, each_byte, events, named, run
 
-from tollkeeper.gateway.dialects import CHAT, MESSAGES, Ask
+from tollkeeper.gateway.dialects import CHAT, MESSAGES, SPEECH, Ask
 
 HELLO = b'{"model":"gpt-5","messages":[{"role":"user","content":"hello"}],"stream":true}'
 USAGE = {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}
@@ -166,6 +166,56 @@ def test_a_message_that_breaks_is_charged_for_its_input_and_what_was_written():
     assert answer.source == "partial"
     assert answer.usage == {"input": 25, "output": 16}
     assert events(withheld)[0]["cost"] == 0.001234567
+
+
+def searched(*results: object) -> bytes:
+    blocks: list[dict[str, object]] = []
+    for result in results:
+        blocks.append({"type": "server_tool_use", "name": "web_search", "input": {}})
+        if result is not None:
+            blocks.append({"type": "web_search_tool_result", "content": result})
+    start = {"type": "content_block_start", "index": 0}
+    events_ = [{**start, "content_block": block} for block in blocks]
+    return named({"type": "message_start", "message": START}, *events_)
+
+
+def test_searches_of_a_message_that_breaks_are_charged():
+    """But for one that failed; the last has just begun."""
+    found = [{"type": "web_search_result", "title": "x", "encrypted_content": "z" * 100}]
+    failed = {"type": "web_search_tool_result_error", "error_code": "unavailable"}
+    stream = searched(found, found, failed, None)
+    _, _, answer = run(MESSAGES.meter(messages_ask()), [stream])
+    assert (answer.source, answer.usage["web_search"]) == ("partial", 3)
+
+
+@pytest.mark.parametrize("counted", [0, 2, 5])
+def test_the_providers_count_of_searches_stands(counted: int):
+    usage = {"output_tokens": 15, "server_tool_use": {"web_search_requests": counted}}
+    ending = named({"type": "message_delta", "delta": {}, "usage": usage}, {"type": "message_stop"})
+    _, _, answer = run(MESSAGES.meter(messages_ask()), [searched([], [], []) + ending])
+    assert (answer.source, answer.usage.get("web_search", 0)) == ("provider", counted)
+
+
+def speech_ask(model: str) -> Ask:
+    said = {"model": model, "input": "Hello " * 500, "voice": "alloy", "stream_format": "sse"}
+    return SPEECH.read(msgspec.json.encode(said))
+
+
+def test_sound_of_a_stream_that_breaks_is_charged():
+    sound = [{"type": "speech.audio.delta", "audio": "A" * 40_000}] * 100
+    _, _, answer = run(SPEECH.meter(speech_ask("gpt-4o-mini-tts")), [named(*sound)])
+    assert answer.source == "partial"
+    assert answer.usage == {"input": 750, "output": 1_250}
+    _, _, answer = run(SPEECH.meter(speech_ask("tts-1")), [named(*sound)])
+    assert answer.usage == {"character": 3_000}
+
+
+def test_reported_sound_is_charged_as_reported():
+    usage = {"input_tokens": 700, "output_tokens": 9, "total_tokens": 709}
+    done = {"type": "speech.audio.done", "usage": usage}
+    stream = named({"type": "speech.audio.delta", "audio": "A" * 40_000}, done)
+    _, _, answer = run(SPEECH.meter(speech_ask("gpt-4o-mini-tts")), [stream])
+    assert (answer.source, answer.usage) == ("provider", {"input": 700, "output": 9})
 
 
 TEXTS = st.lists(st.text(max_size=8), max_size=6)

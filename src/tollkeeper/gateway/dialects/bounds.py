@@ -27,6 +27,8 @@ PROVIDER_PROMPT: Final = 800
 SCHEMA_FACTOR: Final = 2
 BYTES_PER_AUDIO_TOKEN: Final = 8
 BYTES_PER_ESTIMATED_TOKEN: Final = 4
+# OpenAI, "Audio": 24 kHz PCM16, one output token for each 50 ms.
+_BYTES_PER_SPOKEN_TOKEN: Final = 2_400
 LIKELY_IMAGE_TOKENS: Final = 765
 
 # The most one image can cost, by the beginning of the model's name; the first that fits counts.
@@ -71,6 +73,11 @@ def base64_bytes(data: str) -> int:
 def estimated_tokens(text_bytes: int) -> int:
     """Estimate tokens from bytes of text, for answers whose provider gave no count."""
     return -(-text_bytes // BYTES_PER_ESTIMATED_TOKEN)
+
+
+def estimated_sound(sound_bytes: int) -> int:
+    """Estimate the tokens of sound that was written; where it is compressed, they are more."""
+    return -(-sound_bytes // _BYTES_PER_SPOKEN_TOKEN)
 
 
 class InputBound:

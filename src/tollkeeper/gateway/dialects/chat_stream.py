@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects import faults
-from tollkeeper.gateway.dialects.bounds import base64_bytes
+from tollkeeper.gateway.dialects.bounds import base64_bytes, estimated_sound
 from tollkeeper.gateway.dialects.chat_shapes import Groq, chunk_like, reported_in, shown_usage
 from tollkeeper.gateway.dialects.costs import has_object, put_cost, without_upstream_money
 from tollkeeper.gateway.dialects.loose import count_texts, members_of, value_of
@@ -27,8 +27,6 @@ from tollkeeper.gateway.dialects.usage import chat_usage, upstream_cost
 from tollkeeper.pricing.units import OUTPUT_TOKENS
 
 DONE: Final = b"data: [DONE]\n\n"
-# OpenAI, "Audio": 24 kHz PCM16, one output token for each 50 ms.
-_BYTES_PER_AUDIO_TOKEN: Final = 2_400
 
 
 class _Function(Struct):
@@ -264,7 +262,7 @@ class ChatMeter(BaseMeter):
             return {}
         usage = {"input": self._estimated_input(), "output": self._estimated_output()}
         if self._audio_bytes:
-            usage["output_audio"] = -(-self._audio_bytes // _BYTES_PER_AUDIO_TOKEN)
+            usage["output_audio"] = estimated_sound(self._audio_bytes)
         return {unit: count for unit, count in usage.items() if count}
 
 

@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects import faults
+from tollkeeper.gateway.dialects.bounds import base64_bytes, estimated_sound
 from tollkeeper.gateway.dialects.costs import has_object, put_cost
 from tollkeeper.gateway.dialects.loose import members_of, value_of
 from tollkeeper.gateway.dialects.metering import BaseMeter
@@ -27,6 +28,7 @@ ReadUsage = Callable[[Raw], tuple[dict[str, int], tuple[str, ...]]]
 class _Event(Struct):
     type: str | None = None
     delta: str | None = None
+    audio: str | None = None
     usage: Raw = ABSENT
     error: Raw = ABSENT
 
@@ -50,6 +52,7 @@ class FinalEventMeter(BaseMeter):
         self._last_type = last
         self._read_usage = read_usage
         self._estimate = estimate
+        self._audio_bytes = 0
         self._last: bytes | None = None
         self._usage: Raw = ABSENT
 
@@ -95,6 +98,7 @@ class FinalEventMeter(BaseMeter):
             return self._fail_as_told(value_of(whole))
         self.produced = True
         self._count(event.delta)
+        self._audio_bytes += base64_bytes(event.audio or "")
         if event.type != self._last_type:
             return block
         self._last = data
@@ -103,5 +107,6 @@ class FinalEventMeter(BaseMeter):
         return b""
 
     def _with_text(self, estimate: Mapping[str, int]) -> dict[str, int]:
-        written = self._estimated_output() if "output" in self._ask.units else 0
+        written = self._estimated_output() + estimated_sound(self._audio_bytes)
+        written = written if "output" in self._ask.units else 0
         return {unit: count for unit, count in {**estimate, "output": written}.items() if count}

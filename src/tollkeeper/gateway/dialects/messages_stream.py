@@ -41,6 +41,7 @@ class _Block(Struct):
     type: str | None = None
     name: str | None = None
     text: str | None = None
+    content: Raw = ABSENT
 
 
 class _Event(Struct):
@@ -63,6 +64,7 @@ class MessagesMeter(BaseMeter):
         self._counts: _Counts = {}
         self._final = False
         self._ran_code = False
+        self._searches = 0
         self._id: str | None = None
         self._model: str | None = None
         self._stop_reason: str | None = None
@@ -72,6 +74,8 @@ class MessagesMeter(BaseMeter):
         usage, oddities = messages_usage(raw) if raw is not None else ({}, ())
         if not self._final and (self.produced or raw is not None):
             usage = self._with_estimates(usage, reported=raw is not None)
+            if self._searches > usage.get("web_search", 0):
+                usage["web_search"] = self._searches
         if self._ran_code:
             usage["code_execution"] = 1
         return Answer(
@@ -145,8 +149,11 @@ class MessagesMeter(BaseMeter):
         self._count(block.text)
         if block.type in ("tool_use", "server_tool_use"):
             self._count(block.name)
-            if block.type == "server_tool_use" and "code_execution" in (block.name or ""):
-                self._ran_code = True
+        if block.type == "server_tool_use":
+            self._ran_code = self._ran_code or "code_execution" in (block.name or "")
+            self._searches += block.name == "web_search"
+        elif block.type == "web_search_tool_result" and has_object(block.content):
+            self._searches -= 1  # It failed, and Anthropic does not charge for that one.
 
     def _take_unknown(self, block: bytes, data: bytes) -> bytes:
         """Pass an event of a shape we do not know; if it brings content, its text counts."""
