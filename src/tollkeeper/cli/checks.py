@@ -23,8 +23,9 @@ _LITTLE_DISK: Final = 2 * 2**30
 _OLDEST_VERSION: Final = 160_000
 _SKEW_SECONDS: Final = 2.0
 _FEW_FILES: Final = 4_096
-# Beside its pool: nine for what is metered, one that watches the keys, two for jobs.
-_OWN_CONNECTIONS: Final = 12
+# Beside its pool: nine for what is metered, one that watches the keys, two for each of two
+# queues of jobs.
+_OWN_CONNECTIONS: Final = 14
 
 
 @dataclass(frozen=True, slots=True)

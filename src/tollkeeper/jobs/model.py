@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 JsonValue = str | int | bool | None | list[Any] | dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Jobs with a worker and slots of their own: what is slow there holds up only its like."""
+
+    name: str
+    at_once: int
+
+
+DEFAULT: Final = Queue("default", at_once=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +33,7 @@ class Task:
     tries: int = 25
     pause: timedelta = timedelta(seconds=2)
     longest_pause: timedelta = timedelta(hours=1)
+    queue: Queue = DEFAULT
 
     def pause_after(self, tried: int) -> timedelta | None:
         """Say how long to wait after `tried` attempts that failed; None is not again."""

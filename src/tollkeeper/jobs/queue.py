@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
 from procrastinate.jobs import Job
 
 from tollkeeper.db import Connection
 from tollkeeper.jobs import store
 from tollkeeper.jobs.model import JsonValue, Task
-
-QUEUE: Final = "default"
 
 
 async def enqueue(
@@ -35,7 +32,7 @@ async def enqueue(
     server: never do it in a statement that every call runs.
     """
     job = Job(
-        queue=QUEUE,
+        queue=task.queue.name,
         priority=priority,
         lock=lock,
         queueing_lock=once,

@@ -20,8 +20,7 @@ from procrastinate.manager import JobManager
 from tollkeeper.base.tasks import end_tasks
 from tollkeeper.db import Database
 from tollkeeper.jobs import store
-from tollkeeper.jobs.model import Handler, Schedule, Task
-from tollkeeper.jobs.queue import QUEUE
+from tollkeeper.jobs.model import DEFAULT, Handler, Queue, Schedule, Task
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
@@ -37,7 +36,6 @@ _log = structlog.stdlib.get_logger(__name__)
 class Pace:
     """How a worker works. A worker that is silent for `silent_seconds` is taken for dead."""
 
-    at_once: int = 8
     poll_seconds: float = 1.0  # also how soon a job starts that waited behind a lock
     heartbeat_seconds: float = 5.0
     silent_seconds: float = 30.0
@@ -53,28 +51,45 @@ async def working(
     *,
     pace: Pace | None = None,
 ) -> AsyncGenerator[None]:
-    """Run jobs for as long as the block lasts. At its end, running ones have their grace."""
+    """Run jobs for as long as the block lasts, those of each queue by a worker of its own. At its
+    end, running ones have their grace."""
     # Its lines about each start and end are for debugging.
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     pace = pace or Pace()
     handlers, schedules = list(handlers), list(schedules)
-    task = asyncio.create_task(_keep_working(database, handlers, schedules, pace), name="jobs")
+    queues = {DEFAULT, *(known.task.queue for known in (*handlers, *schedules))}
+    tasks: list[asyncio.Task[None]] = []
+    for queue in queues:
+        own = [schedule for schedule in schedules if schedule.task.queue == queue]
+        work = _Work(database, queue, handlers, own, pace)
+        tasks.append(asyncio.create_task(_keep_working(work), name=f"jobs in {queue.name}"))
     try:
         yield
     finally:
-        await end_tasks(task, again_seconds=pace.grace_seconds + _BESIDE_SECONDS)
+        await end_tasks(*tasks, again_seconds=pace.grace_seconds + _BESIDE_SECONDS)
 
 
-async def _keep_working(
-    database: Database, handlers: list[Handler], schedules: list[Schedule], pace: Pace
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one worker does. It has the handlers of all: a job waits in the queue that its task
+    had when it was added."""
+
+    database: Database
+    queue: Queue
+    handlers: list[Handler]
+    schedules: list[Schedule]
+    pace: Pace
+
+
+async def _keep_working(work: _Work) -> None:
     pause, task = _FIRST_PAUSE, asyncio.current_task()
     while True:
         began = asyncio.get_running_loop().time()
         try:
-            await _work(database, handlers, schedules, pace)
+            await _work(work)
         except Exception as error:  # noqa: BLE001 (whatever it was, the next try may succeed)
-            _log.warning("worker_failed", reason=str(error) or type(error).__name__)
+            reason = str(error) or type(error).__name__
+            _log.warning("worker_failed", queue=work.queue.name, reason=reason)
         if task is not None and task.cancelling():
             return  # told to end while it failed, which hid that it was told
         lived = asyncio.get_running_loop().time() - began
@@ -82,17 +97,16 @@ async def _keep_working(
         await asyncio.sleep(pause)
 
 
-async def _work(
-    database: Database, handlers: list[Handler], schedules: list[Schedule], pace: Pace
-) -> None:
-    connector = store.make_connector(database.parameters, _CONNECTIONS)
+async def _work(work: _Work) -> None:
+    pace, queue = work.pace, work.queue.name
+    connector = store.make_connector(work.database.parameters, _CONNECTIONS)
     app = procrastinate.App(connector=connector)
-    known = {known.task.name for known in [*handlers, *schedules]}
+    known = {known.task.name for known in (*work.handlers, *work.schedules)}
     app.job_manager = _KnownOnly(connector, known, pace.unknown_seconds)
-    for handler in handlers:
-        app.task(name=handler.task.name, queue=QUEUE, retry=_Retry(handler.task))(handler.run)
-    for schedule in schedules:
-        task = app.task(name=schedule.task.name, queue=QUEUE, retry=_Retry(schedule.task))
+    for handler in work.handlers:
+        app.task(name=handler.task.name, queue=queue, retry=_Retry(handler.task))(handler.run)
+    for schedule in work.schedules:
+        task = app.task(name=schedule.task.name, queue=queue, retry=_Retry(schedule.task))
         app.periodic(cron=schedule.cron)(task(_without_timestamp(schedule.run)))
 
     async def begin(proceed: Callable[[], Awaitable[Any]], context: Any, _worker: Any) -> Any:
@@ -103,8 +117,8 @@ async def _work(
 
     async with app.open_async():
         await app.run_worker_async(
-            queues=[QUEUE],
-            concurrency=pace.at_once,
+            queues=[queue],
+            concurrency=work.queue.at_once,
             install_signal_handlers=False,
             listen_notify=True,
             delete_jobs="successful",

@@ -24,6 +24,7 @@ from tollkeeper.notifications.events import WebhookEndpointDisabled
 from tollkeeper.notifications.model import Delivery, DeliveryState, Due
 from tollkeeper.notifications.outbox import enqueue_delivery, notify
 from tollkeeper.notifications.targets import GuardedResolver, TargetRefused, url_fault
+from tollkeeper.notifications.turns import Turns
 
 PAUSES: Final = (
     timedelta(seconds=5),
@@ -65,6 +66,7 @@ class Courier:
     def __init__(self, session: aiohttp.ClientSession, *, allow_private: bool) -> None:
         self._session = session
         self.allow_private = allow_private
+        self.turns = Turns()
         self._resolver = GuardedResolver(allow_private=allow_private)
 
     @classmethod
@@ -103,7 +105,8 @@ class Courier:
 
     async def post(self, due: Due, now: datetime) -> Outcome:
         began = time.monotonic()
-        status, failure, answered = await self._post(due, now)
+        with self.turns.taken(due.delivery.org_id):
+            status, failure, answered = await self._post(due, now)
         return Outcome(status, failure, round((time.monotonic() - began) * 1000), answered)
 
     async def _post(self, due: Due, now: datetime) -> tuple[int | None, str | None, str | None]:
@@ -165,12 +168,18 @@ async def deliver(
     delivery_id: UUID,
     attempt: int,
 ) -> None:
-    """Make the attempt of this number, unless it was made before."""
+    """Make the attempt of this number, unless it was made before, or later if the organization's
+    receivers keep us busy."""
     async with database.connection() as connection:
         due = await store.read_due(connection, org_id, delivery_id, clock.now())
     if due is None or due.delivery.state is not DeliveryState.PENDING:
         return
     if due.delivery.attempts != attempt - 1:
+        return
+    if due.enabled and not courier.turns.has_room(org_id):
+        at = clock.now() + courier.turns.wait(org_id)
+        async with database.transaction() as tx:
+            await enqueue_delivery(tx, org_id, delivery_id, attempt=attempt, at=at)
         return
     if due.enabled:
         outcome = await courier.post(due, clock.now())

@@ -8,14 +8,15 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from tollkeeper.jobs import Task
+from tollkeeper.jobs import Queue, Task
 from tollkeeper.notifications.events import Event, EventType
 from tollkeeper.orgs import Role
 
 FAN_OUT: Final = Task("notifications.fan_out")
 SEND_MAIL: Final = Task("notifications.send_mail")
-# Failed deliveries add their next try themselves; these tries are for what is our own fault.
-DELIVER: Final = Task("notifications.deliver")
+# Customers' servers may be slow, which nothing else waits for. Failed deliveries add their next
+# try themselves; these tries are for what is our own fault.
+DELIVER: Final = Task("notifications.deliver", queue=Queue("deliveries", at_once=32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
