@@ -14,8 +14,10 @@ from shop import Customer, Reply, Shop, open_shop
 from test_charges import records, wallet_of
 
 from tollkeeper.base.clock import MovableClock
+from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.settings import Settings
 from tollkeeper.db import Database
+from tollkeeper.orgs import archive_project, revoke_key
 from tollkeeper.pricing import PriceVersion, publish
 
 PATH = "/metering/events"
@@ -235,6 +237,38 @@ async def test_an_operator_reports_for_many(shop: Shop, customer: Customer) -> N
     ]
     for purse in (customer.purse, other.purse, other.test_purse):
         assert len(await records(shop, purse)) == 1
+
+
+async def test_the_past_posts_whatever_became_of_its_key_and_project(shop: Shop) -> None:
+    revoked, archived = await shop.customer(), await shop.customer()
+    now = shop.clock.now()
+    async with shop.database.transaction() as tx:
+        await revoke_key(tx, revoked.org_id, revoked.key_ids[revoked.inference], now)
+        await archive_project(tx, archived.org_id, archived.project_id, now)
+    async with asyncio.timeout(20):
+        for key in (revoked.inference, archived.inference):
+            while (  # noqa: ASYNC110 (a ring hears of it within a second)
+                await shop.post("/metering/charges", key, {})
+            ).status != 401:
+                await asyncio.sleep(0.05)
+    batch = [
+        event("1", apiKey=revoked.inference),
+        event("2", apiKey=archived.inference),
+        event("3", **archived.named),
+        event("4", **archived.named | {"projectId": show_id("prj", uuid7())}),
+    ]
+    reply = await shop.post(PATH, shop.operator, batch)
+    assert results(reply) == ["accepted"] * 3 + ["rejected"]
+    (record,) = await records(shop, revoked.purse)
+    assert record["key_id"] == str(revoked.key_ids[revoked.inference])
+    assert len(await records(shop, archived.purse)) == 2
+    for path in ("/metering/charges", "/metering/holds"):
+        for said, status in ((batch[0], 401), (batch[2], 404)):
+            call = {**said, "requestId": said["id"]}
+            if path == "/metering/holds":
+                call["estimate"] = call.pop("usage")
+            del call["id"]
+            assert (await shop.post(path, shop.operator, call)).status == status
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,23 @@ async def test_changes_arrive_too(
     assert counting.lookups == known
 
 
+async def test_whose_a_key_was_is_known_when_it_lets_nobody_in(
+    acme: Acme, ring: KeyRing, clock: MovableClock
+) -> None:
+    key, secret = await acme.key(expires_at=clock.now() + timedelta(hours=1))
+    known = await ring.recognize(secret)
+    assert known == await ring.authenticate(secret)
+    clock.advance(timedelta(hours=2))
+    assert await ring.recognize(secret) == known
+    async with acme.database.transaction() as tx:
+        await revoke_key(tx, acme.org_id, key.key_id, clock.now())
+    await seconds_until_refused(ring, secret)
+    assert await ring.recognize(secret) == known
+    for no_key in (secret[:-1] + ("A" if secret[-1] != "A" else "B"), "nothing"):
+        with pytest.raises(Unauthenticated):
+            await ring.recognize(no_key)
+
+
 async def test_archiving_a_project_revokes_its_keys(
     acme: Acme, ring: KeyRing, owner: Connection
 ) -> None:

@@ -85,6 +85,23 @@ class KeyRing:
             raise Unauthenticated("This is an operator key; this endpoint takes an API key")
         return found
 
+    async def recognize(self, token: str) -> Caller:
+        """Return whose API key this is, or was: expired and revoked ones too, which let nobody in.
+
+        Raises Unauthenticated for what never was one.
+        """
+        try:
+            return await self.authenticate(token)
+        except Unauthenticated:
+            if not has_form(token):
+                raise
+            async with self._database.connection() as connection:
+                rows = await store.find_keys(connection, [hash_secret(token)])
+            known = [row.caller for row in rows if isinstance(row.caller, Caller)]
+            if not known:
+                raise
+            return known[0]
+
     async def authenticate_operator(self, token: str | None) -> OperatorCaller:
         """Return which operator holds this key. Raises Unauthenticated with the reason."""
         found = await self._find(token)

@@ -55,10 +55,12 @@ async def create_project(
     return known  # the request ran before, and is run again
 
 
-async def get_project(tx: Connection, org_id: UUID, project_id: UUID) -> Project:
-    """Raises ProjectNotFound, also for an archived project."""
+async def get_project(
+    tx: Connection, org_id: UUID, project_id: UUID, *, archived: bool = False
+) -> Project:
+    """Raises ProjectNotFound, also for an archived project unless `archived` ones are asked for."""
     found = await store.read_project(tx, org_id, project_id)
-    if found is None or found.archived_at is not None:
+    if found is None or (found.archived_at is not None and not archived):
         raise project_not_found(project_id)
     return found
 

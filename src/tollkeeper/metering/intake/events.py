@@ -79,7 +79,7 @@ class _Batch:
         found = self._spenders.get(named)
         if found is None:
             try:
-                found = await self._desk.spenders.find(self._ask.caller, event)
+                found = await self._desk.spenders.find(self._ask.caller, event, past=True)
             except TollkeeperError as refusal:
                 if refusal.retryable:
                     raise

@@ -38,7 +38,7 @@ class Spenders:
         self._database = database
         self._keys = keys
         self._default_livemode = default_livemode
-        self._by_project: dict[tuple[str, str, bool], tuple[Spender, float]] = {}
+        self._by_project: dict[tuple[str, str, bool, bool], tuple[Spender, float]] = {}
 
     async def authenticate(self, scope: Scope) -> Caller | OperatorCaller:
         """Return who sent the request. Raises Unauthenticated."""
@@ -47,30 +47,35 @@ class Spenders:
             return await self._keys.authenticate_operator(token)
         return await self._keys.authenticate(token)
 
-    async def find(self, caller: Caller | OperatorCaller, named: Named) -> Spender:
-        """Raises Forbidden when a customer names another, and what is wrong with what is named."""
+    async def find(
+        self, caller: Caller | OperatorCaller, named: Named, *, past: bool = False
+    ) -> Spender:
+        """Raises Forbidden when a customer names another, and what is wrong with what is named.
+
+        What has happened is paid also where the key or project is no longer in use: `past`.
+        """
         if isinstance(caller, Caller):
             _check_names_itself(caller, named)
             return _of_key(caller)
         if named.api_key is not None:
             _check_only_key(named)
-            found = await self._keys.authenticate(named.api_key)
-            return _of_key(found)
-        return await self._of_project(named)
+            know = self._keys.recognize if past else self._keys.authenticate
+            return _of_key(await know(named.api_key))
+        return await self._of_project(named, past)
 
-    async def _of_project(self, named: Named) -> Spender:
+    async def _of_project(self, named: Named, past: bool) -> Spender:
         if named.organization_id is None or named.project_id is None:
             both = "is required: apiKey, or organizationId with projectId"
             missing = "projectId" if named.organization_id is not None else "organizationId"
             raise invalid({missing: [both]})
         livemode = self._default_livemode if named.livemode is None else named.livemode
-        place = (named.organization_id, named.project_id, livemode)
+        place = (named.organization_id, named.project_id, livemode, past)
         known = self._by_project.get(place)
         if known is not None and known[1] > time.monotonic():
             return known[0]
         org_id, project_id = read_id("org", place[0]), read_id("prj", place[1])
         async with self._database.connection() as connection:
-            await get_project(connection, org_id, project_id)
+            await get_project(connection, org_id, project_id, archived=past)
         spender = Spender(org_id, project_id, None, livemode)
         if len(self._by_project) >= _MOST_REMEMBERED:
             self._by_project.clear()
