@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, LiteralString, cast
 from uuid import UUID
 
 from documents import BUYER, NOW, SELLER
@@ -31,6 +31,16 @@ from tollkeeper.payments.model import (
 DESK: Desk = replace(desk_of(Settings(), Typesetter()), seller=SELLER)
 ORG = uuid7()
 PURCHASE = uuid7()
+# What a row of a payment has beside, and these tests do not ask for.
+PAID = {
+    "description": "",
+    "return_url": "",
+    "off_session": False,
+    "save_method": False,
+    "page": "hosted",
+    "checks": 0,
+    "version": 0,
+}
 
 
 def handlers() -> Handlers:
@@ -43,7 +53,7 @@ def payment(**changes: Any) -> Payment:
     nothing: dict[str, Any] = dict.fromkeys(Payment.__slots__)
     said: dict[str, Any] = {
         "org_id": ORG,
-        "payment_id": uuid7(),
+        "payment_id": PURCHASE,
         "livemode": False,
         "processor": "sandbox",
         "subject_id": PURCHASE,
@@ -115,9 +125,30 @@ async def sell(database: Database) -> Invoice:
         return await issue_sale(tx, DESK, sale, NOW, payment())
 
 
-async def tell(database: Database, change: Any) -> None:
+async def tell(database: Database, change: RefundChanged | DisputeChanged) -> None:
+    """Write it down, as whoever tells of it has done by then, and tell of it."""
     async with database.transaction() as tx:
+        paid = {**asdict(change.payment), **PAID}
+        await put(tx, "payment", paid, "payment_id")
+        moved = change.dispute if isinstance(change, DisputeChanged) else change.refund
+        settled = moved.status not in (DisputeStatus.INQUIRY, DisputeStatus.OPEN)
+        row = {
+            **asdict(moved),
+            "payment_id": change.payment.payment_id,
+            "settled_at": moved.settled_at if settled else None,
+        }
+        kind = "dispute" if isinstance(change, DisputeChanged) else "refund"
+        await put(tx, kind, row, f"{kind}_id")
         await handlers().tell(tx, change)
+
+
+async def put(tx: Connection, table: str, row: dict[str, Any], key: str) -> None:
+    names, values = ", ".join(row), ", ".join(f"%({name})s" for name in row)
+    statement = (
+        f"INSERT INTO {table} ({names}) VALUES ({values}) ON CONFLICT (org_id, {key})"
+        " DO UPDATE SET status = excluded.status, settled_at = excluded.settled_at"
+    )
+    await tx.execute(cast("LiteralString", statement), row)
 
 
 async def documents(database: Database, org_id: UUID = ORG) -> list[Invoice]:
@@ -216,6 +247,51 @@ async def test_a_purchases_invoice_stays_its_own_when_a_refund_comes_back(
             connection, ORG, [PURCHASE, uuid7()], livemode=False
         )
     assert found == {PURCHASE: (sold.invoice_id, sold.number)}
+
+
+def on_paper(found: list[Invoice]) -> list[int]:
+    return [
+        one.total_minor if one.type is DocumentType.INVOICE else -one.total_minor for one in found
+    ]
+
+
+async def test_a_refund_and_a_dispute_of_the_same_money_are_one_on_paper(
+    database: Database,
+) -> None:
+    """The documents come to what was kept of 119.00, as the ledger does, whatever overlaps."""
+    await sell(database)
+    whole, lost = refund(11_900), dispute(11_900, DisputeStatus.LOST)
+    await tell(database, RefundChanged(whole, payment(), RefundStatus.PENDING))
+    await tell(database, DisputeChanged(lost, payment(), DisputeStatus.OPEN))
+    assert on_paper(await documents(database)) == [11_900, -11_900]
+    failed = replace(whole, status=RefundStatus.FAILED)  # and the bank has the money still
+    await tell(database, RefundChanged(failed, payment(), RefundStatus.SUCCEEDED))
+    assert on_paper(await documents(database)) == [11_900, -11_900]
+    won = replace(lost, status=DisputeStatus.WON)
+    for _ in range(2):
+        await tell(database, DisputeChanged(won, payment(), DisputeStatus.LOST))
+    assert on_paper(await documents(database)) == [11_900, -11_900, 11_900]
+
+
+async def test_a_dispute_that_is_won_leaves_what_was_refunded_beside_it(
+    database: Database,
+) -> None:
+    sold = await sell(database)
+    lost = dispute(11_900, DisputeStatus.LOST)
+    await tell(database, DisputeChanged(lost, payment(), DisputeStatus.OPEN))
+    part = refund(2_000)
+    await tell(database, RefundChanged(part, payment(), RefundStatus.PENDING))
+    won = replace(lost, status=DisputeStatus.WON)
+    await tell(database, DisputeChanged(won, payment(), DisputeStatus.LOST))
+    found = await documents(database)
+    assert on_paper(found) == [11_900, -11_900, 9_900]
+    back = replace(part, status=RefundStatus.FAILED)
+    await tell(database, RefundChanged(back, payment(), RefundStatus.SUCCEEDED))
+    sold, note, first, second = await documents(database)
+    assert second.total_minor == 2_000
+    assert note.number in second.content.lines[0].description
+    assert first.net_minor + second.net_minor == note.net_minor == sold.net_minor
+    assert first.tax_minor + second.tax_minor == note.tax_minor == sold.tax_minor
 
 
 async def test_what_did_not_happen_is_not_on_paper(database: Database) -> None:

@@ -56,6 +56,20 @@ def cause_of(purchase_id: UUID) -> str:
     return f"purchase:{purchase_id}"
 
 
+def reinstating(note: Invoice) -> str:
+    return f"{note.cause}:failed"
+
+
+def numbered(cause: str, before: int) -> str:
+    """Name what a cause issues after `before` others."""
+    return f"{cause}:{before}" if before else cause
+
+
+def is_of(document: Invoice, cause: str) -> bool:
+    rest = document.cause.removeprefix(f"{cause}:")
+    return document.cause == cause or (rest != document.cause and rest.isdecimal())
+
+
 def compose_invoice(desk: Desk, sale: Sale, invoice_id: UUID) -> NewInvoice:
     words = WORDS[desk.language]
     worth = show_nanos(sale.credit_nanos, sale.credit_currency, desk.language)
@@ -131,25 +145,30 @@ def compose_credit_note(
     )
 
 
-def compose_reinstatement(desk: Desk, note: Invoice, invoice_id: UUID) -> NewInvoice:
-    """Make good a credit note whose money came back: an invoice of the same amounts."""
+def compose_reinstatement(
+    desk: Desk, note: Invoice, made_good: Sequence[Invoice], back_minor: int, invoice_id: UUID
+) -> NewInvoice:
+    """Make good a part of a credit note whose money came back, beside what is `made_good`."""
     words = WORDS[note.content.language]
+    before = sum(invoice.total_minor for invoice in made_good)
+    taxes = _taxes_back(note, made_good, before, back_minor)
     line = Line(
-        description=words["refund_failed"].format(number=note.number), net_minor=note.net_minor
+        description=words["refund_failed"].format(number=note.number),
+        net_minor=back_minor - sum(tax.tax_minor for tax in taxes),
     )
     return NewInvoice(
         org_id=note.org_id,
         invoice_id=invoice_id,
         livemode=note.livemode,
         type=DocumentType.INVOICE,
-        cause=f"{note.cause}:failed",
+        cause=numbered(reinstating(note), len(made_good)),
         currency=note.currency,
         purchase_id=note.purchase_id,
         content=Content(
             seller=desk.seller,
             buyer=note.content.buyer,
             lines=(line,),
-            taxes=note.content.taxes,
+            taxes=tuple(taxes),
             footer=desk.footer,
             language=note.content.language,
         ),

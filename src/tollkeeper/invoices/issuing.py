@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 
+from tollkeeper import payments
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.credits import Origin, PurchaseSucceeded, tax_on
 from tollkeeper.db import Connection
@@ -24,6 +25,9 @@ from tollkeeper.invoices.composing import (
     compose_credit_note,
     compose_invoice,
     compose_reinstatement,
+    is_of,
+    numbered,
+    reinstating,
 )
 from tollkeeper.invoices.desk import Desk
 from tollkeeper.invoices.model import DocumentType, Invoice, PaidBy, Party, TaxLine
@@ -47,24 +51,20 @@ def hear_of_money_back(handlers: Handlers, desk: Desk) -> None:
 
     async def refund_changed(tx: Connection, change: RefundChanged) -> None:
         refund = change.refund
-        settled, cause = refund.settled_at, f"refund:{refund.refund_id}"
-        if settled is None or refund.status is change.was:
+        if refund.settled_at is None or RefundStatus.SUCCEEDED not in (refund.status, change.was):
             return
         back = MoneyBack(
-            cause=cause,
+            cause=f"refund:{refund.refund_id}",
             disputed=False,
             amount_minor=refund.amount_minor,
             reason=refund.reason or None,
-            at=settled,
+            at=refund.settled_at,
         )
-        if refund.status is RefundStatus.SUCCEEDED:
-            await issue_credit_notes(tx, desk, refund.org_id, change.payment.subject_id, back)
-        elif change.was is RefundStatus.SUCCEEDED:
-            await take_back_credit_notes(tx, desk, refund.org_id, change.payment.subject_id, back)
+        await level_documents(tx, desk, change.payment, back)
 
     async def dispute_changed(tx: Connection, change: DisputeChanged) -> None:
         dispute = change.dispute
-        if change.was is dispute.status:
+        if DisputeStatus.LOST not in (dispute.status, change.was):
             return
         back = MoneyBack(
             cause=f"dispute:{dispute.dispute_id}",
@@ -73,10 +73,7 @@ def hear_of_money_back(handlers: Handlers, desk: Desk) -> None:
             reason=None,
             at=dispute.settled_at or dispute.opened_at,
         )
-        if dispute.status is DisputeStatus.LOST:
-            await issue_credit_notes(tx, desk, dispute.org_id, change.payment.subject_id, back)
-        elif change.was is DisputeStatus.LOST:
-            await take_back_credit_notes(tx, desk, dispute.org_id, change.payment.subject_id, back)
+        await level_documents(tx, desk, change.payment, back)
 
     handlers.on(RefundChanged, refund_changed)
     handlers.on(DisputeChanged, dispute_changed)
@@ -129,64 +126,84 @@ async def issue_for_purchase(tx: Connection, desk: Desk, told: PurchaseSucceeded
     return await issue_sale(tx, desk, sale, told.entry.posted_at, told.payment)
 
 
-async def issue_credit_notes(
-    tx: Connection, desk: Desk, org_id: UUID, purchase_id: UUID, back: MoneyBack
+async def level_documents(
+    tx: Connection, desk: Desk, payment: Payment, back: MoneyBack
 ) -> list[Invoice]:
-    """Issue what gives `back` back: one credit note, or one more for each invoice it goes past."""
-    issued: list[Invoice] = []
+    """Have the documents of a purchase say what has gone back of it by now, as the ledger does.
+
+    Refunds and disputes overlap: what is credited is all that went back, and at most the whole;
+    only what the documents differ from that is issued. `back` is what changed.
+    """
+    org_id, purchase_id = payment.org_id, payment.subject_id
     first = await store.find_by_cause(tx, org_id, cause_of(purchase_id))
     if first is None:
         _log.warning("no_invoice_to_correct", purchase=show_id("pur", purchase_id))
-        return issued
+        return []
     # What other money back has issued is all there once the numbers are locked.
     await lock_numbers(
         tx, DocumentType.CREDIT_NOTE, desk.numbering, back.at, livemode=first.livemode
     )
-    if await store.find_by_cause(tx, org_id, back.cause) is not None:
-        return issued
-    left = back
-    for invoice, notes in await _documents(tx, org_id, purchase_id):
+    found = await _all(tx, org_id, purchase_id)
+    credited = first.total_minor - sum(_signed(document) for document in found)
+    missing = min(first.total_minor, await _gone(tx, payment)) - credited
+    if missing < 0:
+        return await _reinstate(tx, desk, found, replace(back, amount_minor=-missing))
+    return await _credit(tx, desk, found, replace(back, amount_minor=missing))
+
+
+async def _gone(tx: Connection, payment: Payment) -> int:
+    refunds = await payments.refunds_of(tx, payment.org_id, payment.payment_id)
+    disputes = await payments.disputes_of(tx, payment.org_id, payment.payment_id)
+    given = sum(one.amount_minor for one in refunds if one.status is RefundStatus.SUCCEEDED)
+    return given + sum(one.amount_minor for one in disputes if one.status is DisputeStatus.LOST)
+
+
+async def _credit(
+    tx: Connection, desk: Desk, found: Sequence[Invoice], back: MoneyBack
+) -> list[Invoice]:
+    """Issue one credit note, or one more for each invoice that it goes past, oldest first."""
+    issued: list[Invoice] = []
+    before = sum(is_of(document, back.cause) for document in found)
+    for invoice in found:
+        if invoice.type is not DocumentType.INVOICE:
+            continue
+        notes = [note for note in found if note.corrects_id == invoice.invoice_id]
+        left = replace(
+            back,
+            cause=numbered(back.cause, before + len(issued)),
+            amount_minor=back.amount_minor - sum(note.total_minor for note in issued),
+        )
         new = compose_credit_note(desk, invoice, notes, left, uuid7())
         if new is not None:
             issued.append(await issue(tx, new, desk.numbering, back.at))
-            left = replace(
-                left,
-                cause=f"{back.cause}:{len(issued)}",
-                amount_minor=left.amount_minor - new.content.total_minor,
-            )
     return issued
 
 
-async def take_back_credit_notes(
-    tx: Connection, desk: Desk, org_id: UUID, purchase_id: UUID, back: MoneyBack
+async def _reinstate(
+    tx: Connection, desk: Desk, found: Sequence[Invoice], back: MoneyBack
 ) -> list[Invoice]:
-    """A refund came back weeks later, or a lost dispute was won after all: its credit notes are
-    made good by invoices of the same."""
-    notes = [
-        document
-        for document in await _all(tx, org_id, purchase_id)
-        if document.type is DocumentType.CREDIT_NOTE
-        and document.cause.removeprefix(back.cause)[:1] in ("", ":")
-    ]
-    return [
-        await issue(tx, compose_reinstatement(desk, note, uuid7()), desk.numbering, back.at)
-        for note in notes
-    ]
+    """A refund came back weeks later, or a lost dispute was won after all: credit notes are made
+    good by invoices of as much, those of what came back first."""
+    issued: list[Invoice] = []
+    left = back.amount_minor
+    notes = [document for document in found[::-1] if document.type is DocumentType.CREDIT_NOTE]
+    for note in sorted(notes, key=lambda note: not is_of(note, back.cause)):
+        made_good = [document for document in found if is_of(document, reinstating(note))]
+        part = min(left, note.total_minor - sum(one.total_minor for one in made_good))
+        if part > 0:
+            new = compose_reinstatement(desk, note, made_good, part, uuid7())
+            issued.append(await issue(tx, new, desk.numbering, back.at))
+            left -= part
+    return issued
 
 
-async def _documents(
-    tx: Connection, org_id: UUID, purchase_id: UUID
-) -> list[tuple[Invoice, Sequence[Invoice]]]:
-    """Each invoice of a purchase, oldest first, with its credit notes."""
-    found = await _all(tx, org_id, purchase_id)
-    return [
-        (invoice, [note for note in found if note.corrects_id == invoice.invoice_id])
-        for invoice in found
-        if invoice.type is DocumentType.INVOICE
-    ]
+def _signed(document: Invoice) -> int:
+    credits_it = document.type is DocumentType.CREDIT_NOTE
+    return -document.total_minor if credits_it else document.total_minor
 
 
 async def _all(tx: Connection, org_id: UUID, purchase_id: UUID) -> list[Invoice]:
+    """Every document of a purchase, oldest first."""
     found = await store.list_invoices(
         tx, org_id, livemode=None, below=None, purchase_id=purchase_id, limit=_MOST
     )
