@@ -87,3 +87,85 @@ def test_an_answer_without_usage_is_estimated_from_the_file():
     body = TRANSCRIPTIONS.with_cost(found, Cost(nanos=1_500))
     assert body is not None
     assert b'"cost":0.0000015' in body
+
+
+def part(name: str, value: bytes, *more: str, boundary: str = "edge") -> bytes:
+    headers = "\r\n".join([f'Content-Disposition: form-data; name="{name}"', *more])
+    return f"--{boundary}\r\n{headers}\r\n\r\n".encode() + value + b"\r\n"
+
+
+END = b"--edge--\r\n"
+SAID = part("model", b"whisper-1") + part("file", b"S" * 1_000)
+OTHER = part("model", b"dear", boundary="two") + part("file", b"S" * 9_000, boundary="two")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "multipart/form-data; xboundary=edge; boundary=two",
+        "multipart/form-data; boundary=two; boundary=edge",
+        "multipart/form-data; boundary=edge; boundary*=utf-8''two",
+        "multipart/form-data; boundary*0=tw; boundary*1=o; boundary=edge",
+        'multipart/form-data; x="; boundary=edge; y="; boundary=two',
+        'multipart/form-data; x="\\"; boundary=edge; y="; boundary=two',
+        'multipart/form-data; boundary="edge\\""',
+        "multipart/form-data; boundary=edge, multipart/form-data; boundary=two",
+        "multipart/form-data-x; boundary=edge",
+    ],
+)
+def test_a_form_has_one_boundary(content_type: str):
+    """What is read by another boundary than the provider's is another form than it obeys."""
+    with pytest.raises(InvalidRequest):
+        TRANSCRIPTIONS.read(SAID + END + OTHER + b"--two--\r\n", content_type)
+
+
+def test_other_parameters_of_a_form_are_let_pass():
+    kind = 'Multipart/Form-Data ;charset=utf-8; BOUNDARY="edge";'
+    assert TRANSCRIPTIONS.read(SAID + END, kind).model == "whisper-1"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        SAID + END + b"x\r\n" + SAID + END,
+        SAID + b"\n--edge\r\nContent-Disposition: form-data; name=more\r\n\r\n\r\n" + END,
+        SAID + b"--edge \r\n" + END,
+        SAID + b"--edge--x" + END,
+        b"\n" + SAID + END,
+        SAID + part("note", b"x\n--edge\nContent-Disposition: form-data; name=url\n\nx") + END,
+        SAID + b"--edge\r\nContent-Type: text/plain; name=note\r\n\r\nx\r\n" + END,
+        SAID + part("note", b"x", 'Content-Disposition: form-data; name="url"') + END,
+        SAID + part("note", b"x", ' ; name="url"') + END,
+        SAID + part("note", b"x", 'Content-Disposition : form-data; name="url"') + END,
+        SAID + part("note", b"x", 'X: y\nContent-Disposition: form-data; name="url"') + END,
+        SAID + part('note"; name="language', b"x") + END,
+        SAID + part("note\"; name*=utf-8''language; x=\"", b"x") + END,
+        SAID + part('note"; filename="a\\"; name=language; x="', b"x") + END,
+        SAID + part("no\\te", b"x") + END,
+        SAID + part("note", b"x", "Content-Transfer-Encoding: quoted-printable") + END,
+        SAID + b"--edge\r\nContent-Disposition: form-data\r\n\r\nx\r\n" + END,
+        SAID + b'--edge\r\nContent-Disposition: form-data; x="name=note"\r\n\r\nx\r\n' + END,
+        SAID,
+        SAID + b"--edge\r\n",
+    ],
+)
+def test_what_could_be_read_as_another_form_is_refused(body: bytes):
+    with pytest.raises(InvalidRequest):
+        TRANSCRIPTIONS.read(body, TYPE)
+
+
+@pytest.mark.parametrize(
+    "name", ["Model", "MODEL", "model[]", "model[0]", " model", "STREAM", "Response_Format", "File"]
+)
+def test_a_field_that_only_looks_like_one_of_ours_is_refused(name: str):
+    with pytest.raises(InvalidRequest) as caught:
+        TRANSCRIPTIONS.read(SAID + part(name, b"dear") + END, TYPE)
+    assert list(caught.value.faults) == [name]
+
+
+def test_what_clients_write_about_a_file_is_let_pass():
+    head = '--edge\r\ncontent-disposition: form-data; filename="Grüße; C:\\x.wav"; '
+    head += "filename*=utf-8''Gr%C3%BC.wav; name=file\r\n"
+    head += "Content-Transfer-Encoding: binary\r\nContent-Type: audio/wav; name=model\r\n\r\n"
+    body = part("model", b"whisper-1") + head.encode() + b"S" * 1_000 + b"\r\n--edge--"
+    assert TRANSCRIPTIONS.read(body, TYPE).counted == {"audio_second": 3}

@@ -27,6 +27,7 @@ from tollkeeper.gateway.dialects.usage import audio_usage, reported
 BYTES_PER_SECOND: Final = 500
 _LIKELY_BYTES_PER_SECOND: Final = 16_000
 _BY_TOKENS: Final = ("gpt-4o",)
+_OURS: Final = frozenset({"model", "file", "response_format", "stream"})
 _METERED_FORMATS: Final = frozenset({"json", "verbose_json", "diarized_json"})
 
 
@@ -47,6 +48,7 @@ class Transcriptions(faults.OpenAIFaults):
 
     def read(self, body: bytes, content_type: str = JSON) -> Ask:
         form = forms.read(body, content_type)
+        _check_names(form)
         if "model" not in form.parts:
             raise reading.fault("model", "is required")
         model = form.text("model")
@@ -119,6 +121,14 @@ class Transcriptions(faults.OpenAIFaults):
     def meter(self, ask: Ask, secrets: tuple[str, ...] = ()) -> FinalEventMeter:
         done, estimate = "transcript.text.done", _estimate(ask)
         return FinalEventMeter(ask, done, audio_usage, estimate, secrets=secrets)
+
+
+def _check_names(form: forms.Form) -> None:
+    """Refuse fields that some servers read as one of ours: by case, or as a list's."""
+    for name in form.parts:
+        plain = name.partition("[")[0].strip().lower()
+        if plain in _OURS and name != plain:
+            raise reading.fault(name, f"is not a field; did you mean {plain}?")
 
 
 def _duration(duration: float | str | None) -> bytes | None:
