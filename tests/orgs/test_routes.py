@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import nullcontext
+from types import NoneType
 from typing import Any
 
 import aiohttp
@@ -15,7 +16,16 @@ from psycopg.errors import InsufficientPrivilege
 from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.db import Connection, Database
-from tollkeeper.orgs import KeyKind, Organization
+from tollkeeper.orgs import (
+    KeyKind,
+    LastOwner,
+    Member,
+    Organization,
+    Role,
+    create_member,
+    delete_member,
+    update_member,
+)
 
 
 class Door:
@@ -174,27 +184,69 @@ async def test_the_life_of_a_member(admin: Door) -> None:
     status, problem = await admin("POST", "members", name="A", email="ADA@example.com")
     assert (status, problem["code"]) == (409, "duplicate_member")
     path = f"members/{made['id']}"
-    for method, body in [("PATCH", {"role": "member"}), ("DELETE", {})]:
-        status, problem = await admin(method, path, **body)
-        assert (status, problem["code"]) == (409, "last_owner")
     status, bob = await admin("POST", "members", name="Bob", email="bob@example.com")
     assert bob["role"] == "member"
-    await admin("PATCH", f"members/{bob['id']}", role="owner")
-    status, changed = await admin("PATCH", path, role="billing", name="Ada L")
-    assert (status, changed) == (200, {**made, "name": "Ada L", "role": "billing"})
+    path = f"members/{bob['id']}"
+    status, changed = await admin("PATCH", path, role="billing", name="Bob L")
+    assert (status, changed) == (200, {**bob, "name": "Bob L", "role": "billing"})
     assert await admin("GET", path) == (200, changed)
     assert await admin("DELETE", path) == (204, "")
     assert (await admin("DELETE", path))[0] == 404
-    assert [one["name"] for one in (await admin("GET", "members"))[1]["data"]] == ["Bob"]
+    assert (await admin("GET", "members"))[1]["data"] == [made]
 
 
-async def test_two_owners_do_not_leave_at_once(admin: Door) -> None:
-    ids: list[str] = []
-    for number in range(2):
-        owner = {"name": "O", "email": f"o{number}@example.com", "role": "owner"}
-        ids.append((await admin("POST", "members", **owner))[1]["id"])
-    left = await asyncio.gather(*(admin("DELETE", f"members/{one}") for one in ids))
-    assert sorted(status for status, _ in left) == [204, 409]
+async def test_with_a_key_the_first_owner_is_made_and_no_other_touched(admin: Door) -> None:
+    bob = (await admin("POST", "members", name="Bob", email="bob@example.com"))[1]
+    new = [{"name": "O", "email": f"o{number}@example.com", "role": "owner"} for number in range(5)]
+    made = await asyncio.gather(*(admin("POST", "members", **one) for one in new))
+    assert sorted(status for status, _ in made) == [201] + [403] * 4
+    (owner,) = [one for status, one in made if status == 201]
+    path = f"members/{owner['id']}"
+    for method, at, body in (
+        ("PATCH", f"members/{bob['id']}", {"role": "owner"}),
+        ("PATCH", path, {"role": "member"}),
+        ("PATCH", path, {"name": "Somebody else"}),
+        ("DELETE", path, {}),
+    ):
+        status, problem = await admin(method, at, **body)
+        assert (status, problem["code"]) == (403, "forbidden"), (method, at, body)
+        assert "by owners, in the console" in problem["detail"]
+    assert (await admin("GET", "members"))[1]["data"] == [bob, owner]
+
+
+async def test_a_member_becomes_the_first_owner_by_a_key(admin: Door) -> None:
+    bob = (await admin("POST", "members", name="Bob", email="bob@example.com"))[1]
+    status, changed = await admin("PATCH", f"members/{bob['id']}", role="owner")
+    assert (status, changed) == (200, {**bob, "role": "owner"})
+
+
+async def test_the_last_owner_stays_also_when_two_leave_at_once(acme: Acme) -> None:
+    owners = [
+        Member(
+            org_id=acme.org_id,
+            member_id=uuid7(),
+            name="O",
+            email=f"o{number}@example.com",
+            role=Role.OWNER,
+            created_at=acme.now,
+        )
+        for number in range(2)
+    ]
+    async with acme.database.transaction() as tx:
+        for one in owners:
+            await create_member(tx, one)
+
+    async def leave(one: Member) -> None:
+        async with acme.database.transaction() as tx:
+            await delete_member(tx, one.org_id, one.member_id)
+
+    left = await asyncio.gather(*map(leave, owners), return_exceptions=True)
+    assert sorted(map(type, left), key=str) == [NoneType, LastOwner]
+    (last,) = [one for one, how in zip(owners, left, strict=True) if how is not None]
+    with pytest.raises(LastOwner):
+        async with acme.database.transaction() as tx:
+            place = last.org_id, last.member_id
+            await update_member(tx, *place, name=None, role=Role.MEMBER)
 
 
 @pytest.mark.parametrize("kind", ["projects", "members"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
-from tollkeeper.base.errors import NotFound
+from tollkeeper.base.errors import Forbidden, NotFound
 from tollkeeper.base.ids import show_id
 from tollkeeper.db import Connection
 from tollkeeper.orgs import store
@@ -13,10 +13,15 @@ from tollkeeper.orgs.errors import DuplicateMember, LastOwner
 from tollkeeper.orgs.model import Member, Role
 
 
-async def create_member(tx: Connection, member: Member) -> Member:
-    """Raises DuplicateMember when the organization has somebody else with that address."""
+async def create_member(tx: Connection, member: Member, *, with_key: bool = False) -> Member:
+    """`with_key`: it is asked for with an API key, which makes the first owner and no other.
+
+    Raises DuplicateMember when the organization has somebody else with that address, Forbidden.
+    """
     made = replace(member, email=member.email.lower())
     if await store.insert_member(tx, made):
+        if with_key and made.role is Role.OWNER and await store.count_owners(tx, made.org_id) > 1:
+            raise _owners_only()
         return made
     known = await store.read_member(tx, made.org_id, made.member_id)
     if known is None:
@@ -40,22 +45,36 @@ async def list_members(
 
 
 async def update_member(
-    tx: Connection, org_id: UUID, member_id: UUID, *, name: str | None, role: Role | None
+    tx: Connection,
+    org_id: UUID,
+    member_id: UUID,
+    *,
+    name: str | None,
+    role: Role | None,
+    with_key: bool = False,
 ) -> Member:
-    """Change what is not None. Raises NotFound, LastOwner."""
+    """Change what is not None. Raises NotFound, LastOwner; Forbidden with a key for who is an owner
+    or would be another one."""
     await store.lock_organization(tx, org_id)
     member = await get_member(tx, org_id, member_id)
     changed = replace(member, name=name or member.name, role=role or member.role)
+    of_owners = Role.OWNER in (member.role, changed.role)
+    if with_key and of_owners and await store.count_owners(tx, org_id):
+        raise _owners_only()
     if member.role is Role.OWNER and changed.role is not Role.OWNER:
         await _keep_an_owner(tx, org_id)
     await store.update_member(tx, changed)
     return changed
 
 
-async def delete_member(tx: Connection, org_id: UUID, member_id: UUID) -> None:
-    """Raises NotFound, LastOwner."""
+async def delete_member(
+    tx: Connection, org_id: UUID, member_id: UUID, *, with_key: bool = False
+) -> None:
+    """Raises NotFound, LastOwner; Forbidden for an owner with a key."""
     await store.lock_organization(tx, org_id)
     member = await get_member(tx, org_id, member_id)
+    if with_key and member.role is Role.OWNER:
+        raise _owners_only()
     if member.role is Role.OWNER:
         await _keep_an_owner(tx, org_id)
     await store.delete_member(tx, org_id, member_id)
@@ -64,3 +83,11 @@ async def delete_member(tx: Connection, org_id: UUID, member_id: UUID) -> None:
 async def _keep_an_owner(tx: Connection, org_id: UUID) -> None:
     if await store.count_owners(tx, org_id) == 1:
         raise LastOwner("Make somebody else an owner first")
+
+
+def _owners_only() -> Forbidden:
+    # An admin can make an ADMIN key; with it they are no more than they are in the console.
+    return Forbidden(
+        "Owners are made, changed and removed by owners, in the console; a key makes only the"
+        " first owner of an organization that has none"
+    )

@@ -32,7 +32,7 @@ from tollkeeper.orgs import api_keys, members, organizations
 from tollkeeper.orgs.api_keys import KeyChange, NewKey
 from tollkeeper.orgs.capacities import UNLIMITED, Capacities, Capacity
 from tollkeeper.orgs.doors import admin_only, caller_of
-from tollkeeper.orgs.errors import DuplicateMember, DuplicateProject, LastOwner, ProjectNotFound
+from tollkeeper.orgs.errors import DuplicateMember, DuplicateProject, ProjectNotFound
 from tollkeeper.orgs.model import Caller, Member
 from tollkeeper.orgs.shapes import (
     ApiKeyOut,
@@ -47,6 +47,11 @@ from tollkeeper.orgs.shapes import (
 )
 
 AnyRequest = Request[Any, Any, State]
+
+_OF_OWNERS = (
+    "Owners are made, changed and removed by owners, in the console. With a key only the first"
+    " owner of an organization that has none is made; the rest is 403."
+)
 
 
 def organization_routes(
@@ -276,6 +281,7 @@ def _add_member_route(capacities: Capacities) -> ControllerRouterHandler:
     @post(
         "/members",
         summary="Add a member",
+        description=_OF_OWNERS,
         opt={"errors": (DuplicateMember, *capacities.refusals)},
     )
     async def create_member(
@@ -295,7 +301,7 @@ def _add_member_route(capacities: Capacities) -> ControllerRouterHandler:
         )
         async with database.transaction() as tx:
             await organizations.lock_org(tx, caller.org_id)
-            made = await members.create_member(tx, member)
+            made = await members.create_member(tx, member, with_key=True)
             await capacities.check_made(tx, caller, Capacity.SEATS)
         return MemberOut.of(made)
 
@@ -314,7 +320,7 @@ async def get_member(
 @patch(
     "/members/{member_id:str}",
     summary="Change a member's name or role",
-    opt={"errors": (LastOwner,)},
+    description=_OF_OWNERS,
 )
 async def update_member(
     request: AnyRequest,
@@ -325,15 +331,15 @@ async def update_member(
     place = caller_of(request).org_id, read_path_id("mem", member_id)
     async with database.transaction() as tx:
         changed = await members.update_member(
-            tx, *place, name=data.name or None, role=data.role or None
+            tx, *place, name=data.name or None, role=data.role or None, with_key=True
         )
     return MemberOut.of(changed)
 
 
-@delete("/members/{member_id:str}", summary="Remove a member", opt={"errors": (LastOwner,)})
+@delete("/members/{member_id:str}", summary="Remove a member", description=_OF_OWNERS)
 async def delete_member(
     request: AnyRequest, member_id: FromPath[str], database: NamedDependency[Database]
 ) -> None:
     place = caller_of(request).org_id, read_path_id("mem", member_id)
     async with database.transaction() as tx:
-        await members.delete_member(tx, *place)
+        await members.delete_member(tx, *place, with_key=True)
