@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import uuid4
 
+import aiohttp
 from aiohttp import web
-from house import House, found_house
+from house import House, Receiver, found_house
 
 from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.ids import uuid7
@@ -22,6 +25,7 @@ from tollkeeper.notifications import (
     make_secret,
     notification_handlers,
 )
+from tollkeeper.notifications.endpoints.acts import MOST_ASKED_FOR
 from tollkeeper.notifications.model import DELIVER
 from tollkeeper.notifications.turns import AT_ONCE, Turns
 
@@ -108,6 +112,26 @@ async def test_9_a_receiver_that_does_not_answer_holds_up_nobody_elses_messages(
             slow.answers.set()
             await until(lambda: slow.answered == MANY)
     assert slow.most == AT_ONCE
+
+
+async def test_a_webhook_gets_so_many_tests_a_minute(
+    client: aiohttp.ClientSession, clock: MovableClock, receiver: Receiver
+) -> None:
+    async with client.post("webhooks", json={"url": receiver.url}) as answer:
+        path = f"webhooks/{(await answer.json())['id']}"
+    tests = [client.post(f"{path}/test", json={}) for _ in range(MOST_ASKED_FOR + 5)]
+    statuses = [answer.status for answer in await asyncio.gather(*tests)]
+    assert Counter(statuses) == {202: MOST_ASKED_FOR, 429: 5}
+    async with client.get(f"{path}/deliveries") as answer:
+        sent = (await answer.json())["data"]
+    assert len(sent) == MOST_ASKED_FOR
+    again = f"{path}/deliveries/{sent[0]['id']}/redeliver"
+    async with client.post(again) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (429, "rate_limit_exceeded")
+        assert answer.headers["retry-after"] == "60"
+    clock.advance(timedelta(seconds=61))
+    async with client.post(again) as answer:
+        assert answer.status == 202
 
 
 def test_who_has_no_room_comes_back_behind_those_who_wait() -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from tollkeeper.base.errors import NotFound
+from tollkeeper.base.errors import NotFound, RateLimited
 from tollkeeper.base.ids import show_id
 from tollkeeper.db import Connection
 from tollkeeper.notifications import store as deliveries
@@ -21,6 +21,8 @@ from tollkeeper.notifications.outbox import enqueue_delivery, webhook_body
 
 MOST_ENDPOINTS: Final = 20
 OLD_SECRET_SIGNS: Final = timedelta(hours=24)
+MOST_ASKED_FOR: Final = 30
+_MINUTE: Final = timedelta(minutes=1)
 
 
 def make_secret(chance: bytes) -> str:
@@ -92,7 +94,7 @@ async def delete_endpoint(
 async def send_test(
     tx: Connection, endpoint: Endpoint, type_: EventType, delivery_id: UUID, now: datetime
 ) -> Delivery:
-    """Deliver an example. Raises WebhookDisabled."""
+    """Deliver an example. Raises WebhookDisabled, RateLimited."""
     example = Notice(
         org_id=endpoint.org_id,
         notice_id=delivery_id,
@@ -115,7 +117,9 @@ async def send_test(
 async def redeliver(
     tx: Connection, endpoint: Endpoint, known_id: UUID, delivery_id: UUID, now: datetime
 ) -> Delivery:
-    """Deliver the same message again, under its own id. Raises NotFound, WebhookDisabled."""
+    """Deliver the same message again, under its own id.
+
+    Raises NotFound, WebhookDisabled, RateLimited."""
     known = await get_delivery(tx, endpoint, known_id)
     new = NewDelivery(
         org_id=endpoint.org_id,
@@ -143,5 +147,12 @@ async def _deliver(tx: Connection, endpoint: Endpoint, new: NewDelivery) -> Deli
     if not endpoint.enabled:
         raise WebhookDisabled("Switch the webhook on first")
     if await deliveries.insert_delivery(tx, new):
+        since = new.created_at - _MINUTE
+        place = new.org_id, new.endpoint_id
+        if await store.count_asked_for(tx, *place, since) > MOST_ASKED_FOR:
+            raise RateLimited(
+                f"At most {MOST_ASKED_FOR} tests and redeliveries a minute are sent to a webhook",
+                retryAfterSeconds=round(_MINUTE.total_seconds()),
+            )
         await enqueue_delivery(tx, new.org_id, new.delivery_id, attempt=1)
     return await get_delivery(tx, endpoint, new.delivery_id)

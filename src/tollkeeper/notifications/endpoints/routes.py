@@ -16,6 +16,7 @@ from litestar.types import ControllerRouterHandler
 from msgspec import UNSET, Meta
 
 from tollkeeper.base.clock import Clock
+from tollkeeper.base.errors import RateLimited
 from tollkeeper.base.ids import uuid7
 from tollkeeper.db import Database
 from tollkeeper.http import (
@@ -211,7 +212,7 @@ async def rotate_webhook_secret(
     "/{webhook_id:str}/test",
     summary="Send an example of an event to a webhook",
     status_code=202,
-    opt={"errors": (WebhookNotFound, WebhookDisabled)},
+    opt={"errors": (WebhookNotFound, WebhookDisabled, RateLimited)},
 )
 async def check_webhook(
     request: AnyRequest,
@@ -265,7 +266,7 @@ async def list_deliveries(
     "/{webhook_id:str}/deliveries/{delivery_id:str}/redeliver",
     summary="Send a message to a webhook again",
     status_code=202,
-    opt={"errors": (WebhookNotFound, WebhookDisabled)},
+    opt={"errors": (WebhookNotFound, WebhookDisabled, RateLimited)},
 )
 async def redeliver(
     request: AnyRequest,

@@ -66,6 +66,13 @@ SET old_secret = secret, old_secret_until = %(until)s, secret = %(secret)s
 WHERE org_id = %(org_id)s AND endpoint_id = %(endpoint_id)s
 """
 
+# What did not follow from a notice by itself.
+_COUNT_ASKED_FOR: Final = """
+SELECT count(*) FROM webhook_delivery
+WHERE org_id = %(org_id)s AND endpoint_id = %(endpoint_id)s AND created_at > %(since)s
+    AND (notice_id IS NULL OR redelivery_of IS NOT NULL)
+"""
+
 _DELETE: Final = """
 DELETE FROM webhook_endpoint
 WHERE org_id = %(org_id)s AND livemode = %(livemode)s AND endpoint_id = %(endpoint_id)s
@@ -148,6 +155,13 @@ async def rotate(tx: Connection, endpoint: Endpoint, secret: str, until: datetim
             "until": until,
         },
     )
+
+
+async def count_asked_for(tx: Connection, org_id: UUID, endpoint_id: UUID, since: datetime) -> int:
+    """Count the tests and redeliveries since then."""
+    asked = {"org_id": org_id, "endpoint_id": endpoint_id, "since": since}
+    (count,) = await (await tx.execute(_COUNT_ASKED_FOR, asked)).fetchone() or (0,)
+    return count
 
 
 async def delete_endpoint(
