@@ -17,6 +17,7 @@ _SIZE = "SELECT pg_database_size(current_database())"
 _CATALOGS = (
     *("pg_class", "pg_attribute", "pg_attrdef", "pg_constraint", "pg_index", "pg_trigger"),
     *("pg_proc", "pg_type", "pg_namespace", "pg_rewrite", "pg_policy", "pg_db_role_setting"),
+    "schema_migration",
 )
 _OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity

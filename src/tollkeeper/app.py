@@ -37,7 +37,7 @@ from tollkeeper import (
 )
 from tollkeeper.base.clock import Clock, SystemClock
 from tollkeeper.base.money import Money
-from tollkeeper.base.settings import Settings
+from tollkeeper.base.settings import Settings, with_page_to_buy
 from tollkeeper.console import (
     Door,
     Live,
@@ -133,6 +133,7 @@ async def open_app(
     async with AsyncExitStack() as opened:
         server = settings.server
         base_url = server.public_url or address or f"http://{server.host}:{server.port}"
+        settings = with_page_to_buy(settings, base_url)
         rooms = await _open_rooms(opened, settings, url, clock or SystemClock(), base_url)
         work = background_jobs(settings, rooms) if with_jobs else []
         known = [_book_job(rooms), Job("refresh_plans", 1, rooms.plans.refresh)]
@@ -172,7 +173,7 @@ async def _open_rooms(
     secret = await _secret_of(database)
     books = BookKeeper(database)
     await books.refresh()
-    plan_book = PlanBook(database, settings.plans.default)
+    plan_book = PlanBook(database, settings.plans.default, clock)
     await plan_book.refresh()
     keys = await opened.enter_async_context(KeyRing.open(database, clock))
     budgets = await opened.enter_async_context(

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tollkeeper.base.countries import COUNTRIES
 from tollkeeper.base.errors import InvalidRequest
-from tollkeeper.profiles.addresses import address_lines, check_address, form_of
+from tollkeeper.profiles.addresses import address_lines, check_address, countries, form_of
 from tollkeeper.profiles.model import Address
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -132,3 +133,7 @@ def test_states_are_kept_by_their_codes() -> None:
     assert form_of("US").states[0] == ("AL", "Alabama")
     assert (form_of("JP").state_label, form_of("US").postal_code_label) == ("prefecture", "zip")
     assert "postalCode" not in form_of("HK").fields
+
+
+def test_the_settings_know_the_same_countries() -> None:
+    assert {code for code, _ in countries()} == COUNTRIES

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, field
+from msgspec.structs import replace
 
 from tollkeeper.base.money import NANOS_PER_UNIT, NonNegativeMoneyIn, PositiveMoneyIn
 from tollkeeper.base.setting_types import Percent, Seconds, Secret, Section
@@ -25,6 +27,9 @@ from tollkeeper.base.settings_of_money import (
     TaxRule,
 )
 
+# As an address, or in the driver's own words.
+_DATABASE_ADDRESS: Final = re.compile(r"postgres(ql)?://|[a-z_]+ *=")
+
 
 class Server(Section, frozen=True):
     """Where Tollkeeper listens."""
@@ -35,7 +40,8 @@ class Server(Section, frozen=True):
     ] = 8080
     workers: Annotated[int, Meta(ge=1, le=256, description="Processes that serve requests.")] = 1
     public_url: Annotated[
-        str | None,
+        Annotated[str, Meta(pattern=r"^https?://[^\s/?#]+", examples=["https://ai.example.com"])]
+        | None,
         Meta(
             description="Address under which customers reach this server, without `/api`; unset,"
             " the one it listens on."
@@ -79,6 +85,8 @@ class DatabaseSettings(Section, frozen=True):
     def __post_init__(self) -> None:
         if self.pool_min > self.pool_max:
             raise ValueError("pool_min must be at most pool_max")
+        if self.url is not None and not _DATABASE_ADDRESS.match(self.url.reveal()):
+            raise ValueError("url must be an address such as postgresql://user:password@host/name")
 
 
 class Gateway(Section, frozen=True):
@@ -155,6 +163,13 @@ class Provider(Section, frozen=True):
         dict[str, str],
         Meta(description="Names customers use, each with the provider's name for that model."),
     ] = field(default_factory=dict[str, str])
+    ask_usage: Annotated[
+        bool | None,
+        Meta(
+            description="Whether streams are asked for their usage, with"
+            " `stream_options.include_usage`; unset, all but Mistral's are, which report it unasked."
+        ),
+    ] = None
     markup_percent: Annotated[
         Percent,
         Meta(
@@ -183,7 +198,12 @@ class Billing(Section, frozen=True):
         NonNegativeMoneyIn, Meta(description="How far below zero new wallets may be spent.")
     ] = field(default=NonNegativeMoneyIn(0), name="overdraft")
     top_up_url: Annotated[
-        str | None, Meta(description="Where a customer without credit is sent to buy some.")
+        Annotated[str, Meta(pattern=r"^https?://\S+$", examples=["https://example.com/credits"])]
+        | None,
+        Meta(
+            description="Where a customer without credit is sent to buy some; unset, the"
+            " console's own page."
+        ),
     ] = None
     sandbox_credit_nanos: Annotated[
         NonNegativeMoneyIn, Meta(description="Test-mode credit that a new organization gets.")
@@ -333,3 +353,10 @@ class Settings(Section, frozen=True):
     @property
     def data_dir(self) -> Path:
         return Path(self.database.data_dir).expanduser()
+
+
+def with_page_to_buy(settings: Settings, base_url: str) -> Settings:
+    """Whoever is out of credit is told of the console's page, unless there is another."""
+    billing = settings.billing
+    page = billing.top_up_url or f"{base_url.rstrip('/')}/console/credits/add"
+    return replace(settings, billing=replace(billing, top_up_url=page))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, field
@@ -38,6 +39,10 @@ class Console(Section, frozen=True):
             " frame; none, unless listed.",
         ),
     ] = field(default_factory=list[Origin])
+
+    def __post_init__(self) -> None:
+        if self.logo is not None and not Path(self.logo).is_file():
+            raise ValueError(f"logo must be the path of a file; {self.logo} is none")
 
 
 class Oidc(Section, frozen=True):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, tzinfo
+from pathlib import Path
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Meta, field
 
+from tollkeeper.base.countries import COUNTRIES
 from tollkeeper.base.money import NANOS_PER_UNIT, NonNegativeMoneyIn, PositiveMoneyIn
 from tollkeeper.base.setting_types import Percent, Secret, Section
 
@@ -251,9 +253,11 @@ class Seller(Section, frozen=True):
     ] = "UTC"
 
     def __post_init__(self) -> None:
+        if self.country is not None and self.country not in COUNTRIES:
+            raise ValueError("country must be a country's code (ISO 3166) such as DE")
         try:
             _ = self.zone
-        except (ValueError, OSError):
+        except (KeyError, ValueError, OSError):
             raise ValueError("time_zone must be a name such as Europe/Berlin") from None
 
     @property
@@ -286,3 +290,8 @@ class Invoices(Section, frozen=True):
         list[str],
         Meta(description="Directories with more fonts, for scripts that would be romanised."),
     ] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        for directory in self.font_dirs:
+            if not Path(directory).is_dir():
+                raise ValueError(f"font_dirs must be directories; {directory} is none")

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import inspect
 
 from tollkeeper.base.check import Faults, bare, faults_in, only_member, suggest
+from tollkeeper.base.countries import COUNTRIES
 from tollkeeper.base.money import MoneyIn, NumberText
 from tollkeeper.base.settings import KEYED, Percent, Secret, Section, Settings
 
@@ -23,7 +24,11 @@ _DATABASE_URL: Final = "DATABASE_URL"
 _NAMES: Final = (
     ("providers", re.compile(r"[a-z][a-z0-9_-]{0,62}"), "lower-case letters, digits, - and _"),
     ("currencies", re.compile(r"[A-Z][A-Z0-9_]{1,31}"), "capital letters, digits and _"),
-    ("taxes", re.compile(r"[A-Z]{2}|default"), "a country's code, or default"),
+    (
+        "taxes",
+        re.compile(r"[A-Z]{2}|default"),
+        "a country's code (ISO 3166: GB, not UK), or default",
+    ),
 )
 _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
@@ -182,7 +187,8 @@ def _faulty_names(tree: dict[str, Any]) -> Faults:
     for section, allowed, sentence in _NAMES:
         named: object = tree.get(section)
         for name in cast("dict[str, object]", named) if isinstance(named, dict) else ():
-            if allowed.fullmatch(name) is None:
+            unknown = section == "taxes" and name not in COUNTRIES and name != "default"
+            if allowed.fullmatch(name) is None or unknown:
                 found[f"{section}.{name}"] = [f"is no name for one: it must be {sentence}"]
     return found
 
