@@ -166,8 +166,8 @@ class Provider(Section, frozen=True):
     ask_usage: Annotated[
         bool | None,
         Meta(
-            description="Whether streams are asked for their usage, with"
-            " `stream_options.include_usage`; unset, all but Mistral's are, which report it unasked."
+            description="Whether streams are asked for their usage, by"
+            " `stream_options.include_usage`; unset, all but Mistral's are, which tell it unasked."
         ),
     ] = None
     markup_percent: Annotated[

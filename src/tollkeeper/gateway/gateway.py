@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -38,6 +38,8 @@ _OPENAI: Final = "https://api.openai.com/v1"
 _ANTHROPIC: Final = "https://api.anthropic.com/v1"
 # Who knows an output limit by its newer name; all others know at least the older one.
 _NEWER_LIMIT: Final = ("openai.com", "openai.azure.com", "ai.azure.com", "openrouter.ai")
+# Who ends every stream with its usage, and refuses to be asked for it.
+_TELLS_USAGE: Final = ("mistral.ai",)
 
 
 class Gateway:
@@ -118,12 +120,18 @@ def _connect(name: str, known: ProviderSettings, client: HttpClient) -> Provider
     if known.kind == "anthropic":
         return anthropic(client, name=name, base_url=known.base_url or _ANTHROPIC, api_key=api_key)
     base_url = known.base_url or _OPENAI
-    host = urlsplit(base_url).hostname or ""
-    newer = any(host == domain or host.endswith("." + domain) for domain in _NEWER_LIMIT)
+    newer = _is_at(base_url, _NEWER_LIMIT)
+    ask = known.ask_usage if known.ask_usage is not None else not _is_at(base_url, _TELLS_USAGE)
     return openai_compatible(
         client,
         name=name,
         base_url=base_url,
         api_key=api_key,
         cap_field="max_completion_tokens" if newer else "max_tokens",
+        ask_usage=ask,
     )
+
+
+def _is_at(base_url: str, domains: Iterable[str]) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    return any(host == domain or host.endswith("." + domain) for domain in domains)
