@@ -9,6 +9,7 @@ import pytest
 from planned import consumable
 
 from tollkeeper import orgs, plans
+from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import uuid7
 from tollkeeper.db import Connection, Database
@@ -288,3 +289,27 @@ async def test_without_a_default_plan_there_are_no_terms(database: Database) -> 
     await book.refresh()
     assert book.terms(uuid7(), True, BEGUN) is None
     assert book.cycle_start(uuid7(), True, BEGUN) == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+async def test_what_was_before_a_change_at_once_is_known_while_calls_last(town: Town) -> None:
+    """Settlements ask for the moment of their beginning."""
+    clock = MovableClock(BEGUN + DAY)
+    town.book = PlanBook(town.database, "free", clock)
+    org = await town.org()
+    pro = await town.subscribe(org, "pro")
+    before = await town.terms(org, BEGUN)
+    bigger = await town.change(pro, "max", BEGUN + DAY)
+    assert (await town.terms(org, BEGUN)).plan == "pro"
+    assert (await town.terms(org, BEGUN + DAY)).plan == "max"
+    clock.advance(DAY / 2)
+    await town.cancel(bigger, clock.now(), When.NOW)
+    assert (await town.terms(org, clock.now())).plan == "free"
+    assert (await town.terms(org, clock.now() - DAY / 4)).plan == "max"
+    again = await town.terms(org, BEGUN + DAY / 2)
+    assert (again.plan, again.limit_ids, again.until) == ("pro", before.limit_ids, BEGUN + DAY)
+    # After a day no call can be under way that began before it: another's change forgets it.
+    clock.advance(2 * DAY)
+    other = await town.subscribe(await town.org(), "pro", BEGUN)
+    await town.book.refresh()
+    await town.cancel(other, clock.now(), When.NOW)
+    assert (await town.terms(org, BEGUN)).plan == "free"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 from uuid import UUID
 
+from msgspec.structs import replace
+
+from tollkeeper.base.clock import Clock
 from tollkeeper.db import Database
 from tollkeeper.plans import store
 from tollkeeper.plans.covering import Coverage
@@ -29,20 +32,37 @@ Who = tuple[UUID, bool]
 _OVERLAP_SECONDS: Final = 60
 _MOST_KNOWN: Final = 100_000
 _YEAR_IN_MONTHS: Final = 12
+# So long after a change, calls may end that began before it (`ttlSeconds` of a hold).
+_LONGEST_CALL: Final = timedelta(days=1)
+
+
+class _Past(NamedTuple):
+    """What an organization had until this process heard of a change at once."""
+
+    subscription: Subscription
+    until: datetime
 
 
 class PlanBook:
-    """One per process. `refresh` reads what changed; dates do their work without being asked."""
+    """One per process. `refresh` reads what changed; dates do their work without being asked.
 
-    def __init__(self, database: Database, default: str | None = None) -> None:
+    With a clock it also knows, for as long as calls last, what was before a change at once.
+    """
+
+    def __init__(
+        self, database: Database, default: str | None = None, clock: Clock | None = None
+    ) -> None:
         self._database = database
         self._default = default
+        self._clock = clock
         self._revision: object = None
         self._versions: dict[UUID, PlanVersion] = {}
         self._by_code: dict[str, list[PlanVersion]] = {}
         self._coverages: dict[UUID, Coverage] = {}
         self._intervals: dict[UUID, Interval] = {}
         self._subscriptions: dict[Who, Subscription] = {}
+        # The oldest first; and those whose last change was the longest ago.
+        self._past: dict[Who, list[_Past]] = {}
         self._polled_at: datetime | None = None
         self._terms: dict[Who, Terms] = {}
         self._asked: set[Who] = set()
@@ -71,10 +91,20 @@ class PlanBook:
 
     def look_up(self, org_id: UUID, livemode: bool, at: datetime) -> Terms | None:
         """The same, for whoever does not use anything by it."""
-        known = self._terms.get((org_id, livemode))
+        who = (org_id, livemode)
+        past = self._past.get(who)
+        if past is not None and at < past[-1].until:
+            return self._look_back(who, past, at)
+        known = self._terms.get(who)
         if known is not None and known.cycle_start <= at < known.until:
             return known
-        return self._work_out((org_id, livemode), at)
+        terms = self._work_out(who, self._subscriptions.get(who), at)
+        # What was is asked for once, by an event that comes late.
+        if terms is not None and (known is None or known.cycle_start <= terms.cycle_start):
+            if len(self._terms) >= _MOST_KNOWN:
+                self._terms.clear()
+            self._terms[who] = terms
+        return terms
 
     def cycle_start(self, org_id: UUID, livemode: bool, at: datetime) -> datetime:
         """Say when the billing cycle that contains `at` began; without a plan, the month."""
@@ -135,8 +165,12 @@ class PlanBook:
         asked, self._asked = self._asked, set()
         return list(asked)
 
-    def _work_out(self, who: Who, at: datetime) -> Terms | None:
-        subscription = self._subscriptions.get(who)
+    def _look_back(self, who: Who, past: list[_Past], at: datetime) -> Terms | None:
+        held = next(one for one in past if at < one.until)
+        terms = self._work_out(who, held.subscription, at)
+        return None if terms is None else replace(terms, until=min(terms.until, held.until))
+
+    def _work_out(self, who: Who, subscription: Subscription | None, at: datetime) -> Terms | None:
         if subscription is not None and at >= subscription.started_at:
             state = state_at(subscription, self._intervals, at)
             if state is not None:
@@ -162,7 +196,7 @@ class PlanBook:
         version = self._versions[state.version_id]
         interval = version.terms.interval
         zone = "UTC" if subscription is None else subscription.zone
-        terms = terms_of(
+        return terms_of(
             version,
             self._coverages[version.version_id],
             cycle_at(state.anchor, zone, interval, at),
@@ -172,13 +206,6 @@ class PlanBook:
             subscription_id=subscription_id,
             until=state.until,
         )
-        # What was is asked for once, by an event that comes late.
-        known = self._terms.get(who)
-        if known is None or known.cycle_start <= terms.cycle_start:
-            if len(self._terms) >= _MOST_KNOWN:
-                self._terms.clear()
-            self._terms[who] = terms
-        return terms
 
     def _learn_plans(self, versions: Iterable[PlanVersion]) -> None:
         self._versions = {version.version_id: version for version in versions}
@@ -204,7 +231,27 @@ class PlanBook:
         else:
             self._subscriptions[who] = subscription
         self._terms.pop(who, None)
+        if (
+            self._clock is not None
+            and known is not None
+            and _gives(known) != _gives(self._subscriptions.get(who))
+        ):
+            self._keep_past(who, known, self._clock.now())
         return True
+
+    def _keep_past(self, who: Who, known: Subscription, now: datetime) -> None:
+        """A call that is under way is charged by the terms under which it was let through."""
+        forgotten = now - _LONGEST_CALL
+        recent = [one for one in self._past.pop(who, ()) if one.until > forgotten]
+        while self._past and self._past[oldest := next(iter(self._past))][-1].until <= forgotten:
+            del self._past[oldest]
+        self._past[who] = [*recent, _Past(known, now)]
+
+
+def _gives(subscription: Subscription | None) -> object:
+    if subscription is None:
+        return None
+    return subscription.subscription_id, subscription.version_id, subscription.anchor
 
 
 def yearly_fee(version: PlanVersion) -> int:
