@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, cast
 
 import msgspec
@@ -16,6 +16,7 @@ from tollkeeper.gateway.dialects.costs import put_cost
 from tollkeeper.gateway.dialects.loose import count_texts, members_of, value_of
 from tollkeeper.gateway.dialects.metering import encoded
 from tollkeeper.gateway.dialects.model import ABSENT, JSON, Answer, Ask, Change, Cost, Fields
+from tollkeeper.gateway.dialects.responses_shapes import tool_unit
 from tollkeeper.gateway.dialects.usage import chat_usage, upstream_cost
 from tollkeeper.pricing.units import MODALITIES
 
@@ -32,7 +33,15 @@ _REFUSED: Final = {
     "route": _ONE_PRICE,
     "plugins": "is not taken here: what plugins cost is not known beforehand",
     "search_parameters": "is not taken here: what sources cost is not known beforehand",
+    **dict.fromkeys(
+        ("compound_custom", "connectors", "enable_enhancement", "enable_search", "web_search"),
+        "is not taken here: what the provider looks up or runs for it is not known beforehand",
+    ),
 }
+# Tools that the client runs itself; any other is run by the provider, which feeds the model with
+# what comes of it. How often, no field of a request limits and no usage tells.
+_CLIENT_TOOLS: Final = frozenset({"function", "custom"})
+_TOOL_ROUNDS: Final = 8
 _OURS: Final = frozenset(
     {"model", "messages", "stream", "stream_options", "n", "tools", "functions", "prediction"}
     | {"service_tier", "modalities", "web_search_options", "response_format", *_CAPS, *_REFUSED}
@@ -57,7 +66,7 @@ class _Body(Struct):
     max_completion_tokens: _Tokens | None = None
     max_tokens: _Tokens | None = None
     n: Annotated[int, Meta(ge=1, le=MAX_CHOICES)] | None = None
-    tools: list[Raw] | None = None
+    tools: list[dict[str, Raw]] | None = None
     functions: list[Raw] | None = None
     modalities: list[str] | None = None
     service_tier: str | None = None
@@ -82,7 +91,10 @@ class Chat(faults.OpenAIFaults):
         asked = reading.shape(_BODY, body)
         _check(fields, asked)
         bound = _bound(fields, asked, body)
-        searches = _searches(fields, asked.model)
+        hosted = _hosted(asked.tools or ())
+        counted = dict.fromkeys(hosted, 1)
+        if _searches(fields, asked.model):
+            counted["web_search"] = 1
         prediction = reading.size(fields.get("prediction"))
         caps = [cap for cap in (asked.max_completion_tokens, asked.max_tokens) if cap]
         return Ask(
@@ -92,11 +104,12 @@ class Chat(faults.OpenAIFaults):
             max_output_tokens=max(caps, default=None),
             choices=asked.n or 1,
             extra_output_tokens=prediction,
-            input_tokens=None if searches else bound.tokens,
+            input_tokens=None if counted else bound.tokens,
+            passes=1 + (_TOOL_ROUNDS if hosted else 0),
             input_estimate=bound.estimate,
-            units=_units(asked, audio=bound.audio, searches=bool(searches)),
+            units=_units(asked, audio=bound.audio) | counted.keys(),
             modalities=_modalities(asked, audio=bound.audio),
-            counted={"web_search": searches} if searches else {},
+            counted=counted,
             wants_usage=bool(asked.stream_options and asked.stream_options.include_usage),
             service_tier=reading.tier(asked.service_tier),
             end_user=reading.label(asked.user) or reading.label(asked.safety_identifier),
@@ -126,8 +139,8 @@ class Chat(faults.OpenAIFaults):
         produced = bool(found.choices)
         if raw is None:
             usage = self._estimate(ask, fields) if produced else {}
-        elif "web_search" not in usage and ask.counted.get("web_search") and produced:
-            usage["web_search"] = ask.counted["web_search"]
+        elif produced:
+            usage = {**ask.counted, **usage}
         error = None
         if reading.is_given(found.error):
             error = faults.error_from(value_of(found.error))
@@ -215,6 +228,7 @@ def _is_text(kind: object) -> bool:
     return isinstance(kind, str) and kind in _TEXT_PARTS
 
 
+_TOOL_FIELDS: Final = frozenset({"type", "function"})
 _SCHEMAS: Final = ("tools", "functions", "response_format")
 _FILES: Final = frozenset({"file", "video_url", "document_url", "input_audio", "source"})
 
@@ -224,11 +238,24 @@ def _inside(value: Any, name: str) -> str | None:
     return inner if isinstance(inner, str) else None
 
 
-def _searches(fields: Fields, model: str) -> int:
+def _hosted(tools: Iterable[Mapping[str, Raw]]) -> frozenset[str]:
+    """Name the units of the provider's own tools; one that nobody has priced is refused."""
+    found: set[str] = set()
+    for at, tool in enumerate(tools):
+        reading.check_spelling(tool, _TOOL_FIELDS)
+        kind = value_of(tool.get("type", b'"function"' if "function" in tool else b'"untyped"'))
+        if not isinstance(kind, str):
+            raise reading.fault(f"tools[{at}].type", "must be text")
+        if kind not in _CLIENT_TOOLS:
+            found.add(tool_unit(kind) or kind)
+    return frozenset(found)
+
+
+def _searches(fields: Fields, model: str) -> bool:
     """Search models look something up once for each call, whether they are told to or not."""
     asked = fields.get("web_search_options")
     given = asked is not None and bytes(asked) not in (b"null", b"false")
-    return 1 if given or "-search-" in model else 0
+    return given or "-search-" in model
 
 
 def _modalities(asked: _Body, *, audio: bool) -> frozenset[str]:
@@ -236,13 +263,11 @@ def _modalities(asked: _Body, *, audio: bool) -> frozenset[str]:
     return frozenset({"text", *written, *(("audio",) if audio else ())})
 
 
-def _units(asked: _Body, *, audio: bool, searches: bool) -> frozenset[str]:
+def _units(asked: _Body, *, audio: bool) -> frozenset[str]:
     units = {"input", "output"}
     units |= {f"output_{name}" for name in asked.modalities or () if name in ("audio", "image")}
     if audio:
         units.add("input_audio")
-    if searches:
-        units.add("web_search")
     return frozenset(units)
 
 

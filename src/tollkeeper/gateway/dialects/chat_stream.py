@@ -109,9 +109,8 @@ class ChatMeter(BaseMeter):
             usage, found = chat_usage(raw)
             usage = usage if whole else self._at_least_seen(usage)
             oddities = (*oddities, *found)
-        searches = self._ask.counted.get("web_search")
-        if searches and self.produced:
-            usage.setdefault("web_search", searches)
+        if self.produced:
+            usage = {**self._ask.counted, **usage}
         return Answer(
             usage=usage,
             reported=raw is not None,

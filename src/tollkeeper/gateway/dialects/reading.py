@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -74,7 +74,7 @@ def check_model(model: str) -> None:
         raise fault("model", "must be the name of a model")
 
 
-def check_spelling(fields: Fields, ours: frozenset[str]) -> None:
+def check_spelling(fields: Iterable[str], ours: frozenset[str]) -> None:
     """Refuse fields that differ only in case from one we meter by.
 
     Some servers match names without regard to case: such a field would pass beside ours

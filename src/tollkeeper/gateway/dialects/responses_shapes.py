@@ -97,11 +97,14 @@ def hosted_units(tools: Iterable[Tool]) -> frozenset[str] | None:
         if tool.type in _CLIENT_TOOLS or (tool.type == "shell" and local):
             continue
         any_hosted = True
-        if tool.type.startswith("web_search"):
-            found.add("web_search")
-        elif (unit := _HOSTED.get(tool.type, _slug(tool.type))) is not None:
+        if (unit := tool_unit(tool.type)) is not None:
             found.add(unit)
     return frozenset(found) if any_hosted else None
+
+
+def tool_unit(kind: str) -> str | None:
+    """Name the unit that a provider's own tool is counted in. None: it costs nothing itself."""
+    return "web_search" if kind.startswith("web_search") else _HOSTED.get(kind, _slug(kind))
 
 
 def read_response(body: bytes | Raw) -> Response | None:
