@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 from metered import rated
+from msgspec.structs import replace as replace_struct
 from shop import Customer, Shop
 
 from tollkeeper.base.errors import InvalidRequest
@@ -17,7 +18,8 @@ from tollkeeper.base.ids import show_id
 from tollkeeper.base.settings import Analytics, Settings
 from tollkeeper.db import Connection
 from tollkeeper.metering import SpikeWatch, usage_jobs
-from tollkeeper.metering.analytics.costs import CostQuery, Costs
+from tollkeeper.metering.analytics import costs
+from tollkeeper.metering.analytics.costs import Cost, CostQuery, Costs
 
 COSTS = "/billing/costs?"
 
@@ -101,6 +103,38 @@ async def test_pages_and_csv_are_the_same_rows(shop: Shop, customer: Customer) -
     assert lines[0] == "start,end,operation,calls,failed,cost,currency"
     assert lines[1] == "2026-11-19T11:00:00Z,2026-11-19T12:00:00Z,op0,1,0,0.01,USD"
     assert len(lines) == 26
+
+
+async def test_no_more_rows_of_nothing_are_made_than_a_page_shows(
+    shop: Shop, customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour of a month for each of many end users would stop the process for seconds."""
+    for number in range(40):
+        await spend(shop, customer, number * 3 + 0.5, 8_000, end_user=f"u{number}")
+    made: list[str] = []
+
+    def counted(row: Cost, **changes: Any) -> Cost:
+        made.append("row")
+        return replace_struct(row, **changes)
+
+    monkeypatch.setattr(costs, "replace", counted)
+    query = "granularity=hour&groupBy=endUser&fill=true&start=2026-11-20T00:00:00Z"
+    whole = await rows(shop, customer, f"{query}&limit=500")
+    users = sorted({row["group"]["endUser"] for row in whole})
+    starts = sorted({row["start"] for row in whole})
+    assert [(row["start"], row["group"]["endUser"]) for row in whole] == [
+        (start, user) for start in starts for user in users
+    ]
+    assert (len(starts), len(users)) == (12, 4)
+    month = query.replace("2026-11-20", "2026-10-22")
+    cursor, paged = "", list[Any]()
+    for _ in range(9):
+        made.clear()
+        reply = await shop.get(f"{COSTS}{month}&limit=10{cursor}", customer.admin)
+        paged += reply.json["data"]
+        assert len(made) <= 40 + 12, "those before the page in its first hour, and its own"
+        cursor = f"&cursor={reply.json['nextCursor']}"
+    assert paged == (await rows(shop, customer, f"{month}&limit=90"))
 
 
 async def test_faults_of_costs_are_named(shop: Shop, customer: Customer) -> None:
