@@ -37,6 +37,15 @@ def test_credit_ends_where_it_is_used_up_or_expires() -> None:
     assert credit_ends([(2**61, NOW + DAY), (10, None)], 10, NOW) == NOW + 2 * DAY
 
 
+def test_credit_that_lasts_a_century_has_no_end_however_many_lots_it_is_in() -> None:
+    years = 60 * 365
+    assert credit_ends([(years, None)], 1, NOW) == NOW + years * DAY
+    assert credit_ends([(years, None)] * 2, 1, NOW) is None
+    assert credit_ends([(years, None)] * 200, 1, NOW) is None
+    assert credit_ends([(10, NOW + 2 * years * DAY)], 0, NOW) is None
+    assert credit_ends([(years, None), (years, NOW + 3 * years * DAY)], 1, NOW) is None
+
+
 def test_a_spike_is_far_above_what_is_usual() -> None:
     end = hours_until(NOW, 8)[-1]
     assert end == datetime(2026, 11, 20, 13, tzinfo=UTC)

@@ -76,19 +76,17 @@ def credit_ends(
 
     What expires before its turn, or while it is spent, is lost. None when it lasts a century.
     """
-    at = now
+    at, furthest = now, now + _FURTHEST
     for left, expires_at in lots:
         if expires_at is not None and expires_at <= at:
             continue
-        days = _FURTHEST.days if rate <= 0 else min(left // rate, _FURTHEST.days)
-        if days == _FURTHEST.days:
-            if expires_at is None:
-                return None
-            at = expires_at
-            continue
-        rest = divide_half_up(left % rate * _DAY_MICROSECONDS, rate)
-        used_up = at + timedelta(days=days, microseconds=rest)
+        used_up = furthest
+        if rate > 0 and left // rate < _FURTHEST.days:
+            rest = divide_half_up(left % rate * _DAY_MICROSECONDS, rate)
+            used_up = at + timedelta(days=left // rate, microseconds=rest)
         at = used_up if expires_at is None else min(used_up, expires_at)
+        if at >= furthest:
+            return None
     return at
 
 
