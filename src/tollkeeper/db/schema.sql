@@ -653,6 +653,8 @@ CREATE TABLE payment (
     check_at          timestamptz,
     checks            integer     NOT NULL DEFAULT 0,
     version           bigint      NOT NULL DEFAULT 0,
+    -- When somebody last set out to ask the processor for its money.
+    sent_at           timestamptz,
     CONSTRAINT payment_pkey PRIMARY KEY (org_id, payment_id),
     CONSTRAINT payment_status_known CHECK (status IN (
         'requires_payment', 'requires_action', 'processing', 'succeeded', 'failed'

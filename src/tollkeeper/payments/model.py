@@ -233,6 +233,7 @@ class Payment:
     settled_at: datetime | None
     checks: int
     version: int
+    sent_at: datetime | None
 
     @property
     def failure(self) -> Failure | None:

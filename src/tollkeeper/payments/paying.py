@@ -81,10 +81,13 @@ async def charge(till: Till, org_id: UUID, payment_id: UUID, by: By | None = Non
     Without an answer it is `processing`, and asked about later. `by` is who has it taken that was
     meant before.
     """
-    payment = await _load(till, org_id, payment_id)
-    if payment.status is not PaymentStatus.REQUIRES_PAYMENT or payment.method_id is None:
-        return payment
-    answer = await _pay(till, payment, payment.method_id)
+    async with till.database.transaction() as tx:
+        payment = await _lock(tx, org_id, payment_id)
+        method_id = payment.method_id
+        if payment.status is not PaymentStatus.REQUIRES_PAYMENT or method_id is None:
+            return payment
+        payment = await _set_out(tx, till, payment)
+    answer = await _pay(till, payment, method_id)
     if isinstance(answer, Unknown):
         answer = Processing(ref=payment.ref)
     try:
@@ -94,6 +97,14 @@ async def charge(till: Till, org_id: UUID, payment_id: UUID, by: By | None = Non
             return charged
     except Stale:
         return await ask(till, org_id, payment_id)
+
+
+async def _set_out(tx: Connection, till: Till, payment: Payment) -> Payment:
+    """Say that somebody is on their way to the processor with it, however long it was only meant:
+    whoever hears until then that the processor knows nothing of it has heard nothing new."""
+    now = till.clock.now()
+    await store.write_payment(tx, replace(payment, sent_at=now), now + _FIRST_CHECK)
+    return await get_payment(tx, payment.org_id, payment.payment_id)
 
 
 async def _pay(till: Till, payment: Payment, method_id: UUID) -> Answer:
@@ -253,7 +264,8 @@ async def conclude(till: Till, org_id: UUID, payment_id: UUID) -> Payment:
     """Ask, and give up what nobody can be about to pay any more: its process died on the way."""
     payment, answer = await _ask(till, org_id, payment_id)
     begun = payment.page_ref is not None or payment.status is PaymentStatus.REQUIRES_ACTION
-    if payment.status.final or begun or till.clock.now() - payment.intended_at < OVER_BY:
+    since = payment.sent_at or payment.intended_at
+    if payment.status.final or begun or till.clock.now() - since < OVER_BY:
         return payment
     if isinstance(answer, Unpaid):
         async with till.database.connection() as connection:

@@ -29,7 +29,7 @@ _PAYMENT: Final = """
     org_id, payment_id, livemode, processor, subject_id, status, amount_minor, currency,
     description, return_url, cancel_url, method_id, off_session, page, save_method, page_ref,
     page_url, page_secret, page_expires_at, ref, method_ref, action_url, failure_code,
-    failure_retryable, failure_detail, intended_at, settled_at, checks, version
+    failure_retryable, failure_detail, intended_at, settled_at, checks, version, sent_at
 """
 _INSERT_PAYMENT: Final = """
 INSERT INTO payment (
@@ -70,7 +70,7 @@ UPDATE payment SET
     page_expires_at = %(page_expires_at)s, ref = %(ref)s, method_ref = %(method_ref)s,
     action_url = %(action_url)s, failure_code = %(failure_code)s,
     failure_retryable = %(failure_retryable)s, failure_detail = %(failure_detail)s,
-    settled_at = %(settled_at)s,
+    settled_at = %(settled_at)s, sent_at = %(sent_at)s,
     check_at = CASE WHEN %(settled_at)s::timestamptz IS NULL THEN %(check_at)s::timestamptz END,
     version = version + 1
 WHERE org_id = %(org_id)s AND payment_id = %(payment_id)s
