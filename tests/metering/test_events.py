@@ -115,12 +115,13 @@ async def test_one_bad_event_spoils_no_other(shop: Shop, customer: Customer) -> 
         event("extra", price=1),
         event("nul", input="a\0b"),
         event("named", organizationId="org_" + "0" * 32),
+        event("line", organizationId="org_" + "0" * 32 + "\n"),
         {"usage": {"input": 1}},
         5,
         event("last", time="2026-11-20T13:00:00+02:00"),
     ]
     reply = await shop.post(PATH, customer.inference, batch)
-    assert results(reply) == ["accepted", *["rejected"] * 13, "accepted"]
+    assert results(reply) == ["accepted", *["rejected"] * 14, "accepted"]
     said = {result["id"]: result for result in reply.json["results"]}
     assert said["gone"]["code"] == said["odd"]["code"] == "model_not_priced"
     assert said["minus"]["code"] == "invalid_usage"
@@ -128,8 +129,9 @@ async def test_one_bad_event_spoils_no_other(shop: Shop, customer: Customer) -> 
     assert "90 days" in said["old"]["reason"]
     assert "price" in said["extra"]["reason"]
     assert said["named"]["code"] == "forbidden"
+    assert said["line"]["code"] == "invalid_request"
     assert said[None]["code"] == "invalid_request"
-    assert (reply.json["accepted"], reply.json["rejected"]) == (2, 13)
+    assert (reply.json["accepted"], reply.json["rejected"]) == (2, 14)
     _, last = await records(shop, customer.purse)
     assert last["started_at"].startswith("2026-11-20T11:00:00")
     assert last["recorded_at"].startswith("2026-11-20T12:00:00")

@@ -151,3 +151,9 @@ def test_modules_of_tests_have_names_of_their_own() -> None:
     """They are imported by their bare names, from every folder of tests at once."""
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
+def test_patterns_let_no_line_break_pass_at_the_end() -> None:
+    """Python's `$` also matches before a last line break; the API's document shows a `$`."""
+    loose = re.compile(r"""pattern=r?["'][^"']*[$]["']""")
+    assert [short(path) for path in SOURCES if loose.search(path.read_text("utf-8"))] == []

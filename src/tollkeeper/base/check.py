@@ -211,7 +211,8 @@ def _describe_text(text: inspect.StrType, example: object) -> str:
     if example is not None:
         parts.append(f"such as {example}")
     elif text.pattern is not None:
-        parts.append(f"that matches {text.pattern}")
+        plain = text.pattern.replace(r"\Z", "$")
+        parts.append(f"that matches {plain}")
     if text.min_length and text.max_length is not None:
         parts.append(f"of {text.min_length} to {text.max_length} characters")
     elif text.max_length is not None:

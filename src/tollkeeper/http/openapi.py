@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final, TypeVar, get_args, get_origin
+from typing import Any, Final, TypeVar, cast, get_args, get_origin
 
 import msgspec
 from litestar import Litestar
@@ -193,13 +193,29 @@ class _Schemas:
 
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         types = list({id(type_): type_ for type_ in _types_of(endpoints)}.values())
-        written, self.components = msgspec.json.schema_components(
+        found = msgspec.json.schema_components(
             types, schema_hook=_custom_schema, ref_template="#/components/schemas/{name}"
         )
+        written, self.components = _with_plain_patterns(found)
         self._written = {id(type_): schema for type_, schema in zip(types, written, strict=True)}
 
     def of(self, type_: Any) -> dict[str, Any]:
         return self._written[id(type_)]
+
+
+def _with_plain_patterns(node: Any) -> Any:
+    """The end of a text is `\\Z` in Python's expressions, whose `$` lets a last line break pass."""
+    if isinstance(node, dict):
+        members = cast("dict[str, Any]", node)
+        return {
+            name: value.replace(r"\Z", "$")
+            if name == "pattern" and isinstance(value, str)
+            else _with_plain_patterns(value)
+            for name, value in members.items()
+        }
+    if isinstance(node, list | tuple):
+        return [_with_plain_patterns(one) for one in cast("Sequence[Any]", node)]
+    return node
 
 
 def _types_of(endpoints: Sequence[Endpoint]) -> Iterable[Any]:
