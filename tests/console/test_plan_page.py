@@ -105,8 +105,34 @@ async def test_what_cannot_be_done_is_said(whole: Whole, customer: Customer) -> 
         body = {"plan": "pro", "reason": "sold", "livemode": False}
         await whole.operate("PUT", f"/organizations/{customer.id}/plan", body)
         assert "arranged with the team" in await shown(one)
+        assert f'href="{PLAN}/choose/team"' not in (await one.open(PLAN)).text
+        asked = await one.open(f"{PLAN}/choose/team")
+        assert "arranged with the operator" in asked.text
+        assert "You pay" not in asked.text
+        assert "Confirm" not in asked.text
         refused = await send(one, f"{PLAN}/choose/team")
         assert refused.status == 400
+
+
+async def test_a_plan_that_cannot_be_chosen_says_why(whole: Whole, customer: Customer) -> None:
+    for code, fee, interval in (("hobby", 0, "month"), ("proy", 30000, "year")):
+        plan = {"code": code, "name": code.title(), "feeMinor": fee, "interval": interval}
+        answer = await whole.operate("POST", "/plans", {"plan": plan, "reason": "test"})
+        assert answer.status == 201, answer.text
+    await keep_card(whole, customer)
+    async with signed_in(whole, customer) as one:
+        assert f'href="{PLAN}/choose/proy"' in (await one.open(PLAN)).text
+        await send(one, f"{PLAN}/choose/pro")
+        page = await one.open(PLAN)
+        assert f'href="{PLAN}/choose/team"' in page.text
+        for code, why in (("hobby", "Cancel first"), ("proy", "billed in USD each month")):
+            assert f'href="{PLAN}/choose/{code}"' not in page.text
+            assert why in page.text
+            asked = await one.open(f"{PLAN}/choose/{code}")
+            assert why in asked.text
+            assert "You pay" not in asked.text
+            assert "Confirm" not in asked.text
+            assert (await send(one, f"{PLAN}/choose/{code}")).status == 400
 
 
 async def test_a_plan_that_is_paid_for_is_not_changed_by_hand(

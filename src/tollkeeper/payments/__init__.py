@@ -63,6 +63,7 @@ from tollkeeper.payments.store import (
     refunds_of,
 )
 from tollkeeper.payments.subscribing.acting import (
+    check_change,
     get_subscription,
     intend_act,
     intend_change,
@@ -125,6 +126,7 @@ __all__ = [
     "cancel",
     "catch_up",
     "charge",
+    "check_change",
     "customer_ref",
     "default_method",
     "describe_customer",

@@ -15,11 +15,15 @@ from tollkeeper.payments import (
     PaymentMethodNotFound,
     Subscription,
     SubscriptionAct,
-    SubscriptionBusy,
-    SubscriptionFixed,
     SubscriptionStatus,
 )
 from tollkeeper.plans import AlreadySubscribed, PlanVersion, Source, When
+from tollkeeper.subscriptions.choosing import (
+    Effect,
+    check_free_to_buy,
+    effect_on_billed,
+    plan_in_force,
+)
 from tollkeeper.subscriptions.model import (
     FeeDesk,
     Subscriber,
@@ -117,15 +121,8 @@ async def _intend(
 
 
 async def _check_free_to_buy(tx: Connection, who: Subscriber, now: datetime) -> None:
-    """A plan with a fee that an operator gave is not bought over."""
     held = await plans.read_subscription(tx, who.org_id, who.livemode)
-    if held is None or held.source is Source.PROCESSOR or held.status is plans.Status.CANCELLED:
-        return
-    if held.cancel_at is not None and held.cancel_at <= now:
-        return
-    versions = {version.version_id: version for version in await plans.read_plans(tx)}
-    if versions[held.version_id].terms.fee_minor:
-        raise AlreadySubscribed("This organization's plan is arranged with the operator")
+    check_free_to_buy(held, await plans.read_plans(tx), now)
 
 
 # ── Changing ─────────────────────────────────────────────────────────────────────────────────────
@@ -140,52 +137,43 @@ async def change(desk: FeeDesk, wish: Wish) -> Subscription | None:
     now = desk.till.clock.now()
     async with desk.till.database.connection() as connection:
         version = await sold_plan(connection, wish.plan, now)
+        # What is refused changes nothing: a cancellation is not taken back for it.
+        await _effect(connection, desk, billed, version, now)
     if version.terms.fee_minor == 0:
-        if wish.plan != desk.default_plan:
-            raise SubscriptionFixed("Cancel first, and subscribe to that plan when it has ended")
         return await cancel(desk, wish.subscriber, at_once=False, by=wish.by)
     if wish.method_id is not None:
         await _have_method(desk, wish)
     if billed.cancels_at_period_end and billed.status.begun:
         await _act(desk, wish.subscriber, SubscriptionAct.KEEP, wish.by)
     async with desk.till.database.transaction() as tx:
-        await _intend_change(tx, wish, version, now)
+        await _intend_change(tx, desk, wish, version, now)
     return await payments.pursue(desk.till, billed.org_id, billed.subscription_id)
 
 
-async def _intend_change(tx: Connection, wish: Wish, version: PlanVersion, now: datetime) -> None:
+async def _intend_change(
+    tx: Connection, desk: FeeDesk, wish: Wish, version: PlanVersion, now: datetime
+) -> None:
     who, wanted = wish.subscriber, price_of(version)
     billed = await payments.lock_subscription(tx, who.org_id, livemode=who.livemode)
     if billed is None:
         raise NoPaidSubscription("It has just ended; subscribe anew")
-    if billed.next_product_id == wanted.product_id:
-        billed = replace(billed, return_url=wish.return_url)
-        await _intend_act(tx, wish.by, billed, SubscriptionAct.PAY, now)
-        return
-    if billed.status is not SubscriptionStatus.ACTIVE:
-        raise SubscriptionBusy("A fee is due: pay it first by subscribing again, or cancel")
-    if billed.product_id == wanted.product_id:
+    effect = await _effect(tx, desk, billed, version, now)
+    if effect is Effect.KEPT:
         return
     billed = replace(billed, return_url=wish.return_url)
-    held = await _plan_in_force(tx, billed, now)
-    if held == await plan_of(tx, billed.product_id):
-        later = wanted.fee_minor < billed.fee_minor
-    elif held == wish.plan:
-        later = True  # Taken back before it came to be: that plan is paid for already.
-    else:
-        raise SubscriptionBusy("A cheaper plan begins when this period ends; take that back first")
+    if billed.next_product_id == wanted.product_id:
+        await _intend_act(tx, wish.by, billed, SubscriptionAct.PAY, now)
+        return
+    later = effect is not Effect.AT_ONCE
     intended = await payments.intend_change(tx, billed, wanted, now, at_period_end=later)
     await _note(tx, wish.by, "plan.change", intended, now)
 
 
-async def _plan_in_force(tx: Connection, billed: Subscription, now: datetime) -> str | None:
-    held = await plans.subscription_by_ref(tx, billed.org_id, Source.PROCESSOR, ref_of(billed))
-    if held is None:
-        return None
-    at = held.version_id
-    if held.next_version_id is not None and held.next_at is not None and held.next_at <= now:
-        at = held.next_version_id
-    return next((one.code for one in await plans.read_plans(tx) if one.version_id == at), None)
+async def _effect(
+    connection: Connection, desk: FeeDesk, billed: Subscription, version: PlanVersion, now: datetime
+) -> Effect:
+    in_force = await plan_in_force(connection, billed, await plans.read_plans(connection), now)
+    return effect_on_billed(desk, billed, in_force, version)
 
 
 async def _change_unbilled(desk: FeeDesk, wish: Wish) -> Subscription | None:

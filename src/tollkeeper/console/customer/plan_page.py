@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -26,7 +26,7 @@ from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
 from tollkeeper.payments import Subscription
 from tollkeeper.plans import BillingPlanOut, PlanVersion
-from tollkeeper.subscriptions import FeeDesk, Subscriber, Wish
+from tollkeeper.subscriptions import FeeDesk, Prospect, Subscriber, Wish
 
 PATH: Final = "/console/plan"
 _BAD: Final = 400
@@ -72,6 +72,7 @@ async def _answer(
         allowances = await plans.show_allowances(connection, terms)
     held = await _read_held(door, shelves, session, now)
     sold = shelves.plans.sold(now) if session.sees_money else []
+    offered = await _foresee(door, shelves, session, sold)
     billed = held.billed
     past_due = billed.past_due_since if billed is not None else None
     return door.page(
@@ -85,10 +86,24 @@ async def _answer(
         fee=None if billed is None else show_fee(billed.fee_minor, billed.currency),
         ends_at=None if past_due is None else past_due + shelves.fees.grace,
         offers=[
-            offer_of(one, current=one.code == held.code, coming=one.code == held.coming)
-            for one in sold
+            offer_of(
+                one,
+                current=one.version.code == held.code,
+                coming=one.version.code == held.coming,
+            )
+            for one in offered
         ],
     )
+
+
+async def _foresee(
+    door: Door, shelves: Shelves, session: Session, wanted: Sequence[PlanVersion]
+) -> list[Prospect]:
+    if not wanted:
+        return []
+    who = Subscriber(org_id=session.org_id, livemode=session.livemode)
+    async with door.database.connection() as connection:
+        return await subscriptions.foresee(connection, shelves.fees, who, wanted, door.clock.now())
 
 
 async def _read_held(door: Door, shelves: Shelves, session: Session, now: datetime) -> _Held:
@@ -109,12 +124,13 @@ def _choosing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         session, now = session_of(request), door.clock.now()
         version = _find_sold(shelves, code, now)
         held = await _read_held(door, shelves, session, now)
+        (prospect,) = await _foresee(door, shelves, session, [version])
         return door.page(
             request,
             "customer/plan_choose.html",
-            offer=offer_of(version, current=code == held.code, coming=code == held.coming),
+            offer=offer_of(prospect, current=code == held.code, coming=code == held.coming),
             fee=say_fee(version),
-            cost=say_cost(version, held.billed, now),
+            cost=say_cost(prospect, held.billed, now),
         )
 
     @post(

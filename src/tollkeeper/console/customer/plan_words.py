@@ -10,10 +10,11 @@ from typing import Final
 from markupsafe import Markup
 
 from tollkeeper.base.money import Money
+from tollkeeper.console.customer.saying import sentence
 from tollkeeper.console.rendering import say, say_with, show_count, show_day, show_money, show_price
 from tollkeeper.payments import Subscription, to_nanos
 from tollkeeper.plans import Consumable, PlanVersion
-from tollkeeper.subscriptions import product_of
+from tollkeeper.subscriptions import Effect, Prospect
 
 _CAPACITIES: Final = ("api_keys", "projects", "seats")
 
@@ -28,10 +29,12 @@ class Offer:
     includes: Sequence[Markup | str]
     current: bool
     coming: bool
+    refused: str
+    """Why it cannot be chosen, where it cannot."""
 
 
-def offer_of(version: PlanVersion, *, current: bool, coming: bool) -> Offer:
-    terms = version.terms
+def offer_of(prospect: Prospect, *, current: bool, coming: bool) -> Offer:
+    version, terms = prospect.version, prospect.version.terms
     capacities = [_say_capacity(name, most) for name, most in terms.capacities.items()]
     return Offer(
         code=version.code,
@@ -40,6 +43,7 @@ def offer_of(version: PlanVersion, *, current: bool, coming: bool) -> Offer:
         includes=[*(_say_consumable(one) for one in terms.consumables), *capacities],
         current=current,
         coming=coming,
+        refused="" if prospect.refused is None else sentence(prospect.refused),
     )
 
 
@@ -72,22 +76,28 @@ def _say_capacity(name: str, most: int) -> str:
     return say("plan.up_to", most=show_count(most), name=name)
 
 
-def say_cost(version: PlanVersion, billed: Subscription | None, now: datetime) -> Markup | str:
-    """What choosing a plan costs now, and what later."""
-    terms = version.terms
-    if billed is None or not billed.status.begun or billed.period_end is None:
-        if terms.fee_minor == 0:
+def say_cost(prospect: Prospect, billed: Subscription | None, now: datetime) -> Markup | str:
+    """What choosing a plan costs now, and what later; or why it is refused."""
+    version, terms = prospect.version, prospect.version.terms
+    ends = None if billed is None else billed.period_end
+    match prospect.effect:
+        case None:
+            return sentence(prospect.refused or "")
+        case Effect.FREE:
             return say("plan.costs_nothing")
-        fee = show_fee(terms.fee_minor, terms.currency)
-        return say_with(f"plan.costs_{terms.interval}", fee=fee)
-    if billed.product_id == product_of(version.code):
-        return say("plan.kept")
-    if terms.fee_minor <= billed.fee_minor:
-        return say_with("plan.costs_later", day=show_day(billed.period_end), fee=say_fee(version))
-    due = show_fee(_prorated(terms.fee_minor - billed.fee_minor, billed, now), terms.currency)
-    return say_with(
-        "plan.costs_difference", due=due, fee=say_fee(version), day=show_day(billed.period_end)
-    )
+        case Effect.LATER if ends is not None:
+            return say_with("plan.costs_later", day=show_day(ends), fee=say_fee(version))
+        case Effect.AT_ONCE if billed is not None and ends is not None:
+            difference = _prorated(terms.fee_minor - billed.fee_minor, billed, now)
+            due = show_fee(difference, terms.currency)
+            return say_with(
+                "plan.costs_difference", due=due, fee=say_fee(version), day=show_day(ends)
+            )
+        case Effect.KEPT | Effect.TAKEN_BACK:
+            return say("plan.kept")
+        case _:
+            fee = show_fee(terms.fee_minor, terms.currency)
+            return say_with(f"plan.costs_{terms.interval}", fee=fee)
 
 
 def _prorated(difference: int, billed: Subscription, now: datetime) -> int:

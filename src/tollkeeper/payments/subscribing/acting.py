@@ -77,13 +77,8 @@ async def intend_subscription(
 async def intend_change(
     tx: Connection, seen: Subscription, price: Price, now: datetime, *, at_period_end: bool
 ) -> Subscription:
-    """Raises SubscriptionBusy, and SubscriptionFixed for another interval or currency."""
-    if (price.interval, price.currency) != (seen.interval, seen.currency):
-        raise SubscriptionFixed(
-            f"It is billed in {seen.currency} each {seen.interval}: cancel it to subscribe anew"
-        )
-    if not seen.status.begun or seen.next_product_id is not None:
-        raise SubscriptionBusy("A payment is still open: make it, or cancel")
+    """Raises SubscriptionBusy, SubscriptionFixed."""
+    check_change(seen, price)
     wished = replace(
         seen,
         next_product_id=price.product_id,
@@ -92,6 +87,16 @@ async def intend_change(
         next_at_period_end=at_period_end,
     )
     return await intend_act(tx, wished, SubscriptionAct.CHANGE, now)
+
+
+def check_change(seen: Subscription, price: Price) -> None:
+    """Raises SubscriptionBusy, and SubscriptionFixed for another interval or currency."""
+    if (price.interval, price.currency) != (seen.interval, seen.currency):
+        raise SubscriptionFixed(
+            f"It is billed in {seen.currency} each {seen.interval}: cancel it to subscribe anew"
+        )
+    if not seen.status.begun or seen.next_product_id is not None:
+        raise SubscriptionBusy("A payment is still open: make it, or cancel")
 
 
 async def intend_act(
