@@ -11,6 +11,7 @@ import click
 from tollkeeper.cli.checks import Finding, check_database, check_machine
 from tollkeeper.cli.installation import Installation, NoDatabase
 from tollkeeper.cli.output import json_option, print_json
+from tollkeeper.cli.outside import check_outside
 
 if TYPE_CHECKING:
     from tollkeeper.base.settings import Settings
@@ -70,6 +71,12 @@ def _check(here: Installation, settings: Settings, note: Callable[[Finding], Non
 
     for finding in check_machine(settings):
         note(finding)
+
+    async def look_outside() -> None:
+        async for finding in check_outside(settings):
+            note(finding)
+
+    asyncio.run(look_outside())
 
     async def look(url: str) -> None:
         async for finding in check_database(settings, url):

@@ -33,7 +33,11 @@ _COLUMNS: Final = (
 
 
 @click.command("reconcile")
-@click.option("--since", type=_DAY, help="From this day or moment (UTC) on; three days ago.")
+@click.option(
+    "--since",
+    type=_DAY,
+    help="From this day or moment (UTC) on; three days ago, or all that was missed.",
+)
 @click.option("--until", type=_DAY, help="Up to this day or moment (UTC); an hour ago.")
 @json_option
 @click.pass_obj
@@ -57,10 +61,15 @@ def reconcile_command(
     async def act(database: Database) -> list[Reconciliation]:
         from tollkeeper.base.clock import SystemClock
         from tollkeeper.cli.till import open_till
-        from tollkeeper.credits import reconcile
+        from tollkeeper.credits import compare_as_usual, reconcile
 
         window = _window(since, until, SystemClock().now())
         async with open_till(here.settings, database) as till:
+            if since is None and until is None:
+                return [
+                    await compare_as_usual(till, processor, progress)
+                    for processor in till.processors.all
+                ]
             return [
                 await reconcile(till, processor, window, progress)
                 for processor in till.processors.all

@@ -65,11 +65,34 @@ class SmtpMailer:
         )
 
 
+async def greet(server: MailServer) -> str | None:
+    """Connect and log in as for a mail; return what went wrong, None where nothing did."""
+    client = aiosmtplib.SMTP(
+        hostname=server.host,
+        port=server.port,
+        username=server.username,
+        password=server.password,
+        use_tls=server.security == "tls",
+        start_tls=server.security == "starttls",
+        timeout=_TIMEOUT_SECONDS,
+    )
+    try:
+        async with client:
+            return None
+    except (aiosmtplib.SMTPException, OSError) as error:
+        return str(error) or type(error).__name__
+
+
 def mailer_of(mail: Mail) -> Mailer | None:
     """Return who sends mails; None where no mail server is set."""
+    server = server_of(mail)
+    return None if server is None else SmtpMailer(server)
+
+
+def server_of(mail: Mail) -> MailServer | None:
     if mail.host is None:
         return None
-    server = MailServer(
+    return MailServer(
         host=mail.host,
         port=mail.port,
         sender=mail.sender,
@@ -77,7 +100,6 @@ def mailer_of(mail: Mail) -> Mailer | None:
         username=mail.username,
         password=mail.secret and mail.secret.reveal(),
     )
-    return SmtpMailer(server)
 
 
 def _environment(*, html: bool) -> Environment:

@@ -87,7 +87,7 @@ class Provider:
 
     async def start(self, attempt: Attempt, now: datetime) -> str:
         """Return where to send somebody. Raises SignInFailed."""
-        found = await self._discover(now)
+        found = await self.discover(now)
         query = {
             "response_type": "code",
             "client_id": self.client_id,
@@ -103,7 +103,7 @@ class Provider:
 
     async def finish(self, attempt: Attempt, code: str, now: datetime) -> Identity:
         """Return who came back with a code. Raises SignInFailed."""
-        found = await self._discover(now)
+        found = await self.discover(now)
         body = {
             "grant_type": "authorization_code",
             "code": code,
@@ -121,7 +121,8 @@ class Provider:
         self._check(claims, attempt, now)
         return self._identity(claims)
 
-    async def _discover(self, now: datetime) -> Discovery:
+    async def discover(self, now: datetime) -> Discovery:
+        """Read what the provider says of itself. Raises SignInFailed."""
         fresh = self._read_at is not None and now - self._read_at < _KEPT_FOR
         if self._discovery is not None and fresh:
             return self._discovery
