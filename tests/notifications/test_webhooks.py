@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -133,6 +133,26 @@ async def test_4_while_a_secret_is_exchanged_both_sign(
     await work()
     headers, body = receiver.got[-1]
     assert len(headers["webhook-signature"].split()) == 1
+
+
+async def test_4_a_secret_that_is_exchanged_again_signs_for_its_day(
+    client: aiohttp.ClientSession, house: House, receiver: Receiver, work: Work
+) -> None:
+    hook = await add(client, receiver.url)
+    path, secrets = f"webhooks/{hook['id']}", [hook["secret"]]
+    for _ in range(9):
+        house.clock.advance(timedelta(hours=2))
+        secrets.append((await ask(client, "POST", f"{path}/rotate-secret"))["secret"])
+    for hours, signing in ((0, secrets[1:]), (23, secrets[1:]), (1, secrets[-1:])):
+        house.clock.advance(timedelta(hours=hours))
+        await ask(client, "POST", f"{path}/test", json={})
+        await work()
+        headers, body = receiver.got[-1]
+        at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+        assert headers["webhook-signature"].split() == [
+            Webhook(secret).sign(headers["webhook-id"], at, body.decode())
+            for secret in reversed(signing)
+        ]
 
 
 async def test_5_failures_are_tried_for_three_days_then_the_webhook_is_switched_off(

@@ -368,8 +368,8 @@ async def read_due(tx: Connection, org_id: UUID, delivery_id: UUID, now: datetim
     row = await (await tx.execute(_READ_DUE, asked)).fetchone()
     if row is None:
         return None
-    *delivery, url, enabled, secret, old_secret = row
-    secrets = [secret] if old_secret is None else [secret, old_secret]
+    *delivery, url, enabled, secret, old_secrets = row
+    secrets = [secret] if old_secrets is None else [secret, *old_secrets.split()]
     return Due(_delivery(delivery), url, enabled, secrets)
 
 

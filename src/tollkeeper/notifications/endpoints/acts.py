@@ -40,7 +40,8 @@ async def create_endpoint(tx: Connection, endpoint: Endpoint, secret: str) -> En
             raise TooManyWebhooks(f"There are {MOST_ENDPOINTS} webhooks already; remove one first")
         return endpoint
     known = await get_endpoint(tx, *place, livemode=endpoint.livemode)
-    await store.rotate(tx, known, secret, endpoint.created_at)
+    created_at = endpoint.created_at
+    await store.rotate(tx, known, secret, until=created_at, now=created_at)
     return known
 
 
@@ -79,8 +80,8 @@ async def change_endpoint(
 
 
 async def rotate_secret(tx: Connection, endpoint: Endpoint, secret: str, now: datetime) -> None:
-    """Sign with a new secret; for a day the old one signs too."""
-    await store.rotate(tx, endpoint, secret, now + OLD_SECRET_SIGNS)
+    """Sign with a new secret, and for a day with the old ones that are in force too."""
+    await store.rotate(tx, endpoint, secret, until=now + OLD_SECRET_SIGNS, now=now)
 
 
 async def delete_endpoint(

@@ -10,6 +10,9 @@ from tollkeeper.db import Connection
 from tollkeeper.notifications.model import Endpoint
 from tollkeeper.notifications.store import endpoint_of
 
+# A message carries a signature of each, in one header.
+MOST_OLD_SECRETS: Final = 8
+
 _INSERT: Final = """
 INSERT INTO webhook_endpoint (
     org_id, endpoint_id, livemode, url, description, types, secret, enabled, created_at
@@ -60,9 +63,17 @@ SET url = %(url)s, description = %(description)s, types = %(types)s, enabled = %
 WHERE org_id = %(org_id)s AND endpoint_id = %(endpoint_id)s
 """
 
+# Those that sign still go on: somebody may know only the first of them.
 _ROTATE: Final = """
 UPDATE webhook_endpoint
-SET old_secret = secret, old_secret_until = %(until)s, secret = %(secret)s
+SET old_secret = CASE
+        WHEN old_secret_until > %(now)s THEN array_to_string(
+            (secret || string_to_array(old_secret, ' '))[1:%(most)s::integer], ' '
+        )
+        ELSE secret
+    END,
+    old_secret_until = %(until)s,
+    secret = %(secret)s
 WHERE org_id = %(org_id)s AND endpoint_id = %(endpoint_id)s
 """
 
@@ -144,15 +155,19 @@ async def update_endpoint(tx: Connection, endpoint: Endpoint) -> None:
     )
 
 
-async def rotate(tx: Connection, endpoint: Endpoint, secret: str, until: datetime) -> None:
-    """Sign with `secret` from now on, and with the old one too until then."""
+async def rotate(
+    tx: Connection, endpoint: Endpoint, secret: str, *, until: datetime, now: datetime
+) -> None:
+    """Sign with `secret` from now on, and with the old ones that are in force too until then."""
     await tx.execute(
         _ROTATE,
         {
             "org_id": endpoint.org_id,
             "endpoint_id": endpoint.endpoint_id,
             "secret": secret,
+            "most": MOST_OLD_SECRETS,
             "until": until,
+            "now": now,
         },
     )
 
