@@ -53,6 +53,22 @@ class Calls:
         await self._ended()
         return "several parts" if len(parts) > 1 else "one part"
 
+    async def same_id(self) -> str:
+        """Make calls of two customers at once, under an id that both of them chose."""
+        payers = ["rich", "rich", "same", "same"]
+        calls = [self.asked(payer, **USED, pause=0.3) for payer in payers]
+        answers = await asyncio.gather(
+            *(litellm.acompletion(litellm_call_id="mine", **call) for call in calls)
+        )
+        return str({answer.usage.total_tokens for answer in answers})
+
+    async def bridged(self) -> str:
+        """Make a call that LiteLLM makes by way of another: it is one."""
+        asked = self.asked(**USED)
+        told = asked.pop("messages")[0]["content"]
+        asked |= {"model": "together_ai/up-chat", "input": told}
+        return str((await litellm.aresponses(**asked)).usage.total_tokens)
+
     async def embedding(self) -> str:
         asked = self.asked()
         del asked["messages"]
@@ -61,10 +77,11 @@ class Calls:
         return str((await litellm.aembedding(**{**asked, **more})).usage.prompt_tokens)
 
     async def sync(self) -> str:
-        asked = self.asked(**USED)
-        answer = await asyncio.to_thread(lambda: litellm.completion(**asked))
+        asked = self.asked(**USED) | {"litellm_call_id": "mine"}
+        calls = [asyncio.to_thread(lambda: litellm.completion(**asked)) for _ in range(2)]
+        answers = await asyncio.gather(*calls)
         await asyncio.to_thread(litellm.utils.executor.shutdown, wait=True)
-        return str(answer.usage.total_tokens)
+        return str({answer.usage.total_tokens for answer in answers})
 
     async def refused(self) -> str:
         return await litellm.acompletion(**self.asked("poor"))

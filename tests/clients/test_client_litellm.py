@@ -28,8 +28,9 @@ ROOT = Path(__file__).parents[2]
 LITELLM = "litellm[proxy]==1.106.2"
 SCRIPT = Path(__file__).with_name("litellm_calls.py")
 CHAT = "chat/completions"
-OPERATIONS = {"embedding": "embeddings"}
+OPERATIONS = {"embedding": "embeddings", "bridged": "responses"}
 ENDED = {"whole": ["ada"]}
+SENT = {"same_id": 4, "sync": 2}
 UNSENT = ("embedding", "refused", "unpriced", "nobody")
 
 
@@ -70,7 +71,9 @@ CALLS = {
     "unpriced": ("ModelNotPriced 422", "0"),
     "nobody": ("InvalidRequest 400", "0"),
     "failed": ("InternalServerError 500", "0"),
-    "sync": ("150", "0.0002"),
+    "bridged": ("150", "0.0002"),
+    "same_id": ("{150}", "0.0004"),
+    "sync": ("{150}", "0.0004"),
 }
 
 
@@ -79,18 +82,20 @@ async def test_what_litellm_used_is_paid(
 ) -> None:
     customers = {name: await whole.customer() for name in CALLS}
     poor, other = await whole.customer(sandbox_credit=1), await whole.customer()
+    same = await whole.customer()
     place = {
         "url": whole.url,
         "upstream": upstream.url,
         "operatorKey": whole.operator_key,
         "poor": poor.keys["test INFERENCE"],
         "other": other.keys["test INFERENCE"],
+        "same": same.keys["test INFERENCE"],
         "calls": {name: known.keys["test INFERENCE"] for name, known in customers.items()},
     }
     said = await ran([litellm_python, SCRIPT, json.dumps(place)])
     assert json.loads(said.splitlines()[-1]) == {name: said for name, (said, _) in CALLS.items()}
     spent: dict[str, Decimal] = {}
-    for name, known in customers.items():
+    for name, known in (customers | {"same": same}).items():
         async with AsyncTollkeeper(known.keys["test ADMIN"], whole.url) as admin:
             balance = await admin.balance()
             records = [record async for record in admin.usage_records()]
@@ -98,9 +103,10 @@ async def test_what_litellm_used_is_paid(
         assert [record.end_user for record in records if record.end_user] == ENDED.get(name, [])
         assert balance.held == 0, name
         spent[name] = 10 - balance.posted
+    assert spent.pop("same") == spent["same_id"]
     assert spent == {name: Decimal(cost) for name, (_, cost) in CALLS.items()}
     # Those refused were not sent.
-    assert len(upstream.heard) == sum(name not in UNSENT for name in CALLS)
+    assert len(upstream.heard) == sum(SENT.get(name, name not in UNSENT) for name in CALLS)
 
 
 def environment() -> dict[str, str]:
@@ -194,9 +200,13 @@ async def test_litellms_proxy_charges_whoever_a_request_names(
     answered = await proxy.post("/chat/completions", json=body, headers=headers)
     assert answered.json()["usage"]["total_tokens"] == 150, answered.text
     assert (await admin.balance()).posted == 10 - Decimal("0.0002")
+    several = body | {"model": "chat,chat"}
+    both = await proxy.post("/chat/completions", json=several, headers=headers)
+    assert len(both.json()) == 2, both.text
+    assert (await admin.balance()).posted == 10 - Decimal("0.0006")
     streamed = await proxy.post("/chat/completions", json=body | {"stream": True}, headers=headers)
     assert streamed.text.count("data:") > 2, streamed.text
     async with asyncio.timeout(20):
         while (await admin.balance()).held:  # noqa: ASYNC110 (settled after the last byte)
             await asyncio.sleep(0.05)
-    assert (await admin.balance()).posted == 10 - Decimal("0.0004")
+    assert (await admin.balance()).posted == 10 - Decimal("0.0008")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
+from uuid import uuid4
 
 # LiteLLM is no dependency of this package: whoever imports this module has it.
 import litellm  # pyright: ignore[reportMissingImports]
@@ -32,6 +34,11 @@ _SYNC_CALLS: Final = {
 }
 _CALLS: Final = {f"a{name}": operation for name, operation in _SYNC_CALLS.items()}
 _MODEL_UNKNOWN_TOKENS: Final = 4096
+# A call's own name is noted under this, among what LiteLLM notes of it. Whoever calls may choose
+# LiteLLM's id of it, and send parameters of any name that is known.
+_NAME: Final = f"tollkeeper_call_{uuid4().hex}"
+_SEVERAL: Final = "several"
+_MAKING: Final[ContextVar[str]] = ContextVar("tollkeeper_call", default="")
 _log: Final = logging.getLogger(__name__)
 _litellm: Final[Any] = litellm
 
@@ -53,6 +60,7 @@ class _Held:
     hold: Hold
     estimate: Mapping[str, int]
     story: SettledStory
+    call: object
 
 
 class TollkeeperCallback(cast("type[Any]", CustomLogger)):
@@ -87,14 +95,15 @@ class TollkeeperCallback(cast("type[Any]", CustomLogger)):
     ) -> dict[str, Any] | None:
         """Hold, or raise: the call is then not sent."""
         self._forget_the_expired()
-        call_id = str(kwargs.get("litellm_call_id"))
-        # One call may be made by way of another: both have one id, and one hold.
-        if _name_of(call_type) not in _CALLS or call_id in self._held:
+        if _name_of(call_type) not in _CALLS:
+            return None
+        call = kwargs["litellm_logging_obj"]
+        # One call may be made by way of another: they have one hold.
+        if self._made_now(call) is not None:
             return None
         sale = self._sale(kwargs)
         if sale is None:
             return None
-        call = kwargs["litellm_logging_obj"]
         # What was given by position is not among the kwargs; what a router chose is nowhere else.
         model = str(kwargs.get("model") or call.model)
         messages = kwargs.get("messages") or call.messages
@@ -112,7 +121,7 @@ class TollkeeperCallback(cast("type[Any]", CustomLogger)):
             # What LiteLLM's router takes for how long to rest the deployment, for every customer.
             error.headers = {"retry-after": "0", "x-should-retry": "false"}
             raise
-        self._held[call_id] = _Held(hold, estimate, story)
+        self._keep(_Held(hold, estimate, story, call), streamed=bool(kwargs.get("stream")))
         return _without_key(kwargs)
 
     async def async_post_call_success_deployment_hook(
@@ -120,25 +129,25 @@ class TollkeeperCallback(cast("type[Any]", CustomLogger)):
     ) -> None:
         """Settle before the answer is given back; streams are settled at their end."""
         if hasattr(response, "usage"):
-            await self._settle(request_data.get("litellm_call_id"), response)
+            await self._settle(self._name_in(request_data), response)
 
     async def async_post_call_failure_deployment_hook(
         self, request_data: Mapping[str, Any], exception: Exception, call_type: Any
     ) -> None:
-        await self._void(request_data.get("litellm_call_id"))
+        await self._void(self._name_in(request_data))
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
         if kwargs.get("cache_hit"):
-            await self._void(kwargs.get("litellm_call_id"))
+            await self._void(kwargs.get(_NAME))
         else:
-            await self._settle(kwargs.get("litellm_call_id"), response_obj)
+            await self._settle(kwargs.get(_NAME), response_obj)
 
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        await self._void(kwargs.get("litellm_call_id"))
+        await self._void(kwargs.get(_NAME))
 
     def log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
@@ -152,7 +161,7 @@ class TollkeeperCallback(cast("type[Any]", CustomLogger)):
             return
         provider, model = self._priced_as(str(kwargs.get("custom_llm_provider")), kwargs["model"])
         event: Event = {
-            "id": str(kwargs["litellm_call_id"]),
+            "id": kwargs.setdefault(_NAME, uuid4().hex),
             "source": "litellm",
             "usage": units_of(response_obj.usage),
             "operation": _SYNC_CALLS[_name_of(kwargs["call_type"])],
@@ -163,6 +172,26 @@ class TollkeeperCallback(cast("type[Any]", CustomLogger)):
         (taken,) = self._sync_client.report_events([event]).results
         if taken.status == "rejected":
             _log.error("%s was not charged: %s", event["id"], taken.reason)
+
+    def _keep(self, held: _Held, *, streamed: bool) -> None:
+        name = uuid4().hex
+        self._held[name] = held
+        _MAKING.set(name)
+        noted: dict[str, Any] = cast("Any", held.call).model_call_details
+        # LiteLLM's proxy asks several models at once as one call. Each ends in the task it is made
+        # in, and what is logged of all of them ends none.
+        several = noted.get(_NAME) == _SEVERAL or noted.get(_NAME) in self._held
+        noted[_NAME] = _SEVERAL if several and not streamed else name
+
+    def _made_now(self, call: object) -> str | None:
+        """Name the call that is held, and made in this very task."""
+        held = self._held.get(_MAKING.get())
+        return _MAKING.get() if held is not None and held.call is call else None
+
+    def _name_in(self, request: Mapping[str, Any]) -> str | None:
+        call = request.get("litellm_logging_obj")
+        noted = _mapping(getattr(call, "model_call_details", None))
+        return self._made_now(call) or noted.get(_NAME)
 
     def _named(self, model: str, kwargs: Mapping[str, Any]) -> tuple[str, str]:
         known = kwargs.get("custom_llm_provider"), kwargs.get("api_base")
@@ -179,8 +208,8 @@ class TollkeeperCallback(cast("type[Any]", CustomLogger)):
         known = _mapping(costs.get(model) or costs.get(model.rpartition("/")[2]))
         return int(known.get("max_output_tokens") or _MODEL_UNKNOWN_TOKENS)
 
-    async def _settle(self, call_id: object, response: Any) -> None:
-        held = self._held.pop(str(call_id), None)
+    async def _settle(self, name: str | None, response: Any) -> None:
+        held = self._held.pop(name or "", None)
         if held is None:
             return
         usage = getattr(response, "usage", None)
@@ -198,8 +227,8 @@ class TollkeeperCallback(cast("type[Any]", CustomLogger)):
             # The work is done, and its answer belongs to the customer. The hold ends by itself.
             _log.exception("%s could not be settled", held.hold.id)
 
-    async def _void(self, call_id: object) -> None:
-        held = self._held.pop(str(call_id), None)
+    async def _void(self, name: str | None) -> None:
+        held = self._held.pop(name or "", None)
         if held is None:
             return
         try:
