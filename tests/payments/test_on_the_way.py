@@ -7,14 +7,15 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
+from selling import open_seller
 from shops import Shop
 from test_topping_up import filler_at
 
-from tollkeeper.credits import PurchaseStatus
+from tollkeeper.credits import PurchaseStatus, buy
 from tollkeeper.credits.topping_up import acts
 from tollkeeper.credits.topping_up.watching import look_at
-from tollkeeper.payments import charge, get_payment, settle_unfinished
-from tollkeeper.payments.model import Answer, Payment, PaymentStatus
+from tollkeeper.payments import cancel, charge, get_payment, settle_unfinished
+from tollkeeper.payments.model import Answer, FailureCode, Payment, PaymentStatus
 from tollkeeper.payments.processors import Charge, Processors
 
 
@@ -68,6 +69,37 @@ async def test_y5_what_was_meant_long_ago_and_is_asked_for_now_was_not_never_sen
     assert (await charging).status is PaymentStatus.SUCCEEDED
     assert await shop.bank.charged(payment.payment_id) == [2500]
     assert [heard.now for heard in await shop.heard("payment")] == ["succeeded"]
+
+
+async def test_giving_up_what_is_on_its_way_ends_nothing(shop: Shop) -> None:
+    method = await shop.on_file()
+    way = far_away(shop)
+    seller = await open_seller(shop)
+    order = seller.order(25, method_id=method.method_id)
+    buying = asyncio.create_task(buy(seller.desk, order))
+    await way.left.wait()
+    given_up = await cancel(shop.till, order.org_id, order.purchase_id)
+    assert given_up.status is PaymentStatus.REQUIRES_PAYMENT
+    way.arrives.set()
+    purchase, _ = await buying
+    assert (purchase.status, await seller.balance()) == (PurchaseStatus.SUCCEEDED, 25)
+    assert await shop.bank.charged(order.purchase_id) == [2500]
+    assert "credit_purchase_failed" not in await seller.notices()
+
+
+async def test_what_died_on_its_way_can_be_given_up_when_it_cannot_arrive(shop: Shop) -> None:
+    method = await shop.on_file()
+    way = far_away(shop)
+    payment = await shop.intend(method_id=method.method_id, off_session=True)
+    charging = asyncio.create_task(charge(shop.till, payment.org_id, payment.payment_id))
+    await way.left.wait()
+    charging.cancel()
+    waiting = await cancel(shop.till, payment.org_id, payment.payment_id)
+    assert waiting.status is PaymentStatus.REQUIRES_PAYMENT
+    await shop.wait(minutes=5)
+    ended = await cancel(shop.till, payment.org_id, payment.payment_id)
+    assert ended.failure_code is FailureCode.CANCELED
+    assert await shop.bank.charged(payment.payment_id) == []
 
 
 async def test_an_auto_top_up_whose_job_is_late_is_charged_once(shop: Shop) -> None:

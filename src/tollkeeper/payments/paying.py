@@ -221,14 +221,16 @@ async def _begin_attempt(till: Till, seen: Payment, by: By | None) -> Payment:
 
 async def cancel(till: Till, org_id: UUID, payment_id: UUID, by: By | None = None) -> Payment:
     """Make sure that it can no longer be paid. One that is paid already is returned as such; one
-    that the processor gives no answer about stays unfinished."""
+    that the processor gives no answer about, or that somebody is on their way with, stays
+    unfinished."""
     payment = await _load(till, org_id, payment_id)
     if payment.status.final:
         return payment
     async with till.database.connection() as connection:
         sought = await _sought(connection, payment)
     answer = await _processor(till, payment).cancel_payment(sought)
-    if isinstance(answer, Absent):
+    sent_at = payment.sent_at
+    if isinstance(answer, Absent) and (sent_at is None or till.clock.now() - sent_at >= OVER_BY):
         answer = Declined(ref=None, failure=Failure.of(FailureCode.CANCELED))
     try:
         return await _write_down(till, payment, answer, given_up_by=by)
