@@ -34,6 +34,7 @@ from tollkeeper.pricing import (
     recompute,
     to_record,
 )
+from tollkeeper.pricing.content import seal
 
 DAY = timedelta(days=1)
 NOW = START + 10 * DAY
@@ -88,6 +89,17 @@ async def test_another_price_for_the_same_moment_is_refused(database: Database) 
     ]
     async with database.connection() as connection:
         assert [*await load_book(connection)] == [FULL]
+
+
+async def test_another_source_of_the_same_price_is_no_other_price(database: Database) -> None:
+    """The file of the prices says of what year's list it is, and adds one to come."""
+    later = version({"input": mtok("9")}, effective_from=NOW + timedelta(days=9))
+    file = [seal(replace(one, source="the list of another year")) for one in (FULL, later)]
+    async with database.transaction() as tx:
+        await publish(tx, [FULL], "ada", NOW)
+        assert await publish(tx, file, "ada", NOW) == file[1:]
+    async with database.connection() as connection:
+        assert {*await load_book(connection)} == {FULL, file[1]}
 
 
 async def test_a_price_in_force_is_not_changed_behind_its_back(database: Database) -> None:

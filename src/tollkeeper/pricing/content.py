@@ -59,3 +59,20 @@ def rates_from_json(rates: Mapping[str, Any]) -> dict[str, Rate]:
         unit: Rate(price, per, tuple((start, beyond) for start, beyond in above))
         for unit, (price, per, above) in rates.items()
     }
+
+
+def same_terms(one: PriceVersion, other: PriceVersion) -> bool:
+    """Tell whether they sell alike, wherever the prices are said to come from."""
+    return _terms(one) == _terms(other)
+
+
+def _terms(version: PriceVersion) -> tuple[object, ...]:
+    return (
+        version.rates,
+        version.service_tiers,
+        frozenset(version.aliases),
+        version.context,
+        version.max_input_tokens,
+        version.max_output_tokens,
+        version.ended,
+    )

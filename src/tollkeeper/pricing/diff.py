@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from tollkeeper.pricing.book import Book
-from tollkeeper.pricing.content import seal
+from tollkeeper.pricing.content import same_terms, seal
 from tollkeeper.pricing.model import PriceVersion
 
 # announced: changes at a later date than the one compared at. missing: gone from the source.
@@ -85,12 +85,12 @@ def _model_changes(
     there: Iterable[PriceVersion], schedule: Iterable[PriceVersion], at: datetime
 ) -> Iterator[Change]:
     before, after = _in_force(there, at), _in_force(schedule, at)
-    if after is not None and (before is None or _differ(before, after)):
+    if after is not None and (before is None or not same_terms(before, after)):
         yield Change("changed", after, before)
     for announced in schedule:
         if announced.effective_from > at:
             expected = _in_force(there, announced.effective_from)
-            if expected is None or _differ(expected, announced):
+            if expected is None or not same_terms(expected, announced):
                 yield Change("announced", announced, expected)
 
 
@@ -106,22 +106,6 @@ def _missing(
 def _in_force(schedule: Iterable[PriceVersion], at: datetime) -> PriceVersion | None:
     past = [version for version in schedule if version.effective_from <= at]
     return past[-1] if past else None
-
-
-def _differ(one: PriceVersion, other: PriceVersion) -> bool:
-    return _terms(one) != _terms(other)
-
-
-def _terms(version: PriceVersion) -> tuple[object, ...]:
-    return (
-        version.rates,
-        version.service_tiers,
-        frozenset(version.aliases),
-        version.context,
-        version.max_input_tokens,
-        version.max_output_tokens,
-        version.ended,
-    )
 
 
 def _end(version: PriceVersion, moment: datetime) -> PriceVersion:

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from tollkeeper.base.money import MAX_NANOS
 from tollkeeper.db import Connection
 from tollkeeper.pricing.book import Book
-from tollkeeper.pricing.content import content_hash, rates_from_json, seal, to_content
+from tollkeeper.pricing.content import content_hash, rates_from_json, same_terms, seal, to_content
 from tollkeeper.pricing.errors import InvalidPrices, PriceVersionConflict
 from tollkeeper.pricing.markup import PPM, Markup, Markups
 from tollkeeper.pricing.model import PriceVersion
@@ -120,7 +120,13 @@ async def publish(
     first versions of a model do not. Raises InvalidPrices, or PriceVersionConflict when another
     version takes effect at the same moment or `backdate` is missing.
     """
-    sealed = {version.id: version for version in map(seal, versions)}
+    there = {_moment(known): known for known in await _read_versions(tx)}
+    # What only says another source is the price that is there.
+    sealed = {
+        version.id: version
+        for version in map(seal, versions)
+        if (known := there.get(_moment(version))) is None or not same_terms(known, version)
+    }
     _check(sealed.values())
     values = {"versions": Jsonb([_row(version) for version in sealed.values()]), "at": at, "by": by}
     if not backdate:
@@ -134,6 +140,10 @@ async def publish(
         said = "has another price from that moment on; publish one with a later date"
         raise PriceVersionConflict(f"{_names(others)} {said}", versions=_members(others))
     return [sealed[version_id] for (version_id,) in added]
+
+
+def _moment(version: PriceVersion) -> tuple[str, str, datetime]:
+    return version.provider, version.model, version.effective_from
 
 
 async def publish_markup(tx: Connection, change: MarkupChange, by: str, at: datetime) -> None:
