@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tollkeeper.base.errors import RequestInProgress, TollkeeperError, Unavailable
 from tollkeeper.gateway.call import Call, Parts, Request
@@ -25,10 +26,8 @@ _CLAMPS: Final = 3
 async def admit(parts: Parts, request: Request) -> Call:
     """Give the call, its worst case held. Raises whatever refuses it; nothing is held then."""
     now = parts.clock.now()
+    request, sale = _sold(parts, request, now)
     ask, caller = request.ask, request.caller
-    sale = parts.models.sell(
-        ask.model, request.dialect.name, parts.books.book, now, livemode=caller.livemode
-    )
     wish = _wish(parts, request, sale, now)
     held, purse = await _hold(parts, wish)
     settings = parts.settings.gateway
@@ -60,10 +59,16 @@ async def admit(parts: Parts, request: Request) -> Call:
 def foresee(parts: Parts, request: Request) -> Quote:
     """Say what would be held. Raises what refuses a call for what it is, not for its money."""
     now = parts.clock.now()
-    ask, livemode = request.ask, request.caller.livemode
-    dialect = request.dialect.name
-    sale = parts.models.sell(ask.model, dialect, parts.books.book, now, livemode=livemode)
-    return _wish(parts, request, sale, now).full
+    return _wish(parts, *_sold(parts, request, now), now).full
+
+
+def _sold(parts: Parts, request: Request, now: datetime) -> tuple[Request, Sale]:
+    """Find who answers, and meter what is asked as its model does: by whatever name it is sold."""
+    ask, dialect = request.ask, request.dialect
+    livemode = request.caller.livemode
+    sale = parts.models.sell(ask.model, dialect.name, parts.books.book, now, livemode=livemode)
+    sold = dialect.sold(ask, sale.route.model)
+    return (request if sold is ask else replace(request, ask=sold)), sale
 
 
 class _Wish(Struct, frozen=True, kw_only=True):
@@ -183,7 +188,6 @@ def _refusal(parts: Parts, wish: _Wish, paid: Paid[HoldResult]) -> TollkeeperErr
         tokens = affordable_cap(request.ask, wish.terms, full, paid.affordable, dialect)
     refused = Refusal(
         facts=wish.facts,
-        draws=_draws(parts, wish, full, purse),
         purse=purse,
         at=wish.at,
         required=purse.price(full.amount_nanos),

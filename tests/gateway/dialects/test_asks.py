@@ -44,7 +44,8 @@ def sent(dialect: Dialect, ask: Ask, **change: Any) -> dict[str, Any]:
 def faults(dialect: Dialect, body: bytes | dict[str, Any]) -> dict[str, list[str]]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(InvalidRequest) as caught:
-        dialect.read(raw)
+        ask = dialect.read(raw)
+        dialect.sold(ask, ask.model)
     return dict(caught.value.faults)
 
 

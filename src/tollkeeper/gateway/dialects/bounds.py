@@ -19,6 +19,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
+from tollkeeper.gateway.dialects.model import Ask
+
 PER_MESSAGE: Final = 16
 PER_TOOL: Final = 32
 PER_PROVIDER_TOOL: Final = 800
@@ -59,6 +63,21 @@ def image_tokens(model: str) -> int | None:
         if name.startswith(prefix):
             return tokens
     return None
+
+
+def with_images(beside: int | None, images: int, model: str) -> int | None:
+    """Add to what is bounded beside them what so many images cost this model."""
+    if not images or beside is None:
+        return beside
+    tokens = image_tokens(model)
+    return None if tokens is None else beside + images * tokens
+
+
+def sold_with_images(ask: Ask, model: str) -> Ask:
+    """Bound the input as the model that answers reads it."""
+    if not ask.images or model == ask.model:
+        return ask
+    return replace(ask, input_tokens=with_images(ask.beside_images, ask.images, model))
 
 
 def audio_tokens(data: str) -> int:
@@ -110,11 +129,6 @@ class InputBound:
         """Count one image; `inline` is its data where the body carries it (and not as text)."""
         self.images += 1
         self._leave_out(inline)
-        tokens = image_tokens(self._model)
-        if tokens is None:
-            self._bounded = False
-        else:
-            self._media += tokens
         self._likely_media += LIKELY_IMAGE_TOKENS
 
     def sound(self, data: str) -> None:
@@ -130,6 +144,10 @@ class InputBound:
 
     @property
     def tokens(self) -> int | None:
+        return with_images(self.beside_images, self.images, self._model)
+
+    @property
+    def beside_images(self) -> int | None:
         return self._tokens + self._media if self._bounded else None
 
     @property

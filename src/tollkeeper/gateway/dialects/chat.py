@@ -7,9 +7,10 @@ from typing import Annotated, Any, Final, cast
 
 import msgspec
 from msgspec import Meta, Raw, Struct
+from msgspec.structs import replace
 
 from tollkeeper.gateway.dialects import faults, reading
-from tollkeeper.gateway.dialects.bounds import InputBound, estimated_tokens
+from tollkeeper.gateway.dialects.bounds import InputBound, estimated_tokens, with_images
 from tollkeeper.gateway.dialects.chat_shapes import Completion, reported_in, shown_usage
 from tollkeeper.gateway.dialects.chat_stream import ChatMeter
 from tollkeeper.gateway.dialects.costs import put_cost
@@ -76,6 +77,7 @@ class _Body(Struct):
 
 
 _BODY: Final = msgspec.json.Decoder(_Body)
+_TOOLS: Final = msgspec.json.Decoder(list[dict[str, Raw]] | None)
 _COMPLETION: Final = msgspec.json.Decoder(Completion)
 
 
@@ -91,10 +93,7 @@ class Chat(faults.OpenAIFaults):
         asked = reading.shape(_BODY, body)
         _check(fields, asked)
         bound = _bound(fields, asked, body)
-        hosted = _hosted(asked.tools or ())
-        counted = dict.fromkeys(hosted, 1)
-        if _searches(fields, asked.model):
-            counted["web_search"] = 1
+        counted = _counted(fields, asked.tools or (), asked.model)
         prediction = reading.size(fields.get("prediction"))
         caps = [cap for cap in (asked.max_completion_tokens, asked.max_tokens) if cap]
         return Ask(
@@ -105,7 +104,9 @@ class Chat(faults.OpenAIFaults):
             choices=asked.n or 1,
             extra_output_tokens=prediction,
             input_tokens=None if counted else bound.tokens,
-            passes=1 + (_TOOL_ROUNDS if hosted else 0),
+            beside_images=bound.beside_images,
+            images=bound.images,
+            passes=1 + (_TOOL_ROUNDS if _hosted(asked.tools or ()) else 0),
             input_estimate=bound.estimate,
             units=_units(asked, audio=bound.audio) | counted.keys(),
             modalities=_modalities(asked, audio=bound.audio),
@@ -115,6 +116,19 @@ class Chat(faults.OpenAIFaults):
             end_user=reading.label(asked.user) or reading.label(asked.safety_identifier),
             metadata=reading.labels(asked.metadata),
             preview=_preview(asked.messages),
+        )
+
+    def sold(self, ask: Ask, model: str) -> Ask:
+        if model == ask.model:
+            return ask
+        tools = _TOOLS.decode(ask.fields.get("tools", b"null")) or ()
+        counted = _counted(ask.fields, tools, model)
+        read = with_images(ask.beside_images, ask.images, model)
+        return replace(
+            ask,
+            input_tokens=None if counted else read,
+            units=(ask.units - ask.counted.keys()) | counted.keys(),
+            counted=counted,
         )
 
     def upstream_body(self, ask: Ask, change: Change) -> bytes:
@@ -236,6 +250,13 @@ _FILES: Final = frozenset({"file", "video_url", "document_url", "input_audio", "
 def _inside(value: Any, name: str) -> str | None:
     inner: Any = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
     return inner if isinstance(inner, str) else None
+
+
+def _counted(fields: Fields, tools: Iterable[Mapping[str, Raw]], model: str) -> dict[str, int]:
+    counted = dict.fromkeys(_hosted(tools), 1)
+    if _searches(fields, model):
+        counted["web_search"] = 1
+    return counted
 
 
 def _hosted(tools: Iterable[Mapping[str, Raw]]) -> frozenset[str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Raw, Struct
+from msgspec.structs import replace
 
 from tollkeeper.gateway.dialects import faults, reading
 from tollkeeper.gateway.dialects.bounds import PER_REQUEST, estimated_tokens
@@ -61,7 +62,7 @@ class Images(faults.OpenAIFaults):
         fields = reading.split(body)
         asked = reading.shape(_BODY, body)
         _check(fields, asked)
-        return Ask(
+        ask = Ask(
             model=asked.model,
             fields=fields,
             stream=bool(asked.stream),
@@ -69,8 +70,15 @@ class Images(faults.OpenAIFaults):
             wants_usage=True,
             end_user=reading.label(asked.user) or reading.label(asked.safety_identifier),
             preview=reading.clean(asked.prompt),
-            **(_by_tokens(asked, body) if _is_by_tokens(asked.model) else _by_image(asked)),
+            choices=asked.n or 1,
+            extra_output_tokens=(asked.partial_images or 0) * _PARTIAL_TOKENS,
+            input_tokens=reading.text_bytes(body) + PER_REQUEST,
+            input_estimate=estimated_tokens(len(asked.prompt.encode())),
         )
+        return _metered(ask, asked.model)
+
+    def sold(self, ask: Ask, model: str) -> Ask:
+        return ask if model == ask.model else _metered(ask, model)
 
     def upstream_body(self, ask: Ask, change: Change) -> bytes:
         return msgspec.json.encode({**ask.fields, "model": encoded(change.model)})
@@ -131,23 +139,20 @@ def _check(fields: Fields, asked: _Body) -> None:
         raise reading.fault("n", "must be 1 when streaming")
 
 
-def _is_by_tokens(model: str) -> bool:
-    return model.rpartition("/")[2].startswith(_BY_TOKENS)
-
-
-def _by_image(asked: _Body) -> dict[str, Any]:
-    return {"units": frozenset({"image"}), "counted": {"image": asked.n or 1}}
-
-
-def _by_tokens(asked: _Body, body: bytes) -> dict[str, Any]:
-    most = _MOST_TOKENS.get(asked.model.rpartition("/")[2])
-    partial = (asked.partial_images or 0) * _PARTIAL_TOKENS
-    return {
-        "units": frozenset({"input", "output", "output_image"}),
-        "modalities": frozenset({"text", "image"}),
-        "max_output_tokens": most,
-        "choices": asked.n or 1,
-        "extra_output_tokens": partial,
-        "input_tokens": reading.text_bytes(body) + PER_REQUEST,
-        "input_estimate": estimated_tokens(len(asked.prompt.encode())),
-    }
+def _metered(ask: Ask, model: str) -> Ask:
+    name = model.rpartition("/")[2]
+    if not name.startswith(_BY_TOKENS):
+        return replace(
+            ask,
+            units=frozenset({"image"}),
+            modalities=frozenset({"text"}),
+            max_output_tokens=None,
+            counted={"image": ask.choices},
+        )
+    return replace(
+        ask,
+        units=frozenset({"input", "output", "output_image"}),
+        modalities=frozenset({"text", "image"}),
+        max_output_tokens=_MOST_TOKENS.get(name),
+        counted={},
+    )

@@ -11,7 +11,7 @@ from msgspec import Meta, Raw, Struct
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects import faults, reading
-from tollkeeper.gateway.dialects.bounds import InputBound, estimated_tokens
+from tollkeeper.gateway.dialects.bounds import InputBound, estimated_tokens, sold_with_images
 from tollkeeper.gateway.dialects.costs import put_cost
 from tollkeeper.gateway.dialects.loose import count_texts, value_of
 from tollkeeper.gateway.dialects.messages_shapes import served_tier, shown_usage
@@ -106,6 +106,8 @@ class Messages:
             stream=bool(asked.stream),
             max_output_tokens=asked.max_tokens,
             input_tokens=None if rounds else bound.tokens,
+            beside_images=None if rounds else bound.beside_images,
+            images=bound.images,
             passes=rounds + 1,
             input_estimate=bound.estimate,
             units=frozenset({"input", "output", *_cache_units(body), *counted}),
@@ -116,6 +118,9 @@ class Messages:
             metadata=reading.labels(asked.metadata),
             preview=_preview(asked.messages),
         )
+
+    def sold(self, ask: Ask, model: str) -> Ask:
+        return sold_with_images(ask, model)
 
     def upstream_body(self, ask: Ask, change: Change) -> bytes:
         fields: Fields = {**ask.fields, "model": encoded(change.model)}

@@ -4,6 +4,7 @@ A dialect is one endpoint's way of speaking (`chat`, `responses`, `messages`, �
 bytes in, values out; it knows no prices, no database and no network. One call goes
 
     ask    = dialect.read(body, content_type)        InvalidRequest names the fields
+    ask    = dialect.sold(ask, model)                the model's name at its provider
     pricing.check_priced(version, ask.units, …)
     pricing.worst_case(version, ask.bounds(…), modalities=ask.modalities, …)
     upstream.post(dialect.upstream_body(ask, Change(model=…, output_cap=…)))
@@ -32,7 +33,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     """What a client asks for, as far as money and the log are concerned.
 
     `input_tokens` is an upper bound of the tokens the body can hold, or None where the body does
-    not bound them (stored prompts, remote files, tools that feed the model). `passes` is how
+    not bound them (stored prompts, remote files, tools that feed the model). Of it,
+    `beside_images` is what is not for the `images`, whose tokens the model decides. `passes` is how
     often the model may read its whole input for this one request. `units` are all price-book units
     that its usage can turn out to be, so that one without a price is refused beforehand;
     `modalities` are what its tokens can be; `counted` bounds the units that are not tokens.
@@ -50,6 +52,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     choices: int = 1
     extra_output_tokens: int = 0
     input_tokens: int | None = None
+    beside_images: int | None = None
+    images: int = 0
     passes: int = 1
     input_estimate: int = 0
     units: frozenset[str] = frozenset({"input", "output"})
@@ -212,6 +216,13 @@ class Dialect(Protocol):
         """Read a request body whose size is already limited.
 
         Raises InvalidRequest, whose `faults` name the fields.
+        """
+        ...
+
+    def sold(self, ask: Ask, model: str) -> Ask:
+        """Meter what is asked as the model that answers does, whatever name it was asked by.
+
+        Raises InvalidRequest for what that model's usage could not be known of.
         """
         ...
 

@@ -10,7 +10,7 @@ from msgspec import Meta, Raw, Struct
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.gateway import sse
 from tollkeeper.gateway.dialects import faults, reading
-from tollkeeper.gateway.dialects.bounds import InputBound, estimated_tokens
+from tollkeeper.gateway.dialects.bounds import InputBound, estimated_tokens, sold_with_images
 from tollkeeper.gateway.dialects.costs import put_cost
 from tollkeeper.gateway.dialects.loose import count_texts
 from tollkeeper.gateway.dialects.metering import encoded
@@ -93,6 +93,8 @@ class Responses(faults.OpenAIFaults):
             stream=bool(asked.stream),
             max_output_tokens=asked.max_output_tokens,
             input_tokens=None if rounds or elsewhere else bound.tokens,
+            beside_images=None if rounds or elsewhere else bound.beside_images,
+            images=bound.images,
             passes=rounds + 1,
             input_estimate=bound.estimate,
             units=_units(asked, bound) | counted.keys(),
@@ -104,6 +106,9 @@ class Responses(faults.OpenAIFaults):
             metadata=reading.labels(asked.metadata),
             preview=_preview(asked.input),
         )
+
+    def sold(self, ask: Ask, model: str) -> Ask:
+        return sold_with_images(ask, model)
 
     def upstream_body(self, ask: Ask, change: Change) -> bytes:
         fields: Fields = {**ask.fields, "model": encoded(change.model)}

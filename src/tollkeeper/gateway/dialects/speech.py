@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from tollkeeper.gateway.dialects import faults, reading
 from tollkeeper.gateway.dialects.bounds import PER_REQUEST, estimated_tokens
@@ -47,26 +48,27 @@ class Speech(faults.OpenAIFaults):
         asked = reading.shape(_BODY, body)
         reading.check_model(asked.model)
         reading.check_spelling(fields, _OURS)
-        by_tokens = asked.model.rpartition("/")[2].startswith(_BY_TOKENS)
-        streamed = asked.stream_format == "sse"
-        if by_tokens and not streamed:
-            raise reading.fault(
-                "stream_format", "must be sse: only so does this model report usage"
-            )
-        units = {"input", "output"} if by_tokens else {"character"}
-        return Ask(
+        ask = Ask(
             model=asked.model,
             fields=fields,
-            stream=streamed,
+            stream=asked.stream_format == "sse",
             can_cap=False,
             input_tokens=reading.text_bytes(body) + PER_REQUEST,
             input_estimate=estimated_tokens(len(asked.input.encode())),
-            units=frozenset(units),
-            modalities=frozenset({"text", "audio"} if by_tokens else {"text"}),
-            counted={} if by_tokens else {"character": len(asked.input)},
             end_user=reading.label(asked.user),
             preview=reading.clean(asked.input),
         )
+        return _metered(ask, asked.model, len(asked.input))
+
+    def sold(self, ask: Ask, model: str) -> Ask:
+        if model != ask.model:
+            said: str = msgspec.json.decode(ask.fields["input"], type=str)
+            ask = _metered(ask, model, len(said))
+        if "character" not in ask.units and not ask.stream:
+            raise reading.fault(
+                "stream_format", "must be sse: only so does this model report usage"
+            )
+        return ask
 
     def upstream_body(self, ask: Ask, change: Change) -> bytes:
         return msgspec.json.encode({**ask.fields, "model": encoded(change.model)})
@@ -94,3 +96,13 @@ class Speech(faults.OpenAIFaults):
             ask.counted or {"input": ask.input_estimate},
             secrets=secrets,
         )
+
+
+def _metered(ask: Ask, model: str, characters: int) -> Ask:
+    by_tokens = model.rpartition("/")[2].startswith(_BY_TOKENS)
+    return replace(
+        ask,
+        units=frozenset({"input", "output"} if by_tokens else {"character"}),
+        modalities=frozenset({"text", "audio"} if by_tokens else {"text"}),
+        counted={} if by_tokens else {"character": characters},
+    )

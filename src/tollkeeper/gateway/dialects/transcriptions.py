@@ -58,31 +58,19 @@ class Transcriptions(faults.OpenAIFaults):
             raise reading.fault("response_format", said)
         if "file" not in form.parts:
             raise reading.fault("file", "is required")
-        size = form.size("file")
-        by_tokens = model.rpartition("/")[2].startswith(_BY_TOKENS)
         ask = Ask(
             model=model,
             fields={},
             raw=body,
             can_cap=False,
-            spans={"model": form.parts["model"]},
+            spans={name: form.parts[name] for name in ("model", "file")},
             stream=form.text("stream").lower() in ("true", "1"),
             preview=reading.clean(form.text("prompt")),
         )
-        if not by_tokens:
-            return replace(
-                ask,
-                units=frozenset({"audio_second"}),
-                counted={"audio_second": size // BYTES_PER_SECOND + 1},
-                input_estimate=size // _LIKELY_BYTES_PER_SECOND + 1,
-            )
-        return replace(
-            ask,
-            units=frozenset({"input", "input_audio", "output"}),
-            modalities=frozenset({"text", "audio"}),
-            input_tokens=size // BYTES_PER_AUDIO_TOKEN + len(body) - size + PER_REQUEST,
-            input_estimate=10 * (size // _LIKELY_BYTES_PER_SECOND + 1),
-        )
+        return _metered(ask, model)
+
+    def sold(self, ask: Ask, model: str) -> Ask:
+        return ask if model == ask.model else _metered(ask, model)
 
     def upstream_body(self, ask: Ask, change: Change) -> bytes:
         """Put the model's name into the form; the boundary stays, and so the content type."""
@@ -121,6 +109,27 @@ class Transcriptions(faults.OpenAIFaults):
     def meter(self, ask: Ask, secrets: tuple[str, ...] = ()) -> FinalEventMeter:
         done, estimate = "transcript.text.done", _estimate(ask)
         return FinalEventMeter(ask, done, audio_usage, estimate, secrets=secrets)
+
+
+def _metered(ask: Ask, model: str) -> Ask:
+    start, end = ask.spans["file"]
+    size = end - start
+    if not model.rpartition("/")[2].startswith(_BY_TOKENS):
+        return replace(
+            ask,
+            units=frozenset({"audio_second"}),
+            modalities=frozenset({"text"}),
+            counted={"audio_second": size // BYTES_PER_SECOND + 1},
+            input_estimate=size // _LIKELY_BYTES_PER_SECOND + 1,
+        )
+    return replace(
+        ask,
+        units=frozenset({"input", "input_audio", "output"}),
+        modalities=frozenset({"text", "audio"}),
+        counted={},
+        input_tokens=size // BYTES_PER_AUDIO_TOKEN + len(ask.raw) - size + PER_REQUEST,
+        input_estimate=10 * (size // _LIKELY_BYTES_PER_SECOND + 1),
+    )
 
 
 def _check_names(form: forms.Form) -> None:
