@@ -58,6 +58,7 @@ def priced(provider: str, model: str, **more: Any) -> PriceVersion:
 
 PRICES = [
     priced("up", "gpt-up", aliases=("gpt-up-<snapshot>",)),
+    priced("up", "openai/gpt-up-120b"),
     priced("up", "gpt-window", max_output_tokens=None),
     priced("up", "gpt-nolimit", max_output_tokens=None, context=None),
     priced("up", "gpt-half", rates={"input": Rate(DOLLAR, MTOK)}),
@@ -208,7 +209,10 @@ def settings_for(upstream: Upstream, gateway: Mapping[str, Any] | None = None) -
                 kind="openai",
                 base_url=base_url,
                 api_key=Secret("upstream-secret-0123"),
-                models=["gpt-*", "embed-*", "dall-*", "tts-*", "whisper-*", "unpriced-*"],
+                models=[
+                    *("gpt-*", "openai/*", "embed-*", "dall-*", "tts-*", "whisper-*"),
+                    "unpriced-*",
+                ],
                 model_names={"house-model": "gpt-up"},
             ),
             "claude": Provider(

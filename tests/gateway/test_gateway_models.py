@@ -200,6 +200,32 @@ async def test_the_list_needs_a_key_and_unknown_models_are_not_found(house: Hous
         assert unknown.json()["error"]["type"] == "not_found_error"
 
 
+@pytest.mark.parametrize("name", ["openai/gpt-up-120b", "up/openai/gpt-up-120b", "up/gpt-up"])
+async def test_a_model_whose_name_has_slashes_is_found_as_it_is_listed(
+    house: House, name: str
+) -> None:
+    """Both clients escape what they ask for, or do not."""
+    customer = await house.customer("0")
+    async with customer.openai() as client:
+        one: Any = await client.models.retrieve(name)
+        listed: Any = await client.models.list()
+    assert one.pricing["units"][0]["unit"] == "input"
+    assert "openai/gpt-up-120b" in {model.id for model in listed.data}
+    async with customer.anthropic() as other:
+        same: Any = await other.models.retrieve("claude/claude-up")
+    assert (same.id, same.type) == ("claude/claude-up", "model")
+    headers = {"authorization": f"Bearer {customer.key}"}
+    async with httpx.AsyncClient(base_url=house.url, timeout=30, headers=headers) as client:
+        for path in (name, name.replace("/", "%2F"), name + "/", name.replace("/", "//")):
+            found = (await client.get("/models/" + path)).json()
+            assert (found["id"], found["pricing"]) == (name, one.pricing), path
+        unknown = await client.get("/models/nobody/has/it")
+        assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
+        assert (await client.post("/models/" + name)).status_code == 405
+        asked = await client.options("/models/" + name)
+        assert (asked.status_code, asked.headers["allow"]) == (204, "GET, OPTIONS")
+
+
 def test_prices_of_everything_can_be_shown() -> None:
     """Cliffs, tiers, fixed fees and free models, in one version."""
     from tollkeeper.gateway.listing import prices_of

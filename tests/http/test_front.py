@@ -264,6 +264,18 @@ def test_hot_routes_are_found_by_method_and_path() -> None:
     assert hot.methods_at("/a") == {"GET", "POST"}
 
 
+def test_a_hot_route_may_take_the_rest_of_the_path() -> None:
+    hot = HotRoutes([("GET", "/a", nothing), ("GET", "/a/{id:path}", nothing)])
+    for path, found in [("/a/7", "7"), ("/a/b/7", "b/7"), ("/a/b/c/d", "b/c/d")]:
+        scope = scope_of(path, "GET")
+        assert hot.find(scope) is nothing, path
+        assert (scope["path_template"], scope["path_params"]) == ("/a/{id}", {"id": found})
+        assert hot.methods_at(path) == {"GET"}
+    for path in ("/a/", "/a//b", "/a/b/", "/a/b//c", "/ab/c", "/b/a/c"):
+        assert hot.find(scope_of(path, "GET")) is None, path
+        assert hot.methods_at(path) == set()
+
+
 def test_a_hot_route_has_one_handler() -> None:
     with pytest.raises(ValueError, match="two handlers"):
         HotRoutes([("POST", "/a", nothing), ("POST", "/a", nothing)])

@@ -142,5 +142,5 @@ def model_routes(shelf: Shelf) -> list[HotRoute]:
     )
     return [
         HotRoute(method="GET", path="/models", handler=shelf.all, operation=listed),
-        HotRoute(method="GET", path="/models/{id}", handler=shelf.one, operation=one),
+        HotRoute(method="GET", path="/models/{id:path}", handler=shelf.one, operation=one),
     ]

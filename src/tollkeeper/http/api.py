@@ -26,6 +26,7 @@ from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.base.log import request_id
 from tollkeeper.base.money import Money
 from tollkeeper.http.asgi import (
+    REST_OF_PATH,
     App,
     ClientGone,
     HotRoutes,
@@ -194,9 +195,9 @@ class Api:
             await _send_error(out, unexpected())
 
     def _methods_at(self, path: str) -> set[str]:
-        return {
-            method for place, found in self._methods if place.fullmatch(path) for method in found
-        }
+        known = (found for place, found in self._methods if place.fullmatch(path))
+        hot = self.hot.methods_at(path)
+        return hot.union(*known, {"OPTIONS"} if hot else ())
 
     async def _run_litestar(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in _WRITES or header(scope, b"idempotency-key") is None:
@@ -216,7 +217,10 @@ class Api:
 
     def endpoints(self) -> list[Endpoint]:
         """Every endpoint that the document describes."""
-        hot = [Endpoint(hot.method, BASE + hot.path, hot.operation) for hot in self._hot_routes]
+        hot = (
+            Endpoint(route.method, BASE + route.path.replace(REST_OF_PATH, "{id}"), route.operation)
+            for route in self._hot_routes
+        )
         return [*describe_routes(self.litestar), *hot]
 
 

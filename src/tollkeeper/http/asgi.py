@@ -1,7 +1,8 @@
 """What a plain ASGI handler needs, and nothing that costs time on the hot path.
 
 A hot handler is `async def handle(scope, receive, send) -> None`. What stood for `{id}` in its
-path is `scope["path_params"]["id"]`. It may raise TollkeeperError: `Front` renders it.
+path is `scope["path_params"]["id"]`; for `{id:path}`, which only ends a path, that is all the rest
+of it, slashes included. It may raise TollkeeperError: `Front` renders it.
 """
 
 from __future__ import annotations
@@ -127,13 +128,20 @@ def request_id_of(scope: Scope) -> str:
     return known
 
 
+REST_OF_PATH: Final = "{id:path}"
+
+
 class HotRoutes:
     """Finds the plain ASGI handler of a method and path that has at most one `{id}`."""
 
     def __init__(self, routes: Iterable[tuple[str, str, App]]) -> None:
         self._handlers: dict[str, dict[str, App]] = {}
         self._id_places: set[int] = set()
-        for method, path, handler in routes:
+        self._deep: set[str] = set()
+        for method, declared, handler in routes:
+            path = declared.replace(REST_OF_PATH, "{id}")
+            if path != declared:
+                self._deep.add(path)
             segments = path.split("/")
             if "{id}" in segments:
                 self._id_places.add(segments.index("{id}"))
@@ -168,3 +176,7 @@ class HotRoutes:
             if place < len(segments) and segments[place]:
                 template = [*segments[:place], "{id}", *segments[place + 1 :]]
                 yield "/".join(template), segments[place]
+        for deep in self._deep:
+            rest = path.removeprefix(deep.removesuffix("{id}"))
+            if rest != path and all(rest.split("/")):
+                yield deep, rest
