@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tollkeeper import ledger
+from tollkeeper import credits, ledger  # noqa: A004 (the room's name)
 from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.ids import show_id, uuid7
+from tollkeeper.credits.reconciling import store
+from tollkeeper.credits.reconciling.comparing import reconcile
 from tollkeeper.credits.reconciling.daily import (
+    compare_as_usual,
     reconcile_all,
     reconciliation_chores,
     reconciliation_schedules,
@@ -15,6 +19,7 @@ from tollkeeper.credits.reconciling.daily import (
 )
 from tollkeeper.credits.reconciling.model import Reconciliation, Window
 from tollkeeper.ledger import EntryKind, LotKind, NewLot, Posting
+from tollkeeper.payments import Till
 from whole import DOLLAR, Customer, Whole
 
 PATH = "/reconciliations"
@@ -88,6 +93,55 @@ async def test_every_day_each_processor_is_reconciled_and_monitoring_hears(
     assert 'tollkeeper_reconciliation_differences{mode="test",processor="sandbox"} 1.0' in shown
 
 
+async def test_a_window_of_ones_own_hides_nothing_of_the_days_outside_it(
+    whole: Whole, customer: Customer
+) -> None:
+    """Neither the next night nor monitoring goes by it; one by hand over all that was missed
+    counts as a night."""
+    till = whole.app.rooms.payments.till
+    assert await reconcile_all(till) == 0
+    await give_for_nothing(whole, customer)
+
+    def after(days: int) -> Till:
+        clock = MovableClock(datetime.now(UTC) + timedelta(days=days))
+        return replace(till, clock=clock)
+
+    async with whole.database.connection() as connection:
+        night = await store.last(connection, "sandbox", livemode=False)
+    assert night is not None
+    processor = till.processors.serving(livemode=False)
+    assert not (await compare_as_usual(after(2), processor)).clean
+    ahead = datetime.now(UTC) + timedelta(days=12)
+    made = await reconcile(after(12), processor, Window(ahead - timedelta(days=1), ahead))
+    assert made.clean
+    (chore,) = reconciliation_chores(till, whole.app.rooms.metrics.note_reconciliation)
+    await chore[2]()
+    shown = (await whole.ask("GET", "//metrics")).text
+    assert 'tollkeeper_reconciliation_differences{mode="test",processor="sandbox"} 1.0' in shown
+    (told,) = await last_reconciliations(whole)
+    assert not told.clean
+    by_hand = await compare_as_usual(after(12), processor)
+    assert by_hand.window.since < night.window.until + timedelta(days=2)
+    (told,) = await last_reconciliations(whole)
+    assert told.reconciliation_id == by_hand.reconciliation_id
+
+
+async def last_reconciliations(whole: Whole) -> list[Reconciliation]:
+    async with whole.database.connection() as connection:
+        return await credits.last_reconciliations(connection)
+
+
+async def test_an_operator_who_names_no_window_looks_at_all_that_was_missed(whole: Whole) -> None:
+    till = whole.app.rooms.payments.till
+    ago = MovableClock(datetime.now(UTC) - timedelta(days=10))
+    assert await reconcile_all(replace(till, clock=ago)) == 0
+    since = datetime.now(UTC) - timedelta(days=2)
+    narrow = {"livemode": False, "since": since.isoformat()}
+    assert (await whole.operate("POST", PATH, narrow)).json["clean"]
+    made = (await whole.operate("POST", PATH, {"livemode": False})).json
+    assert datetime.fromisoformat(made["since"]) < ago.now()
+
+
 def test_days_are_looked_at_again_and_none_is_left_out() -> None:
     now = datetime(2026, 3, 10, 4, 17, tzinfo=UTC)
     hour, day = timedelta(hours=1), timedelta(days=1)
@@ -112,4 +166,5 @@ def _run(window: Window) -> Reconciliation:
         counts={},
         days=[],
         differences=[],
+        usual=True,
     )

@@ -33,11 +33,7 @@ _COLUMNS: Final = (
 
 
 @click.command("reconcile")
-@click.option(
-    "--since",
-    type=_DAY,
-    help="From this day or moment (UTC) on; three days ago, or all that was missed.",
-)
+@click.option("--since", type=_DAY, help="From this day or moment (UTC) on; by default all missed.")
 @click.option("--until", type=_DAY, help="Up to this day or moment (UTC); an hour ago.")
 @json_option
 @click.pass_obj
@@ -55,6 +51,9 @@ def reconcile_command(
     Every payment, refund, dispute and fee of each configured processor is held against our rows
     and the ledger's entries, and summed by day. Each difference is named with what to do about
     it, and the exit status is 1. Nothing is changed.
+
+    By default it looks at the last three days, and at all that was missed since the last run of
+    every night. Over a window of your own it counts for neither the next night nor the alarm.
     """
     progress = Progress("lines read")
 

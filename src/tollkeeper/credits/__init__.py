@@ -50,12 +50,14 @@ from tollkeeper.credits.reconciling import (
     Reconciliation,
     ReconciliationOut,
     Window,
+    compare_as_usual,
     reconcile,
     reconciliation_chores,
     reconciliation_routes,
     reconciliation_schedules,
     usual_window,
 )
+from tollkeeper.credits.reconciling.store import last_of_each as last_reconciliations
 from tollkeeper.credits.reconciling.store import newest as newest_reconciliations
 from tollkeeper.credits.returning import (
     Refundable,
@@ -137,6 +139,7 @@ __all__ = [
     "campaign_from",
     "campaigns",
     "cancel_purchase",
+    "compare_as_usual",
     "failing_top_ups",
     "find_purchase",
     "foresee_top_up",
@@ -148,6 +151,7 @@ __all__ = [
     "introduce_later",
     "introduction_jobs",
     "keep_buyer",
+    "last_reconciliations",
     "list_purchases",
     "months_of",
     "newest_campaigns",

@@ -903,6 +903,8 @@ CREATE TABLE reconciliation (
     counts            jsonb       NOT NULL,
     days              jsonb       NOT NULL,
     differences       jsonb       NOT NULL,
+    -- Not over a window that somebody chose.
+    usual             boolean     NOT NULL DEFAULT true,
     CONSTRAINT reconciliation_pkey PRIMARY KEY (reconciliation_id),
     CONSTRAINT reconciliation_window CHECK (since < until)
 );

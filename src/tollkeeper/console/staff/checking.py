@@ -46,15 +46,9 @@ class Checks:
     late_jobs: Sequence[str]
     verification: Verification | None
     reconciliations: Sequence[Reconciliation]
+    last_of_each: Sequence[Reconciliation]
+    """The newest of each processor that was not over a window that somebody chose."""
     names: dict[UUID, str]
-
-    @property
-    def last_of_each(self) -> list[Reconciliation]:
-        """The newest run of each processor, among the last few."""
-        found: dict[tuple[str, bool], Reconciliation] = {}
-        for run in self.reconciliations:
-            found.setdefault((run.processor, run.livemode), run)
-        return list(found.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +77,7 @@ async def read_checks(connection: Connection, shelves: Shelves, *, livemode: boo
         late_jobs=shelves.late_jobs(),
         verification=await operator.last_verification(connection),
         reconciliations=await credits.newest_reconciliations(connection, _RUNS, None),
+        last_of_each=await credits.last_reconciliations(connection),
         names=await orgs.names_of_orgs(connection, list(named)),
     )
 

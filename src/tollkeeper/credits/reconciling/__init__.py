@@ -2,6 +2,7 @@
 
 from tollkeeper.credits.reconciling.comparing import reconcile
 from tollkeeper.credits.reconciling.daily import (
+    compare_as_usual,
     reconciliation_chores,
     reconciliation_schedules,
     usual_window,
@@ -14,6 +15,7 @@ __all__ = [
     "Reconciliation",
     "ReconciliationOut",
     "Window",
+    "compare_as_usual",
     "reconcile",
     "reconciliation_chores",
     "reconciliation_routes",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -45,10 +45,16 @@ Progress = Callable[[int], None]
 
 
 async def reconcile(
-    till: Till, processor: Processor, window: Window, progress: Progress | None = None
+    till: Till,
+    processor: Processor,
+    window: Window,
+    progress: Progress | None = None,
+    *,
+    usual: bool = False,
 ) -> Reconciliation:
     """Compare a processor's books with ours, keep what was found, and return it.
 
+    `usual` says that the window is `usual_window`'s, and not one that somebody chose.
     Raises ProcessorUnavailable, ProcessorRefused. Safe beside traffic and beside another run.
     """
     run_id, began_at = uuid7(), till.clock.now()
@@ -82,6 +88,7 @@ async def reconcile(
                 found.add(_without_payment(orphan))
         await store.clear(connection, run_id, began_at - _STALE)
         made = found.concluded(run_id, processor, window, began_at, till.clock.now())
+        made = replace(made, usual=usual)
         await store.insert(connection, made)
     finally:
         await connection.close()
@@ -191,6 +198,7 @@ class _Found:
             counts=dict(self.counts),
             days=[self.days[name] for name in sorted(self.days)],
             differences=sorted(self.differences, key=lambda found: (found.at, found.name)),
+            usual=False,
         )
 
 

@@ -11,10 +11,11 @@ import structlog
 from tollkeeper.base.errors import TollkeeperError
 from tollkeeper.base.ids import show_id
 from tollkeeper.credits.reconciling import store
-from tollkeeper.credits.reconciling.comparing import SETTLED, reconcile
+from tollkeeper.credits.reconciling.comparing import SETTLED, Progress, reconcile
 from tollkeeper.credits.reconciling.model import Reconciliation, Window
 from tollkeeper.jobs import Schedule, Task
 from tollkeeper.payments import Till
+from tollkeeper.payments.processors import Processor
 
 # Each day is looked at three times: what comes late is seen, and what was put right is seen too.
 DAYS: Final = timedelta(days=3)
@@ -28,12 +29,23 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 def usual_window(now: datetime, last: Reconciliation | None) -> Window:
-    """The last three days; after a pause, all that was missed and a day more."""
+    """The last three days; after a pause, all that was missed since the last usual run and a day
+    more."""
     until = now - SETTLED
     since = until - DAYS
     if last is not None:
         since = min(since, last.window.until - _OVERLAP)
     return Window(max(since, until - _FURTHEST), until)
+
+
+async def compare_as_usual(
+    till: Till, processor: Processor, progress: Progress | None = None
+) -> Reconciliation:
+    """Reconcile a processor over all that is to be looked at. Raises what `reconcile` does."""
+    async with till.database.connection() as connection:
+        last = await store.last(connection, processor.name, livemode=processor.livemode)
+    window = usual_window(till.clock.now(), last)
+    return await reconcile(till, processor, window, progress, usual=True)
 
 
 async def reconcile_all(till: Till) -> int:
@@ -43,10 +55,8 @@ async def reconcile_all(till: Till) -> int:
     """
     differences, failed = 0, None
     for processor in till.processors.all:
-        async with till.database.connection() as connection:
-            last = await store.last(connection, processor.name, livemode=processor.livemode)
         try:
-            made = await reconcile(till, processor, usual_window(till.clock.now(), last))
+            made = await compare_as_usual(till, processor)
         except TollkeeperError as error:
             _log.warning("not_reconciled", processor=processor.name, reason=str(error))
             failed = error

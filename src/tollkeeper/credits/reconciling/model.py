@@ -213,7 +213,8 @@ class Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """`differences` holds the first thousand; `counts` says how many there are of each kind."""
+    """`differences` holds the first thousand; `counts` says how many there are of each kind.
+    `usual` is one over all that was to be looked at, not over a window that somebody chose."""
 
     reconciliation_id: UUID
     processor: str
@@ -225,6 +226,7 @@ class Reconciliation:
     counts: Mapping[Kind, int]
     days: Sequence[Day]
     differences: Sequence[Difference]
+    usual: bool
 
     @property
     def clean(self) -> bool:

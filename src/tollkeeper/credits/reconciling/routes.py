@@ -17,7 +17,7 @@ from tollkeeper.base.errors import InvalidRequest, NotFound
 from tollkeeper.base.ids import show_id
 from tollkeeper.credits.reconciling import store
 from tollkeeper.credits.reconciling.comparing import reconcile
-from tollkeeper.credits.reconciling.daily import tell, usual_window
+from tollkeeper.credits.reconciling.daily import compare_as_usual, tell, usual_window
 from tollkeeper.credits.reconciling.model import Day, Difference, Reconciliation, Window
 from tollkeeper.db import Database
 from tollkeeper.http import (
@@ -39,9 +39,10 @@ class NewReconciliation(
     Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
 ):
     livemode: bool = True
-    since: Annotated[datetime, Meta(tz=True, description="By default three days ago.")] | None = (
-        None
-    )
+    since: (
+        Annotated[datetime, Meta(tz=True, description="By default three days ago, or all missed.")]
+        | None
+    ) = None
     until: Annotated[datetime, Meta(tz=True, description="By default an hour ago.")] | None = None
 
 
@@ -151,12 +152,15 @@ def _run_route(till: Till) -> ControllerRouterHandler:
     )
     async def run_reconciliation(data: JSONBody[NewReconciliation]) -> ReconciliationOut:
         processor = till.processors.serving(livemode=data.livemode)
-        usual = usual_window(till.clock.now(), None)
-        window = Window(data.since or usual.since, data.until or usual.until)
-        if not window.since < window.until <= window.since + _LONGEST:
-            said = f"must lie after since, by at most {_LONGEST.days} days"
-            raise InvalidRequest(f"until: {said}", {"until": [said]})
-        made = await reconcile(till, processor, window)
+        if data.since is None and data.until is None:
+            made = await compare_as_usual(till, processor)
+        else:
+            usual = usual_window(till.clock.now(), None)
+            window = Window(data.since or usual.since, data.until or usual.until)
+            if not window.since < window.until <= window.since + _LONGEST:
+                said = f"must lie after since, by at most {_LONGEST.days} days"
+                raise InvalidRequest(f"until: {said}", {"until": [said]})
+            made = await reconcile(till, processor, window)
         tell(made)
         return ReconciliationOut.of(made)
 

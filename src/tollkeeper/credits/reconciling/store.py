@@ -333,15 +333,15 @@ async def orphans(
 _INSERT: Final = """
 INSERT INTO reconciliation (
     reconciliation_id, processor, livemode, since, until, began_at, ended_at, clean, movements,
-    counts, days, differences
+    counts, days, differences, usual
 ) VALUES (
     %(reconciliation_id)s, %(processor)s, %(livemode)s, %(since)s, %(until)s, %(began_at)s,
-    %(ended_at)s, %(clean)s, %(movements)s, %(counts)s, %(days)s, %(differences)s
+    %(ended_at)s, %(clean)s, %(movements)s, %(counts)s, %(days)s, %(differences)s, %(usual)s
 )
 """
 _RECONCILIATION: Final = """
     reconciliation_id, processor, livemode, since, until, began_at, ended_at, movements, counts,
-    days, differences
+    days, differences, usual
 """
 _LIST: Final = f"""
 SELECT {_RECONCILIATION} FROM reconciliation
@@ -354,9 +354,14 @@ SELECT {_RECONCILIATION} FROM reconciliation WHERE reconciliation_id = %(reconci
 """
 _LAST: Final = f"""
 SELECT {_RECONCILIATION} FROM reconciliation
-WHERE processor = %(processor)s AND livemode = %(livemode)s
+WHERE processor = %(processor)s AND livemode = %(livemode)s AND usual
 ORDER BY reconciliation_id DESC
 LIMIT 1
+"""
+_LAST_OF_EACH: Final = f"""
+SELECT DISTINCT ON (processor, livemode) {_RECONCILIATION} FROM reconciliation
+WHERE usual
+ORDER BY processor, livemode, reconciliation_id DESC
 """
 
 
@@ -374,6 +379,7 @@ async def insert(connection: Connection, made: Reconciliation) -> None:
         "counts": _json(made.counts),
         "days": _json(made.days),
         "differences": _json(made.differences),
+        "usual": made.usual,
     }
     await connection.execute(_INSERT, row)
 
@@ -391,9 +397,17 @@ async def read(connection: Connection, reconciliation_id: UUID) -> Reconciliatio
 
 
 async def last(connection: Connection, processor: str, *, livemode: bool) -> Reconciliation | None:
+    """Return the newest that was not over a window that somebody chose."""
     async with connection.cursor(row_factory=kwargs_row(_make)) as cursor:
         await cursor.execute(_LAST, {"processor": processor, "livemode": livemode})
         return await cursor.fetchone()
+
+
+async def last_of_each(connection: Connection) -> list[Reconciliation]:
+    """The same, of each processor in each mode."""
+    async with connection.cursor(row_factory=kwargs_row(_make)) as cursor:
+        await cursor.execute(_LAST_OF_EACH)
+        return await cursor.fetchall()
 
 
 def _json(value: object) -> Jsonb:
