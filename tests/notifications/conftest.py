@@ -32,12 +32,15 @@ class Post:
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
+        self.recipients: list[str] = []
         self.refuses = False
+        self.utf8 = False
         self.port = 0
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 (the library's name)
         if self.refuses:
             return "451 come back later"
+        self.recipients += envelope.rcpt_tos
         self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
         return "250 OK"
 
@@ -47,7 +50,9 @@ async def post() -> AsyncIterator[Post]:
     kept = Post()
     loop = asyncio.get_running_loop()
     listening = await loop.create_server(
-        lambda: SMTP(kept, hostname="127.0.0.1", loop=loop), "127.0.0.1", 0
+        lambda: SMTP(kept, enable_SMTPUTF8=kept.utf8, hostname="127.0.0.1", loop=loop),
+        "127.0.0.1",
+        0,
     )
     async with listening:
         kept.port = listening.sockets[0].getsockname()[1]

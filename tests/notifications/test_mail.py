@@ -10,6 +10,7 @@ import pytest
 from house import LOW, House
 
 from tollkeeper.base.ids import uuid7
+from tollkeeper.db import Connection
 from tollkeeper.jobs import Handler
 from tollkeeper.notifications import (
     Courier,
@@ -18,6 +19,7 @@ from tollkeeper.notifications import (
     SmtpMailer,
     notification_handlers,
     notify,
+    write_address,
 )
 from tollkeeper.notifications.examples import EXAMPLES
 
@@ -135,3 +137,31 @@ async def test_every_type_makes_a_mail(house: House, courier: Courier, post: Any
         await house.say(event)
     await work(house, handlers(house, courier, post.port))
     assert {str(mail["Subject"]) for mail in post.mails} == {e.title for e in EXAMPLES.values()}
+
+
+@pytest.mark.parametrize(
+    ("address", "goes_to"),
+    [
+        ("jörg@example.com", "jörg@example.com"),
+        ("ada@straße.example", "ada@xn--strae-oqa.example"),
+        ("jörg@exämple.example", "jörg@xn--exmple-cua.example"),
+        ("a,b@example.com", '"a,b"@example.com'),
+        ('"a,b"@example.com', '"a,b"@example.com'),
+    ],
+)
+async def test_a_mail_reaches_an_address_whatever_its_signs(
+    house: House, owner: Connection, courier: Courier, post: Any, address: str, goes_to: str
+) -> None:
+    post.utf8 = not address.startswith("a")
+    await owner.execute(
+        "UPDATE member SET name = 'Jörg', email = %s WHERE member_id = %s",
+        (address, house.owner.member_id),
+    )
+    await house.say()
+    await work(house, handlers(house, courier, post.port))
+    assert post.recipients == [goes_to]
+
+
+def test_a_domain_that_cannot_be_is_refused() -> None:
+    with pytest.raises(UnicodeError):
+        write_address("Ada", "ada@exä mple.example")

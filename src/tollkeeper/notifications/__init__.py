@@ -38,7 +38,7 @@ from tollkeeper.notifications.events import (
     WebhookEndpointDisabled,
 )
 from tollkeeper.notifications.handlers import notification_handlers
-from tollkeeper.notifications.mail import Mailer, MailServer, SmtpMailer, mailer_of
+from tollkeeper.notifications.mail import Mailer, MailServer, SmtpMailer, mailer_of, write_address
 from tollkeeper.notifications.model import Delivery, DeliveryState, Endpoint, Notice, Recipient
 from tollkeeper.notifications.outbox import notify
 from tollkeeper.notifications.routes import notice_routes
@@ -111,4 +111,5 @@ __all__ = [
     "rotate_secret",
     "send_test",
     "webhook_routes",
+    "write_address",
 ]

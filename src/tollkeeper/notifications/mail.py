@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import format_datetime, formataddr
+from email.utils import format_datetime
 from typing import Final, Literal, Protocol
 from uuid import UUID
 
 import aiosmtplib
+import idna
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from tollkeeper.base.clock import Clock
@@ -133,7 +135,7 @@ def write_mail(
     }
     message = EmailMessage()
     message["From"] = sender
-    message["To"] = formataddr((_one_line(name), address))
+    message["To"] = write_address(name, address)
     message["Subject"] = f"[Test] {event.title}" if said["test_mode"] else event.title
     message["Date"] = format_datetime(notice.created_at)
     # The same on every try, so that a mail sent twice can be told from two mails.
@@ -144,6 +146,21 @@ def write_mail(
     message.set_content(_PLAIN.render(said))
     message.add_alternative(_HTML.render(said), subtype="html")
     return message
+
+
+def write_address(name: str, address: str) -> Address:
+    """Write whom a mail is to, whatever signs the address has. Raises UnicodeError for a domain
+    that no name server can know.
+
+    A domain outside ASCII has a spelling within it, which every server takes; what comes before
+    the `@` has none, and goes to servers that take UTF-8 (SMTPUTF8).
+    """
+    local, _, domain = address.rpartition("@")
+    if not domain.isascii():
+        domain = idna.encode(domain, uts46=True).decode()
+    if local.startswith('"') and local.endswith('"'):
+        local = local[1:-1]
+    return Address(_one_line(name), local, domain)
 
 
 def _one_line(text: str) -> str:

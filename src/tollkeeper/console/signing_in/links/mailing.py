@@ -17,7 +17,7 @@ from tollkeeper.console.signing_in.model import AccountLink, Purpose
 from tollkeeper.console.tokens import hash_secret
 from tollkeeper.db import Connection, Database
 from tollkeeper.jobs import Handler
-from tollkeeper.notifications import Mailer
+from tollkeeper.notifications import Mailer, write_address
 
 
 def mailing_handlers(
@@ -52,7 +52,7 @@ def mailing_handlers(
     async def send(email: str, what: str, address: str) -> None:
         message = EmailMessage()
         message["From"] = sender
-        message["To"] = email
+        message["To"] = write_address("", email)
         message["Subject"] = say("mail.subject", name=name)
         message["Date"] = format_datetime(clock.now())
         message["Auto-Submitted"] = "auto-generated"
