@@ -53,10 +53,12 @@ async def test_plans_budgets_and_costs_of_the_guide(
         await whole.app.rooms.plans.refresh()
         await admin.add_payment_method(token="pm_card_visa")
         assert await asyncio.to_thread(names["begin"], admin_key) is None
+        await asyncio.to_thread(names["limit"], customer.keys["live ADMIN"])
         await whole.app.rooms.plans.refresh()
         assert len(await asyncio.to_thread(names["rows_of"], key, "ann")) == 250
         (budget,) = [budget async for budget in admin.budgets()]
-        await admin.update_budget(budget.id, amount=Decimal("0.02"))
+        async with AsyncTollkeeper(customer.keys["live ADMIN"], whole.url) as live:
+            await live.update_budget(budget.id, amount=Decimal("0.02"))
         refused = await asyncio.to_thread(names["rows_of"], key, "ann")
     assert "Try again after 20" in refused
     books = tmp_path / "usage.csv"

@@ -65,14 +65,16 @@ async def test_costs_are_summed_up_by_what_is_asked(
 
 
 async def test_a_budget_of_each_end_user(
-    operator: AsyncTollkeeper, admin: AsyncTollkeeper, customer: Customer
+    operator: AsyncTollkeeper, admin: AsyncTollkeeper, customer: Customer, whole: Whole
 ) -> None:
-    key = customer.keys["test INFERENCE"]
-    made = await admin.create_budget(
-        "Per user", Decimal("0.25"), "day", each="endUser", time_zone="Europe/Berlin"
-    )
+    key, live_key = customer.keys["test INFERENCE"], customer.keys["live ADMIN"]
+    async with AsyncTollkeeper(live_key, whole.url) as live:
+        known = await live.create_budget(
+            "Per user", Decimal("0.25"), "day", each="endUser", time_zone="Europe/Berlin"
+        )
+    made = await admin.get_budget(known.id)
+    assert (known.livemode, made.livemode) == (True, False)
     assert (made.amount, made.used, made.alert_percents) == (Decimal("0.25"), None, [50, 80, 100])
-    assert await admin.get_budget(made.id) == made
     most = {"row": 1000}
     async with operator.charge(
         estimate=most, sku=SKU, customer_key=key, end_user="ann", tags={"team": "a"}
@@ -88,13 +90,15 @@ async def test_a_budget_of_each_end_user(
     counted = {one.subject: (one.used, one.held) async for one in admin.budget_counters(made.id)}
     tenth = Decimal("0.1")
     assert counted == {"ann": (tenth, tenth), "bob": (0, tenth)}
-    wider = await admin.update_budget(made.id, amount=1, enforcement="soft")
+    async with AsyncTollkeeper(live_key, whole.url) as live:
+        wider = await live.update_budget(made.id, amount=1, enforcement="soft")
     assert (wider.amount, wider.enforcement, wider.name) == (1, "soft", "Per user")
     await admin.reset_budget(made.id, subject="ann")
     (ann, _) = [one.used async for one in admin.budget_counters(made.id)]
     assert ann == 0
     assert [one.id async for one in admin.budgets()] == [made.id]
-    await admin.remove_budget(made.id)
+    async with AsyncTollkeeper(live_key, whole.url) as live:
+        await live.remove_budget(made.id)
     with pytest.raises(NotFound):
         await admin.get_budget(made.id)
 

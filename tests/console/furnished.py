@@ -61,6 +61,7 @@ async def everything_served(
 async def furnish(whole: Whole, customer: Customer, mark: str) -> Ids:
     """What an organization has in test mode; whatever has a name is called by the mark."""
     admin, calls = customer.keys["test ADMIN"], customer.keys["test INFERENCE"]
+    shared = customer.keys["live ADMIN"]  # for what is of both modes
 
     async def make(path: str, body: Any, key: str = admin) -> Any:
         answer = await whole.ask("POST", path, key, body)
@@ -70,12 +71,12 @@ async def furnish(whole: Whole, customer: Customer, mark: str) -> Ids:
     email = f"{uuid7()}@example.org"
     address = f"https://hooks.invalid/{uuid7().hex}"
     webhook = await make("/webhooks", {"url": address, "description": mark})
-    member = await make("/members", {"name": mark, "email": email, "role": "billing"})
+    member = await make("/members", {"name": mark, "email": email, "role": "billing"}, shared)
     project = await make("/projects", {"name": mark})
     new = {"name": mark, "kind": "INFERENCE", "livemode": False, "projectId": project["id"]}
     key = await make("/api-keys", new)
     budget = {"name": mark, "measure": "cost", "amount": 50, "period": "month", "model": mark}
-    limit = await make("/budgets", budget)
+    limit = await make("/budgets", budget, shared)
     usage = await make("/metering/charges", _call(mark), calls)
     kept = await make("/billing/payment-methods", {"token": "pm_card_visa"})
     bought = await make("/billing/purchases", {"amount": 25})

@@ -23,7 +23,7 @@ async def test_who_is_mailed_is_chosen(whole: Whole, customer: Customer) -> None
     people = dict[str, str]()
     for role in ("owner", "billing"):
         body = {"name": role.title(), "email": f"{role}@acme.test", "role": role}
-        made = await whole.ask("POST", "/members", key, body)
+        made = await whole.ask("POST", "/members", customer.keys["live ADMIN"], body)
         people[role] = made.json["id"]
     await whole.ask("POST", "/billing/purchases", key, {"amount": 25})
     other = await whole.customer()

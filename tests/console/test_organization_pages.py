@@ -290,7 +290,8 @@ async def test_what_a_plan_has_no_room_for_leads_to_the_plans(
         assert f"Your plan, Free, has room for {said}" in read(page)
         assert 'href="/console/plan"' in page.text
         assert 'value="Kept"' in page.text
-    assert len((await ask(whole, customer, "/api-keys"))["data"]) == 4
+    kept = await whole.ask("GET", "/api-keys", customer.keys["live ADMIN"])
+    assert len(kept.json["data"]) == 4
 
 
 def places(customer: Customer, ids: dict[str, str]) -> list[tuple[str, str]]:

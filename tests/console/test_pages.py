@@ -157,7 +157,7 @@ async def test_what_customers_write_is_text(whole: Whole, customer: Customer) ->
         tags={"team": HOSTILE},
         error=HOSTILE,
     )
-    admin = customer.keys["test ADMIN"]
+    admin = customer.keys["live ADMIN"]
     budget = {"name": HOSTILE, "amount": 5, "period": "month", "endUser": HOSTILE}
     assert (await whole.ask("POST", "/budgets", admin, budget)).status == 201
     async with signed_in(whole, customer) as one:

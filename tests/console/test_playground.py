@@ -172,7 +172,7 @@ async def test_a_members_budget_stops_them(whole: Whole, customer: Customer) -> 
             created_at=whole.app.rooms.clock.now(),
         )
         await orgs.create_member(tx, member)
-    key = customer.keys["test ADMIN"]
+    key = customer.keys["live ADMIN"]
     budget = {
         "name": "Ada's",
         "memberId": show_id("mem", member_id),

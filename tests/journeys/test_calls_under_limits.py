@@ -50,7 +50,7 @@ async def say(
 
 async def limit(whole: Whole, customer: Customer, **budget: Any) -> str:
     said = {"name": "a budget", "period": "day", **budget}
-    made = await whole.ask("POST", "/budgets", customer.keys["test ADMIN"], said)
+    made = await whole.ask("POST", "/budgets", customer.keys["live ADMIN"], said)
     assert made.status == 201, made.text
     await whole.app.rooms.limits.refresh()
     return made.json["id"]

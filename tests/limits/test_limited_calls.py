@@ -17,7 +17,7 @@ CHAT = {
 
 
 async def add(whole: Whole, customer: Customer, **said: Any) -> str:
-    made = await whole.ask("POST", "/budgets", customer.keys["test ADMIN"], said)
+    made = await whole.ask("POST", "/budgets", customer.keys["live ADMIN"], said)
     assert made.status == 201, made.text
     return made.json["id"]
 

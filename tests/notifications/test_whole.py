@@ -58,7 +58,8 @@ async def test_what_auto_top_up_does_arrives_by_mail_and_webhook(
         customer = await whole.customer()
         key = customer.keys["test ADMIN"]
         ada = {"name": "Ada", "email": "ada@example.com", "role": "owner"}
-        assert (await whole.ask("POST", "/members", key, ada)).status == 201
+        made = await whole.ask("POST", "/members", customer.keys["live ADMIN"], ada)
+        assert made.status == 201
         made = await whole.ask("POST", "/webhooks", key, {"url": receiver.url})
         card = await whole.ask("POST", "/billing/payment-methods", key, {"token": "pm_card_visa"})
         assert card.status == 201

@@ -64,7 +64,7 @@ async def change(tx: Connection, org_id: UUID, limit_id: UUID, change: Change) -
 async def remove(tx: Connection, org_id: UUID, limit_id: UUID, now: datetime) -> None:
     """Raises BudgetNotFound."""
     if not await store.delete_limit(tx, org_id, limit_id, now):
-        raise _not_found(limit_id)
+        raise not_found(limit_id)
 
 
 async def reset(
@@ -115,9 +115,9 @@ async def _check(tx: Connection, new: Limit) -> None:
 
 def _there(found: Limit | None, limit_id: UUID) -> Limit:
     if found is None:
-        raise _not_found(limit_id)
+        raise not_found(limit_id)
     return found
 
 
-def _not_found(limit_id: UUID) -> BudgetNotFound:
+def not_found(limit_id: UUID) -> BudgetNotFound:
     return BudgetNotFound(f"There is no budget {show_id('bud', limit_id)}")

@@ -16,12 +16,14 @@ from litestar.types import ControllerRouterHandler
 
 from tollkeeper import orgs
 from tollkeeper.base.clock import Clock
+from tollkeeper.base.errors import NotFound
 from tollkeeper.base.ids import uuid7
 from tollkeeper.db import Connection, Database
 from tollkeeper.http import (
     Cursors,
     CursorText,
     Page,
+    invalid,
     list_answer,
     page_of,
     read_path_id,
@@ -41,8 +43,14 @@ from tollkeeper.limits.shapes import (
     BudgetReset,
     CounterOut,
 )
+from tollkeeper.orgs import Caller
 
 AnyRequest = Request[Any, Any, State]
+
+_WITH_LIVE_KEYS = (
+    "A budget holds for live and for test calls. Where there are live keys, or were, a test key"
+    " makes, changes and removes those of test keys alone (`apiKeyId`); the rest is 403."
+)
 
 
 def budget_routes(book: LimitBook) -> list[ControllerRouterHandler]:
@@ -88,9 +96,12 @@ async def page_of_budgets(
     cursors: Cursors,
     cursor: str | None,
     limit: int,
+    hide_live: bool = False,
 ) -> Page[BudgetOut]:
+    """`hide_live`: without those of live keys."""
     bound = ("budgets", org_id, livemode)
-    found = await store.list_limits(tx, org_id, cursors.after(bound, cursor), limit + 1)
+    after = cursors.after(bound, cursor)
+    found = await store.list_limits(tx, org_id, after, limit + 1, hide_live=hide_live)
     budgets = await show(tx, book, found, livemode=livemode, now=now)
     pairs = list(zip(found, budgets, strict=True))
     return page_of(
@@ -151,6 +162,7 @@ def _listing(book: LimitBook) -> ControllerRouterHandler:
                 cursors=cursors,
                 cursor=cursor,
                 limit=limit,
+                hide_live=not caller.livemode,
             )
         return list_answer(request, page, BudgetOut, "budgets.csv")
 
@@ -171,7 +183,7 @@ def _getting(book: LimitBook) -> ControllerRouterHandler:
     ) -> BudgetOut:
         caller = orgs.caller_of(request)
         async with database.connection() as connection:
-            found = await acts.get(connection, caller.org_id, read_path_id("bud", budget_id))
+            found = await _find(connection, caller, budget_id)
             (budget,) = await show(
                 connection, book, [found], livemode=caller.livemode, now=clock.now()
             )
@@ -197,7 +209,7 @@ def _counting(book: LimitBook) -> ControllerRouterHandler:
     ) -> Response[Page[CounterOut]]:
         caller = orgs.caller_of(request)
         async with database.connection() as connection:
-            budget = await acts.get(connection, caller.org_id, read_path_id("bud", budget_id))
+            budget = await _find(connection, caller, budget_id)
             page = await page_of_counters(
                 connection,
                 book,
@@ -214,7 +226,12 @@ def _counting(book: LimitBook) -> ControllerRouterHandler:
 
 
 def _creating(book: LimitBook) -> ControllerRouterHandler:
-    @post("/", summary="Add a budget or a rate limit", opt={"errors": (TooManyBudgets,)})
+    @post(
+        "/",
+        summary="Add a budget or a rate limit",
+        description=_WITH_LIVE_KEYS,
+        opt={"errors": (TooManyBudgets,)},
+    )
     async def create_budget(
         request: AnyRequest,
         data: JSONBody[BudgetIn],
@@ -224,6 +241,7 @@ def _creating(book: LimitBook) -> ControllerRouterHandler:
         caller, now = orgs.caller_of(request), clock.now()
         new = data.read(caller.org_id, run_id_of(request) or uuid7(), now)
         async with database.transaction() as tx:
+            await _check_may_make(tx, caller, new)
             made = await acts.create(tx, new)
             (budget,) = await show(tx, book, [made], livemode=caller.livemode, now=now)
         await book.refresh()
@@ -236,6 +254,7 @@ def _changing(book: LimitBook) -> ControllerRouterHandler:
     @patch(
         "/{budget_id:str}",
         summary="Change a budget; what has been used stays used",
+        description=_WITH_LIVE_KEYS,
         opt={"errors": (BudgetNotFound,)},
     )
     async def update_budget(
@@ -246,10 +265,9 @@ def _changing(book: LimitBook) -> ControllerRouterHandler:
         clock: NamedDependency[Clock],
     ) -> BudgetOut:
         caller = orgs.caller_of(request)
-        place = caller.org_id, read_path_id("bud", budget_id)
         async with database.transaction() as tx:
-            change = data.read(await acts.get(tx, *place))
-            changed = await acts.change(tx, *place, change)
+            known = await _find_to_change(tx, caller, budget_id)
+            changed = await acts.change(tx, known.org_id, known.limit_id, data.read(known))
             (budget,) = await show(tx, book, [changed], livemode=caller.livemode, now=clock.now())
         await book.refresh()
         return budget
@@ -258,16 +276,22 @@ def _changing(book: LimitBook) -> ControllerRouterHandler:
 
 
 def _removing(book: LimitBook) -> ControllerRouterHandler:
-    @delete("/{budget_id:str}", summary="Remove a budget", opt={"errors": (BudgetNotFound,)})
+    @delete(
+        "/{budget_id:str}",
+        summary="Remove a budget",
+        description=_WITH_LIVE_KEYS,
+        opt={"errors": (BudgetNotFound,)},
+    )
     async def delete_budget(
         request: AnyRequest,
         budget_id: FromPath[str],
         database: NamedDependency[Database],
         clock: NamedDependency[Clock],
     ) -> None:
-        org_id = orgs.caller_of(request).org_id
+        caller = orgs.caller_of(request)
         async with database.transaction() as tx:
-            await acts.remove(tx, org_id, read_path_id("bud", budget_id), clock.now())
+            known = await _find_to_change(tx, caller, budget_id)
+            await acts.remove(tx, known.org_id, known.limit_id, clock.now())
         await book.refresh()
 
     return delete_budget
@@ -289,12 +313,47 @@ def _resetting(book: LimitBook) -> ControllerRouterHandler:
         clock: NamedDependency[Clock],
     ) -> BudgetOut:
         caller, now = orgs.caller_of(request), clock.now()
-        place = caller.org_id, read_path_id("bud", budget_id)
         livemode = caller.livemode
         async with database.transaction() as tx:
+            known = await _find(tx, caller, budget_id)
+            place = known.org_id, known.limit_id
             begun = await acts.reset(tx, *place, data.subject, livemode=livemode, now=now)
             (budget,) = await show(tx, book, [begun], livemode=livemode, now=now)
         await book.refresh()
         return budget
 
     return reset_budget
+
+
+async def _find(tx: Connection, caller: Caller, budget_id: str) -> Limit:
+    """Raises BudgetNotFound, also for a budget of a live key that a test key asks for."""
+    found = await acts.get(tx, caller.org_id, read_path_id("bud", budget_id))
+    if not await _sees(tx, caller, found.key_id):
+        raise acts.not_found(found.limit_id)
+    return found
+
+
+async def _find_to_change(tx: Connection, caller: Caller, budget_id: str) -> Limit:
+    """Raises BudgetNotFound, and Forbidden for a test key where it holds for live calls too."""
+    found = await _find(tx, caller, budget_id)
+    if found.key_id is None:
+        await orgs.keep_off_live(tx, caller)
+    return found
+
+
+async def _check_may_make(tx: Connection, caller: Caller, new: Limit) -> None:
+    """Raises InvalidRequest for a key that the caller does not see, Forbidden as above."""
+    if new.key_id is None:
+        await orgs.keep_off_live(tx, caller)
+    elif not await _sees(tx, caller, new.key_id):
+        raise invalid({"apiKeyId": ["names no API key of this organization"]})
+
+
+async def _sees(tx: Connection, caller: Caller, key_id: UUID | None) -> bool:
+    if caller.livemode or key_id is None:
+        return True
+    try:
+        await orgs.get_key_for(tx, caller, key_id)
+    except NotFound:
+        return False
+    return True

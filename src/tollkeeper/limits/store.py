@@ -49,6 +49,9 @@ _LOCK: Final = f"{_READ} FOR NO KEY UPDATE"
 _LIST: Final = f"""
 SELECT {_COLUMNS} FROM usage_limit
 WHERE org_id = %(org_id)s AND deleted_at IS NULL
+  AND (NOT %(hide_live)s OR key_id IS NULL OR key_id IN (
+      SELECT key_id FROM api_key WHERE org_id = %(org_id)s AND NOT livemode
+  ))
   AND (%(after)s::uuid IS NULL OR limit_id > %(after)s)
 ORDER BY limit_id
 LIMIT %(limit)s
@@ -167,10 +170,13 @@ async def lock_limit(tx: Connection, org_id: UUID, limit_id: UUID) -> Limit | No
     return await _one(tx, _LOCK, org_id=org_id, limit_id=limit_id)
 
 
-async def list_limits(tx: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[Limit]:
-    """Oldest first."""
+async def list_limits(
+    tx: Connection, org_id: UUID, after: UUID | None, limit: int, *, hide_live: bool = False
+) -> list[Limit]:
+    """Oldest first. `hide_live`: without those that name a live key."""
+    asked = {"org_id": org_id, "after": after, "limit": limit, "hide_live": hide_live}
     async with tx.cursor(row_factory=kwargs_row(_limit)) as cursor:
-        await cursor.execute(_LIST, {"org_id": org_id, "after": after, "limit": limit})
+        await cursor.execute(_LIST, asked)
         return await cursor.fetchall()
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from tollkeeper.base.errors import InvalidRequest, NotFound
+from tollkeeper.base.errors import Forbidden, InvalidRequest, NotFound
 from tollkeeper.base.ids import show_id
 from tollkeeper.db import Connection
 from tollkeeper.orgs import store
 from tollkeeper.orgs.members import get_member
-from tollkeeper.orgs.model import ApiKey, KeyKind, OperatorKey
+from tollkeeper.orgs.model import ApiKey, Caller, KeyKind, OperatorKey
 from tollkeeper.orgs.organizations import project_not_found
 from tollkeeper.orgs.secrets import LIVE, OPERATOR, TEST, hash_secret, make_secret, shown_part
 
@@ -76,6 +76,21 @@ async def get_key(tx: Connection, org_id: UUID, key_id: UUID) -> ApiKey:
     if found is None:
         raise _key_not_found(key_id)
     return found
+
+
+async def get_key_for(tx: Connection, caller: Caller, key_id: UUID) -> ApiKey:
+    """Raises NotFound, also for a live key that a test key asks for."""
+    found = await get_key(tx, caller.org_id, key_id)
+    if found.livemode and not caller.livemode:
+        raise _key_not_found(key_id)
+    return found
+
+
+async def keep_off_live(tx: Connection, caller: Caller, project_id: UUID | None = None) -> None:
+    """Raises Forbidden for a test key that would change what live calls depend on too: where there
+    are live keys, or were, maybe of one project. Test keys are handed around."""
+    if not caller.livemode and await store.has_live_keys(tx, caller.org_id, project_id):
+        raise Forbidden("This is not of test calls alone: use a live ADMIN key")
 
 
 async def list_keys(

@@ -48,9 +48,10 @@ from tollkeeper.orgs.shapes import (
 
 AnyRequest = Request[Any, Any, State]
 
-_OF_OWNERS = (
-    "Owners are made, changed and removed by owners, in the console. With a key only the first"
-    " owner of an organization that has none is made; the rest is 403."
+_OF_PEOPLE = (
+    "With a live key, where there are live keys or were. Owners are made, changed and removed by"
+    " owners, in the console: with a key only the first owner of an organization that has none is"
+    " made. The rest is 403."
 )
 
 
@@ -78,11 +79,12 @@ async def list_keys(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Response[Page[ApiKeyOut]]:
-    org_id = caller_of(request).org_id
-    bound = ("api-keys", org_id)
+    caller = caller_of(request)
+    bound = ("api-keys", caller.org_id)
     after = cursors.after(bound, cursor)
+    seen = None if caller.livemode else False
     async with database.connection() as connection:
-        keys = await api_keys.list_keys(connection, org_id, after, limit + 1)
+        keys = await api_keys.list_keys(connection, caller.org_id, after, limit + 1, livemode=seen)
     page = page_of(keys, limit, ApiKeyOut.of, lambda key: cursors.seal(bound, [key.key_id]))
     return list_answer(request, page, ApiKeyOut, "api_keys.csv")
 
@@ -137,9 +139,9 @@ def _mode_of_new_key(caller: Caller, asked: bool | UnsetType) -> bool:
 async def get_key(
     request: AnyRequest, key_id: FromPath[str], database: NamedDependency[Database]
 ) -> ApiKeyOut:
+    caller, known = caller_of(request), read_path_id("key", key_id)
     async with database.connection() as connection:
-        place = caller_of(request).org_id, read_path_id("key", key_id)
-        return ApiKeyOut.of(await api_keys.get_key(connection, *place))
+        return ApiKeyOut.of(await api_keys.get_key_for(connection, caller, known))
 
 
 @patch("/api-keys/{key_id:str}", summary="Change an API key's name, clamp or expiry")
@@ -157,9 +159,11 @@ async def update_key(
         expires_at=expires_at and read_moment(expires_at, "expiresAt"),
         never_expires=data.expires_at is None,
     )
-    place = caller_of(request).org_id, read_path_id("key", key_id)
+    caller, known = caller_of(request), read_path_id("key", key_id)
     async with database.transaction() as tx:
-        return ApiKeyOut.of(await api_keys.update_key(tx, *place, change, clock.now()))
+        await api_keys.get_key_for(tx, caller, known)
+        changed = await api_keys.update_key(tx, caller.org_id, known, change, clock.now())
+    return ApiKeyOut.of(changed)
 
 
 @delete("/api-keys/{key_id:str}", summary="Revoke an API key")
@@ -169,9 +173,10 @@ async def revoke_key(
     database: NamedDependency[Database],
     clock: NamedDependency[Clock],
 ) -> None:
-    place = caller_of(request).org_id, read_path_id("key", key_id)
+    caller, known = caller_of(request), read_path_id("key", key_id)
     async with database.transaction() as tx:
-        await api_keys.revoke_key(tx, *place, clock.now())
+        await api_keys.get_key_for(tx, caller, known)
+        await api_keys.revoke_key(tx, caller.org_id, known, clock.now())
 
 
 @get("/projects", summary="List projects, oldest first", opt={"csv": True})
@@ -247,6 +252,7 @@ async def rename_project(
 @delete(
     "/projects/{project_id:str}",
     summary="Archive a project and revoke its keys",
+    description="A project that has live keys, or had, is archived with a live key.",
     opt={"errors": (ProjectNotFound,)},
 )
 async def archive_project(
@@ -255,9 +261,11 @@ async def archive_project(
     database: NamedDependency[Database],
     clock: NamedDependency[Clock],
 ) -> None:
-    place = caller_of(request).org_id, read_path_id("prj", project_id)
+    caller, known = caller_of(request), read_path_id("prj", project_id)
     async with database.transaction() as tx:
-        await organizations.archive_project(tx, *place, clock.now())
+        await organizations.archive_project(tx, caller.org_id, known, clock.now())
+        # Its row is locked now, so that nobody makes a live key in it meanwhile.
+        await api_keys.keep_off_live(tx, caller, known)
 
 
 @get("/members", summary="List members, oldest first", opt={"csv": True})
@@ -281,7 +289,7 @@ def _add_member_route(capacities: Capacities) -> ControllerRouterHandler:
     @post(
         "/members",
         summary="Add a member",
-        description=_OF_OWNERS,
+        description=_OF_PEOPLE,
         opt={"errors": (DuplicateMember, *capacities.refusals)},
     )
     async def create_member(
@@ -301,6 +309,7 @@ def _add_member_route(capacities: Capacities) -> ControllerRouterHandler:
         )
         async with database.transaction() as tx:
             await organizations.lock_org(tx, caller.org_id)
+            await api_keys.keep_off_live(tx, caller)
             made = await members.create_member(tx, member, with_key=True)
             await capacities.check_made(tx, caller, Capacity.SEATS)
         return MemberOut.of(made)
@@ -320,7 +329,7 @@ async def get_member(
 @patch(
     "/members/{member_id:str}",
     summary="Change a member's name or role",
-    description=_OF_OWNERS,
+    description=_OF_PEOPLE,
 )
 async def update_member(
     request: AnyRequest,
@@ -328,18 +337,22 @@ async def update_member(
     data: JSONBody[UpdateMember],
     database: NamedDependency[Database],
 ) -> MemberOut:
-    place = caller_of(request).org_id, read_path_id("mem", member_id)
+    caller = caller_of(request)
+    place = caller.org_id, read_path_id("mem", member_id)
     async with database.transaction() as tx:
+        await api_keys.keep_off_live(tx, caller)
         changed = await members.update_member(
             tx, *place, name=data.name or None, role=data.role or None, with_key=True
         )
     return MemberOut.of(changed)
 
 
-@delete("/members/{member_id:str}", summary="Remove a member", description=_OF_OWNERS)
+@delete("/members/{member_id:str}", summary="Remove a member", description=_OF_PEOPLE)
 async def delete_member(
     request: AnyRequest, member_id: FromPath[str], database: NamedDependency[Database]
 ) -> None:
-    place = caller_of(request).org_id, read_path_id("mem", member_id)
+    caller = caller_of(request)
+    place = caller.org_id, read_path_id("mem", member_id)
     async with database.transaction() as tx:
+        await api_keys.keep_off_live(tx, caller)
         await members.delete_member(tx, *place, with_key=True)

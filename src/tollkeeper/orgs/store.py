@@ -352,6 +352,13 @@ WHERE org_id = %(org_id)s AND (%(after)s::uuid IS NULL OR key_id > %(after)s)
 ORDER BY key_id
 LIMIT %(limit)s
 """
+_HAS_LIVE_KEYS: Final = """
+SELECT EXISTS (
+    SELECT FROM api_key
+    WHERE org_id = %(org_id)s AND livemode
+      AND (%(project_id)s::uuid IS NULL OR project_id = %(project_id)s)
+)::integer
+"""
 _UPDATE_KEY: Final = """
 UPDATE api_key
 SET name = coalesce(%(name)s, name),
@@ -405,6 +412,11 @@ async def read_key(tx: Connection, org_id: UUID, key_id: UUID) -> ApiKey | None:
 
 async def list_keys(tx: Connection, **asked: object) -> list[ApiKey]:
     return await _read(tx, _key, _LIST_KEYS, **asked)
+
+
+async def has_live_keys(tx: Connection, org_id: UUID, project_id: UUID | None) -> bool:
+    """Whether there are any, or were."""
+    return bool(await _count(tx, _HAS_LIVE_KEYS, org_id=org_id, project_id=project_id))
 
 
 async def update_key(

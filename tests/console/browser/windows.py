@@ -172,6 +172,6 @@ async def furnish(whole: Whole) -> Customer:
         assert bought.json["status"] == "succeeded", bought.text
     for name, amount in [("Everything", 50), ("Nearly used up", 1)]:
         budget = {"name": name, "amount": amount, "period": "month"}
-        answer = await whole.ask("POST", "/budgets", admin, budget)
+        answer = await whole.ask("POST", "/budgets", customer.keys["live ADMIN"], budget)
         assert answer.status < _BAD, answer.text
     return customer
