@@ -97,7 +97,7 @@ async def list_toys(
     cursor: CursorText = None,
     since: FromQuery[Annotated[datetime, Meta(tz=True)] | None] = None,
     sort_order: Annotated[
-        str, QueryParameter(name="sortOrder"), Meta(pattern="^asc$|^desc$")
+        str, QueryParameter(name="sortOrder"), Meta(pattern=r"^asc$|^desc\Z")
     ] = "asc",
     tag: FromQuery[list[str] | None] = None,
 ) -> Response[Page[ToyOut]]:

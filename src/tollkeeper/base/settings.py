@@ -147,7 +147,7 @@ class Provider(Section, frozen=True):
         Meta(description="Which API it speaks; `sandbox` simulates a model and costs nothing."),
     ]
     base_url: Annotated[
-        Annotated[str, Meta(pattern=r"^https?://\S+$", examples=["https://api.openai.com/v1"])]
+        Annotated[str, Meta(pattern=r"^https?://\S+\Z", examples=["https://api.openai.com/v1"])]
         | None,
         Meta(description="Where it is; unset, the public address of that API."),
     ] = None
@@ -198,7 +198,7 @@ class Billing(Section, frozen=True):
         NonNegativeMoneyIn, Meta(description="How far below zero new wallets may be spent.")
     ] = field(default=NonNegativeMoneyIn(0), name="overdraft")
     top_up_url: Annotated[
-        Annotated[str, Meta(pattern=r"^https?://\S+$", examples=["https://example.com/credits"])]
+        Annotated[str, Meta(pattern=r"^https?://\S+\Z", examples=["https://example.com/credits"])]
         | None,
         Meta(
             description="Where a customer without credit is sent to buy some; unset, the"
@@ -231,7 +231,7 @@ class Mail(Section, frozen=True):
     sender: Annotated[
         str,
         Meta(
-            pattern=r"^[^@\r\n]+@[^@\s]+$",
+            pattern=r"^[^@\r\n]+@[^@\s]+\Z",
             examples=["Tollkeeper <billing@example.com>"],
             description="Who mails are from.",
         ),

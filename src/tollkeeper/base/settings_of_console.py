@@ -9,8 +9,8 @@ from msgspec import Meta, field
 
 from tollkeeper.base.setting_types import Secret, Section
 
-Origin = Annotated[str, Meta(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", max_length=300)]
-Accent = Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}$")]
+Origin = Annotated[str, Meta(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?\Z", max_length=300)]
+Accent = Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}\Z")]
 
 
 class Console(Section, frozen=True):
@@ -49,7 +49,7 @@ class Oidc(Section, frozen=True):
     """Sign-in to the console at your own provider, by OpenID Connect."""
 
     issuer: Annotated[
-        Annotated[str, Meta(pattern=r"^https?://\S+$", examples=["https://login.example.com"])]
+        Annotated[str, Meta(pattern=r"^https?://\S+\Z", examples=["https://login.example.com"])]
         | None,
         Meta(description="The provider, as its tokens name it; unset, people have passwords."),
     ] = None

@@ -198,7 +198,7 @@ class Stripe(Section, frozen=True):
         ),
     ] = None
     api_base: Annotated[
-        str, Meta(pattern=r"^https?://\S+$", description="Where Stripe's API is.")
+        str, Meta(pattern=r"^https?://\S+\Z", description="Where Stripe's API is.")
     ] = "https://api.stripe.com"
     timeout_seconds: Annotated[
         int, Meta(ge=1, le=80, description="How long one request to Stripe may take.")
@@ -226,7 +226,7 @@ class Seller(Section, frozen=True):
         ),
     ] = field(default_factory=list[str])
     country: Annotated[
-        Annotated[str, Meta(pattern="^[A-Z]{2}$", examples=["DE"])] | None,
+        Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z", examples=["DE"])] | None,
         Meta(description="Your country's code (ISO 3166)."),
     ] = None
     tax_ids: Annotated[
@@ -244,7 +244,7 @@ class Seller(Section, frozen=True):
     entity: Annotated[
         str,
         Meta(
-            pattern="^[a-z0-9_-]{1,40}$",
+            pattern=r"^[a-z0-9_-]{1,40}\Z",
             description="A short name of the legal entity. Each has invoice numbers of its own.",
         ),
     ] = "main"
@@ -273,12 +273,12 @@ class Invoices(Section, frozen=True):
         Literal["en", "de", "fr", "es"], Meta(description="The language they are written in.")
     ] = "en"
     invoice_prefix: Annotated[
-        str, Meta(pattern="^[A-Z0-9]{1,10}$", description="What invoice numbers begin with.")
+        str, Meta(pattern=r"^[A-Z0-9]{1,10}\Z", description="What invoice numbers begin with.")
     ] = "INV"
     credit_note_prefix: Annotated[
         str,
         Meta(
-            pattern="^[A-Z0-9]{1,10}$",
+            pattern=r"^[A-Z0-9]{1,10}\Z",
             description="What numbers of credit notes begin with; the same as `invoice_prefix`,"
             " and both are numbered in one row.",
         ),

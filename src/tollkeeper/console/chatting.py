@@ -67,7 +67,7 @@ class Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
 
     role: Literal["user", "assistant"]
     content: str
-    call: Annotated[str, Meta(pattern=r"^use_[0-9a-f]{32}$")] | None = None
+    call: Annotated[str, Meta(pattern=r"^use_[0-9a-f]{32}\Z")] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,10 +26,10 @@ from tollkeeper.orgs import Role
 
 AnyRequest = Request[Any, Any, State]
 OrganizationId = Annotated[
-    str, Meta(pattern=r"^org_[0-9a-f]{32}$", examples=["org_0193f5e7a4007cc08e1b746f6c6c6b65"])
+    str, Meta(pattern=r"^org_[0-9a-f]{32}\Z", examples=["org_0193f5e7a4007cc08e1b746f6c6c6b65"])
 ]
 MemberId = Annotated[
-    str, Meta(pattern=r"^mem_[0-9a-f]{32}$", examples=["mem_0193f5e7a4007cc08e1b746f6c6c6b65"])
+    str, Meta(pattern=r"^mem_[0-9a-f]{32}\Z", examples=["mem_0193f5e7a4007cc08e1b746f6c6c6b65"])
 ]
 
 

@@ -22,10 +22,10 @@ from tollkeeper.profiles import AddressShape, TaxIdShape
 USD: Final = "USD"
 
 MethodId = Annotated[
-    str, Meta(pattern=r"^met_[0-9a-f]{32}$", description="A payment method on file.")
+    str, Meta(pattern=r"^met_[0-9a-f]{32}\Z", description="A payment method on file.")
 ]
 WebAddress = Annotated[
-    str, Meta(pattern=r"^https?://\S+$", max_length=2000, examples=["https://example.com/billing"])
+    str, Meta(pattern=r"^https?://\S+\Z", max_length=2000, examples=["https://example.com/billing"])
 ]
 
 

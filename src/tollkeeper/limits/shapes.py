@@ -22,21 +22,21 @@ Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", examples
 Word = Annotated[str, Meta(min_length=1, max_length=200)]
 ZoneName = Annotated[str, Meta(min_length=1, max_length=60, examples=["Europe/Berlin"])]
 ProjectId = Annotated[
-    str, Meta(pattern=r"^prj_[0-9a-f]{32}$", examples=["prj_0193f5e7a4007cc08e1b746f6c6c6b65"])
+    str, Meta(pattern=r"^prj_[0-9a-f]{32}\Z", examples=["prj_0193f5e7a4007cc08e1b746f6c6c6b65"])
 ]
 KeyId = Annotated[
-    str, Meta(pattern=r"^key_[0-9a-f]{32}$", examples=["key_0193f5e7a4007cc08e1b746f6c6c6b65"])
+    str, Meta(pattern=r"^key_[0-9a-f]{32}\Z", examples=["key_0193f5e7a4007cc08e1b746f6c6c6b65"])
 ]
 MemberId = Annotated[
-    str, Meta(pattern=r"^mem_[0-9a-f]{32}$", examples=["mem_0193f5e7a4007cc08e1b746f6c6c6b65"])
+    str, Meta(pattern=r"^mem_[0-9a-f]{32}\Z", examples=["mem_0193f5e7a4007cc08e1b746f6c6c6b65"])
 ]
 Tag = Annotated[
-    str, Meta(pattern=r"^[^=]{1,200}=(?s:.{0,200})$", max_length=401, examples=["team=search"])
+    str, Meta(pattern=r"^[^=]{1,200}=(?s:.{0,200})\Z", max_length=401, examples=["team=search"])
 ]
 Each = Annotated[
     str,
     Meta(
-        pattern=r"^(apiKey|project|member|endUser|model|provider|tag:[^=]{1,200})$",
+        pattern=r"^(apiKey|project|member|endUser|model|provider|tag:[^=]{1,200})\Z",
         examples=["endUser"],
         description="Count each of these apart: apiKey, project, member, endUser, model,"
         " provider, or tag:<name>.",

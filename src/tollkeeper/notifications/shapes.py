@@ -23,10 +23,10 @@ Url = Annotated[
 ]
 Description = Annotated[str, Meta(max_length=500)]
 NoticeId = Annotated[
-    str, Meta(pattern=r"^ntc_[0-9a-f]{32}$", examples=["ntc_0193f5e7a4007cc08e1b746f6c6c6b65"])
+    str, Meta(pattern=r"^ntc_[0-9a-f]{32}\Z", examples=["ntc_0193f5e7a4007cc08e1b746f6c6c6b65"])
 ]
 MemberId = Annotated[
-    str, Meta(pattern=r"^mem_[0-9a-f]{32}$", examples=["mem_0193f5e7a4007cc08e1b746f6c6c6b65"])
+    str, Meta(pattern=r"^mem_[0-9a-f]{32}\Z", examples=["mem_0193f5e7a4007cc08e1b746f6c6c6b65"])
 ]
 Types = Annotated[list[EventType], Meta(max_length=50)]
 

@@ -14,10 +14,10 @@ from tollkeeper.pricing import PriceVersion, Rate
 
 Why = Annotated[str, Meta(min_length=1, max_length=1000, description="Why, for the audit log.")]
 Currency = Annotated[
-    str, Meta(pattern=r"^[A-Z][A-Z0-9_]{1,31}$", examples=["USD"], description="Its code.")
+    str, Meta(pattern=r"^[A-Z][A-Z0-9_]{1,31}\Z", examples=["USD"], description="Its code.")
 ]
 Live = Annotated[bool, Meta(description="The live balance, or the one of test keys.")]
-LotId = Annotated[str, Meta(pattern=r"^lot_[0-9a-f]{32}$")]
+LotId = Annotated[str, Meta(pattern=r"^lot_[0-9a-f]{32}\Z")]
 Priority = Annotated[int, Meta(ge=0, le=1000, description="Lower is spent first.")]
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
 

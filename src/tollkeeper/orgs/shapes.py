@@ -20,13 +20,13 @@ from tollkeeper.orgs.model import (
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", examples=["Production"])]
 Email = Annotated[
-    str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$", examples=["ada@example.com"])
+    str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\Z", examples=["ada@example.com"])
 ]
 ProjectId = Annotated[
-    str, Meta(pattern=r"^prj_[0-9a-f]{32}$", examples=["prj_0193f5e7a4007cc08e1b746f6c6c6b65"])
+    str, Meta(pattern=r"^prj_[0-9a-f]{32}\Z", examples=["prj_0193f5e7a4007cc08e1b746f6c6c6b65"])
 ]
 MemberId = Annotated[
-    str, Meta(pattern=r"^mem_[0-9a-f]{32}$", examples=["mem_0193f5e7a4007cc08e1b746f6c6c6b65"])
+    str, Meta(pattern=r"^mem_[0-9a-f]{32}\Z", examples=["mem_0193f5e7a4007cc08e1b746f6c6c6b65"])
 ]
 Moment = Annotated[datetime, Meta(tz=True)]
 Reason = Annotated[str, Meta(max_length=1000, description="Why, for the audit log.")]

@@ -19,15 +19,15 @@ from tollkeeper.plans.model import Consumable, Matcher, PlanTerms, PlanVersion
 _MOST_UNITS: Final = 10**15
 _decode_json: Final = msgspec.json.Decoder(float_hook=NumberText).decode
 
-CODE: Final = r"^[a-z][a-z0-9_-]{0,47}$"
+CODE: Final = r"^[a-z][a-z0-9_-]{0,47}\Z"
 
 Code = Annotated[str, Meta(pattern=CODE, examples=["pro"])]
-Name = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$", max_length=100)]
+Name = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*\Z", max_length=100)]
 Pattern = Annotated[str, Meta(min_length=1, max_length=200, description="`*` is anything.")]
-Unit = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+Unit = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,47}\Z")]
 Count = Annotated[int, Meta(ge=0, le=_MOST_UNITS)]
 Size = Annotated[int, Meta(ge=1, le=10**9)]
-Capacity = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+Capacity = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,47}\Z")]
 
 
 class _Said(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -49,7 +49,7 @@ class MatcherIn(_Said, frozen=True, kw_only=True):
 class ConsumableIn(_Said, frozen=True, kw_only=True):
     """Something of which so many units are included in each cycle."""
 
-    code: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,47}$", examples=["llm_tokens"])]
+    code: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,47}\Z", examples=["llm_tokens"])]
     name: Annotated[Name | None, Meta(description="What customers read.")] = None
     covers: Annotated[list[MatcherIn], Meta(min_length=1, max_length=50)]
     included: Annotated[Count, Meta(description="Units of each cycle.")]
@@ -75,7 +75,7 @@ class PlanIn(_Said, frozen=True, kw_only=True):
     fee_minor: Annotated[
         int, Meta(ge=0, le=10**12, description="Of each interval, in cents or their like.")
     ] = 0
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")] = "USD"
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")] = "USD"
     consumables: Annotated[list[ConsumableIn], Meta(max_length=50)] = []
     capacities: Annotated[
         dict[Capacity, Count], Meta(max_length=50, description="The most of seats, projects, ….")

@@ -24,10 +24,10 @@ from tollkeeper.profiles.tax_ids import types_of
 
 AnyRequest = Request[Any, Any, State]
 Line = Annotated[
-    str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")
+    str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*\Z")
 ]
-CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$", examples=["DE"])]
-Email = Annotated[str, Meta(pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$", max_length=254)]
+CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z", examples=["DE"])]
+Email = Annotated[str, Meta(pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\Z", max_length=254)]
 
 
 class Shape(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -14,7 +14,7 @@ from tollkeeper.payments import Subscription, to_nanos
 PlanCode = Annotated[str, Meta(min_length=1, max_length=64, examples=["pro"])]
 MethodId = Annotated[str, Meta(max_length=100, examples=["met_01934f5e7a407cc08e1b746f6c6c6b65"])]
 WebAddress = Annotated[
-    str, Meta(pattern=r"^https?://\S+$", max_length=2000, examples=["https://example.com/billing"])
+    str, Meta(pattern=r"^https?://\S+\Z", max_length=2000, examples=["https://example.com/billing"])
 ]
 
 

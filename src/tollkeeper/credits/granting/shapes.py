@@ -22,7 +22,7 @@ from tollkeeper.credits.shapes import In, Out
 
 Why = Annotated[str, Meta(min_length=1, max_length=1000, description="Why, for the audit log.")]
 Currency = Annotated[
-    str, Meta(pattern=r"^[A-Z][A-Z0-9_]{1,31}$", examples=["USD"], description="Its code.")
+    str, Meta(pattern=r"^[A-Z][A-Z0-9_]{1,31}\Z", examples=["USD"], description="Its code.")
 ]
 Live = Annotated[bool, Meta(description="The live balance, or the one of test keys.")]
 Priority = Annotated[int, Meta(ge=0, le=1000, description="Lower is spent first; bought is 100.")]
@@ -32,7 +32,7 @@ Days = Annotated[int, Meta(ge=1, le=3650)]
 Code = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,39}$",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,39}\Z",
         examples=["LAUNCH-2026"],
         description="Read in capitals, however it is typed.",
     ),
@@ -52,7 +52,7 @@ class NewRecurringGrant(In, frozen=True, kw_only=True):
     reason: Why
     amount: PositiveMoneyIn
     every: Every
-    organization_id: Annotated[str, Meta(pattern=r"^org_[0-9a-f]{32}$")] | None = None
+    organization_id: Annotated[str, Meta(pattern=r"^org_[0-9a-f]{32}\Z")] | None = None
     currency: Currency = "USD"
     livemode: Live = True
     time_zone: Annotated[

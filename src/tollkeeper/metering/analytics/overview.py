@@ -34,9 +34,9 @@ _SHOWN: Final = 6
 _KEYLESS: Final = "Without a key"
 _NAMELESS: Final = "Without a model"
 
-DayText = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+DayText = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z")]
 Lookback = Annotated[
-    str, Meta(pattern=r"^[1-9]\d*d$", description="7d unless it is said; 90d at most.")
+    str, Meta(pattern=r"^[1-9]\d*d\Z", description="7d unless it is said; 90d at most.")
 ]
 Spent = dict[str, int]  # nanos by currency
 

@@ -28,7 +28,7 @@ from tollkeeper.orgs import Caller, caller_of
 
 _DEFAULT_SIZE: Final = 1000
 PageSize = Annotated[int, Meta(ge=10, le=1000, description="1000 unless it is said.")]
-HistoryCursor = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=512)]
+HistoryCursor = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", max_length=512)]
 # Of each wallet its currency, the last line shown and the last line to show.
 Position = tuple[int, list[tuple[str, int, int]]]
 

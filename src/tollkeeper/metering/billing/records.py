@@ -45,7 +45,7 @@ _CSV_CHUNK: Final = 2000
 # Of each wallet its currency, and the numbers between which records are still to be shown.
 Position = tuple[list[tuple[str, int, int]]]
 StatusText = Annotated[
-    str, Meta(pattern="^(success|error|[1-5][0-9][0-9])$", description="Or an HTTP status.")
+    str, Meta(pattern=r"^(success|error|[1-5][0-9][0-9])\Z", description="Or an HTTP status.")
 ]
 Source = Literal["provider", "partial", "estimated", "reported", "none"]
 

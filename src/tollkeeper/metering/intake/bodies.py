@@ -19,7 +19,7 @@ Units = Annotated[dict[_UnitName, int | Decimal], _MANY_UNITS]
 # What the document says of them: to msgspec, Decimal is text.
 _Quantity = (
     Annotated[float, Meta(ge=0, le=10**15)]
-    | Annotated[str, Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,9})?$")]
+    | Annotated[str, Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,9})?\Z")]
 )
 _UnitsShown = Annotated[dict[_UnitName, _Quantity], _MANY_UNITS]
 
@@ -32,8 +32,8 @@ Tags = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=256)]],
     Meta(max_length=50),
 ]
-OrganizationId = Annotated[str, Meta(pattern=r"^org_[0-9a-f]{32}$")]
-ProjectId = Annotated[str, Meta(pattern=r"^prj_[0-9a-f]{32}$")]
+OrganizationId = Annotated[str, Meta(pattern=r"^org_[0-9a-f]{32}\Z")]
+ProjectId = Annotated[str, Meta(pattern=r"^prj_[0-9a-f]{32}\Z")]
 ApiKeyText = Annotated[
     str, Meta(max_length=100, description="The customer's API key, as it was given to you.")
 ]

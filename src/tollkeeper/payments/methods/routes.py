@@ -40,7 +40,7 @@ from tollkeeper.payments.till import Till
 
 AnyRequest = Request[Any, Any, State]
 WebAddress = Annotated[
-    str, Meta(pattern=r"^https?://\S+$", max_length=2000, examples=["https://example.com/billing"])
+    str, Meta(pattern=r"^https?://\S+\Z", max_length=2000, examples=["https://example.com/billing"])
 ]
 _TALKS_TO_PROCESSOR = (PaymentsNotConfigured, ProcessorUnavailable, ProcessorRefused)
 
