@@ -22,13 +22,14 @@ def form(*fields: tuple[str, bytes], file: bytes | None = b"\x00\r\n--edg\r\n" *
     return b"".join(parts) + b"--edge--\r\n"
 
 
-def test_a_form_passes_untouched_but_for_the_model():
+def test_a_form_passes_untouched_but_for_the_model_and_the_format():
     body = form(("model", b"whisper-1"), ("prompt", b"Gr\xc3\xbc\xc3\x9fe"), ("language", b"de"))
     ask = TRANSCRIPTIONS.read(body, TYPE)
     assert (ask.model, ask.preview, ask.stream) == ("whisper-1", "Grüße", False)
-    assert TRANSCRIPTIONS.upstream_body(ask, Change(model="whisper-1")) is body
+    sent = TRANSCRIPTIONS.upstream_body(ask, Change(model="whisper-1"))
+    assert sent.endswith(body)
     renamed = TRANSCRIPTIONS.upstream_body(ask, Change(model="longer-name"))
-    assert renamed == body.replace(b"whisper-1", b"longer-name")
+    assert renamed == sent.replace(b"whisper-1", b"longer-name")
 
 
 def test_seconds_are_bounded_by_the_size_of_the_file():
@@ -62,6 +63,7 @@ MODEL = ("model", b"whisper-1")
         (form(("model", b"\xff")), TYPE, "model"),
         (form(MODEL, MODEL), TYPE, "model"),
         (form(MODEL, ("response_format", b"srt")), TYPE, "response_format"),
+        (form(MODEL, ("url", b"https://example.org/ten-hours.mp3")), TYPE, "url"),
         (form(MODEL, ("prompt", b"x" * 200_000)), TYPE, "prompt"),
         (form(*[(f"f{n}", b"") for n in range(300)], MODEL), TYPE, ""),
     ],
@@ -79,14 +81,58 @@ def test_whispers_older_answers_tell_the_duration_beside_the_text():
     assert found.reported
 
 
-def test_an_answer_without_usage_is_estimated_from_the_file():
+def test_an_answer_that_tells_no_duration_is_charged_what_was_held():
+    """Ten minutes of thrifty sound are as large as half a minute of lavish one."""
     ask = TRANSCRIPTIONS.read(form(MODEL, file=bytes(64_000)), TYPE)
-    found = TRANSCRIPTIONS.read_answer(ask, b'{"text":"hi"}')
-    assert (found.usage, found.source) == ({"audio_second": 5}, "estimated")
+    for more in (b"", b',"duration":"NaN"', b',"duration":"-inf"', b',"usage":{"total_tokens":9}'):
+        found = TRANSCRIPTIONS.read_answer(ask, b'{"text":"hi"%b}' % more)
+        assert (found.usage, found.source) == ({"audio_second": 129}, "estimated")
     assert isinstance(found, Answer)
     body = TRANSCRIPTIONS.with_cost(found, Cost(nanos=1_500))
     assert body is not None
     assert b'"cost":0.0000015' in body
+
+
+def test_whisper_is_asked_for_an_answer_that_tells_the_duration():
+    same = Change(model="whisper-1")
+    said = (
+        b'--edge\r\nContent-Disposition: form-data; name="response_format"\r\n\r\nverbose_json\r\n'
+    )
+    for before in (b"", b"preamble\r\n"):
+        body = before + form(MODEL)
+        sent = TRANSCRIPTIONS.upstream_body(TRANSCRIPTIONS.read(body, TYPE), same)
+        assert sent == before + said + form(MODEL)
+        assert TRANSCRIPTIONS.read(sent, TYPE).model == "whisper-1"
+    for given in (b"json", b""):
+        body = form(("response_format", given), MODEL)
+        sent = TRANSCRIPTIONS.upstream_body(TRANSCRIPTIONS.read(body, TYPE), same)
+        assert sent == form(("response_format", b"verbose_json"), MODEL)
+
+
+def test_whoever_asked_for_json_is_given_json():
+    verbose = (
+        b'{"task":"transcribe","language":"english","duration":8.47,"text":"hi","segments":[],'
+        b'"words":[],"x_groq":{"id":"r"}}'
+    )
+    ask = TRANSCRIPTIONS.read(form(MODEL), TYPE)
+    found = TRANSCRIPTIONS.read_answer(ask, verbose)
+    assert (found.usage, found.source) == ({"audio_second": 9}, "provider")
+    assert list(found.fields) == ["text", "x_groq"]
+    asked = TRANSCRIPTIONS.read(form(MODEL, ("response_format", b"verbose_json")), TYPE)
+    found = TRANSCRIPTIONS.read_answer(asked, verbose)
+    assert len(found.fields) == 7
+
+
+def test_others_are_asked_for_what_the_client_asked_for():
+    for model, more in (
+        (b"gpt-4o-transcribe", ()),
+        (b"scribe-1", (("response_format", b"json"),)),
+        (b"whisper-1", (("response_format", b"diarized_json"),)),
+        (b"whisper-1", (("stream", b"true"),)),
+    ):
+        body = form(("model", model), *more)
+        ask = TRANSCRIPTIONS.read(body, TYPE)
+        assert TRANSCRIPTIONS.upstream_body(ask, Change(model=model.decode())) is body
 
 
 def part(name: str, value: bytes, *more: str, boundary: str = "edge") -> bytes:
@@ -155,7 +201,8 @@ def test_what_could_be_read_as_another_form_is_refused(body: bytes):
 
 
 @pytest.mark.parametrize(
-    "name", ["Model", "MODEL", "model[]", "model[0]", " model", "STREAM", "Response_Format", "File"]
+    "name",
+    ["Model", "MODEL", "model[]", "model[0]", " model", "STREAM", "Response_Format", "File", "URL"],
 )
 def test_a_field_that_only_looks_like_one_of_ours_is_refused(name: str):
     with pytest.raises(InvalidRequest) as caught:
