@@ -15,11 +15,17 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from tollkeeper.base.money import Money
 from tollkeeper.http import encode_rows, stream_rows, wants_csv
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+class Tag(Struct, rename="camel"):
+    first_name: str
+    of: list[int]
 
 
 class Kind(StrEnum):
@@ -73,7 +79,14 @@ def test_accept_is_weighed(accept: str | None, csv_wanted: bool) -> None:
         (datetime(2026, 1, 31, 8, tzinfo=UTC), "2026-01-31T08:00:00Z"),
         (date(2026, 1, 31), "2026-01-31"),
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
-        ({"=": "-"}, "{'=': '-'}"),
+        ({"=": "-", "no": None}, '{"=":"-","no":null}'),
+        ([Kind.ADMIN, 'a"b'], '["ADMIN","a\\"b"]'),
+        ([], "[]"),
+        (
+            (Money(500_000_000), datetime(2026, 1, 31, 8, tzinfo=UTC)),
+            '[0.5,"2026-01-31T08:00:00Z"]',
+        ),
+        (Tag(first_name="a", of=[1]), '{"firstName":"a","of":[1]}'),
     ],
 )
 def test_cells(value: object, cell: str) -> None:

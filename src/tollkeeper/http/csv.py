@@ -10,8 +10,10 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from litestar.response import Stream
+from msgspec import Struct
 
 from tollkeeper.base.money import Money
+from tollkeeper.http.encoding import encode_json
 
 MEDIA_TYPE: Final = "text/csv"
 
@@ -60,9 +62,13 @@ def _weight_of(kind: str, subtype: str, weights: dict[str, float]) -> float:
 
 
 def csv_cell(value: object) -> str:
-    """Write a value as a cell. Text that could act as a formula gets a leading apostrophe."""
+    """Write a value as a cell, what has parts as JSON. Text that could act as a formula gets a
+    leading apostrophe."""
     write = _WRITERS.get(type(value))
-    return _harmless(str(value)) if write is None else write(value)
+    if write is not None:
+        return write(value)
+    parts = isinstance(value, (list, tuple, dict, Struct))
+    return _harmless(encode_json(value).decode() if parts else str(value))
 
 
 def _harmless(text: str) -> str:
