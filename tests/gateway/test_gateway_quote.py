@@ -11,7 +11,7 @@ from gateway_house import DOLLAR, MTOK, priced
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollkeeper.gateway.dialects import CHAT, RESPONSES, Ask
+from tollkeeper.gateway.dialects import CHAT, MESSAGES, RESPONSES, Ask
 from tollkeeper.gateway.errors import UnboundedRequest
 from tollkeeper.gateway.models import Route, Sale
 from tollkeeper.gateway.providers import SandboxProvider
@@ -153,6 +153,25 @@ def test_responses_have_a_smallest_limit() -> None:
         money = full.bounds["input"] * 1_000 + tokens * 2_000 + 10
         lowered = lower(asked, sold, full, money, "responses")
         assert (lowered and lowered.cap) == expected
+
+
+def test_a_limit_is_not_lowered_below_what_may_be_thought():
+    """Anthropic refuses a limit that its thinking could use up; a call that may think between
+    its tools has none to keep above."""
+    body = {"model": "m", "max_tokens": 2_000, "messages": [{"role": "user", "content": "Hi"}]}
+    thinking = {"type": "enabled", "budget_tokens": 1_024}
+    sold = sale(priced("up", "m", rates=CHEAP))
+    asked = MESSAGES.read(msgspec.json.encode({**body, "thinking": thinking}))
+    full = quote(asked, sold)
+    for short in range(0, 2_000_000, 50_000):
+        money = full.amount_nanos - short
+        lowered = lower(asked, sold, full, money, "messages")
+        tokens = affordable_cap(asked, sold, full, money, "messages")
+        assert (lowered is None) == (2_000 - short // 2_000 < 1_025) == (tokens == 0)
+        assert lowered is None or (lowered.cap or 0) >= 1_025
+    between = MESSAGES.read(msgspec.json.encode({**body, "max_tokens": 900, "thinking": thinking}))
+    money = quote(between, sold).amount_nanos - 1_000_000
+    assert lower(between, sold, quote(between, sold), money, "messages") is not None
 
 
 @pytest.mark.parametrize(

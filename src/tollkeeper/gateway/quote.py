@@ -54,7 +54,7 @@ def quote(ask: Ask, terms: Terms) -> Quote:
 def lower(ask: Ask, terms: Terms, full: Quote, spendable_nanos: int, dialect: str) -> Quote | None:
     """Lower the output limit until the call is affordable. None: no limit makes it so."""
     cap = _affordable(ask, terms, full.bounds, spendable_nanos)
-    if cap is None or cap < _LEAST_CAP.get(dialect, 1):
+    if cap is None or cap < _least_cap(ask, dialect):
         return None
     written = cap * ask.choices + ask.extra_output_tokens
     return _quoted(ask, terms, {**full.bounds, "output": written}, cap)
@@ -71,7 +71,11 @@ def affordable_cap(
     if ask.max_output_tokens is None and "input" in bounds:
         bounds["input"] += _LIMIT_IN_BODY
     cap = _affordable(ask, terms, bounds, spendable_nanos)
-    return 0 if cap is not None and cap < _LEAST_CAP.get(dialect, 1) else cap
+    return 0 if cap is not None and cap < _least_cap(ask, dialect) else cap
+
+
+def _least_cap(ask: Ask, dialect: str) -> int:
+    return max(_LEAST_CAP.get(dialect, 1), ask.least_output_tokens)
 
 
 def by_bound(ask: Ask, terms: Terms, bounds: Mapping[str, int]) -> Mapping[str, int]:

@@ -49,6 +49,10 @@ class _Tool(Struct):
     max_uses: Annotated[int, Meta(ge=1)] | None = None
 
 
+class _Thinking(Struct):
+    budget_tokens: int | None = None
+
+
 class _Body(Struct):
     model: str
     max_tokens: Annotated[int, Meta(ge=0, le=1_000_000_000)]
@@ -59,6 +63,7 @@ class _Body(Struct):
     service_tier: str | None = None
     speed: str | None = None
     inference_geo: str | None = None
+    thinking: _Thinking | None = None
     metadata: Any = None
 
 
@@ -105,6 +110,7 @@ class Messages:
             fields=fields,
             stream=bool(asked.stream),
             max_output_tokens=asked.max_tokens,
+            least_output_tokens=_least_output(asked),
             input_tokens=None if rounds else bound.tokens,
             beside_images=None if rounds else bound.beside_images,
             images=bound.images,
@@ -203,6 +209,12 @@ def _own_tools(fields: Fields, asked: _Body) -> tuple[int, int]:
     if any(reading.is_given(fields.get(name)) for name in _ROUNDS):
         return searches, MAX_ROUNDS
     return searches, min(rounds, uses)
+
+
+def _least_output(asked: _Body) -> int:
+    """What is thought is written too, and the limit has to be above it (but between tools)."""
+    budget = asked.thinking.budget_tokens if asked.thinking is not None else None
+    return budget + 1 if budget is not None and 0 < budget < asked.max_tokens else 1
 
 
 def _limited(tools: Raw) -> Raw:

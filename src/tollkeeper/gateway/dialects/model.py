@@ -40,7 +40,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     `modalities` are what its tokens can be; `counted` bounds the units that are not tokens.
     `input_estimate` is a likely count, for answers without usage.
 
-    Where `can_cap` is False the provider takes no output limit, so that none can be lowered.
+    Where `can_cap` is False the provider takes no output limit, so that none can be lowered; below
+    `least_output_tokens` it takes none either.
     `service_tier` is as the price book names tiers. `choices` answers are written, each of up to
     `max_output_tokens`; `extra_output_tokens` are billed as output on top.
     """
@@ -49,6 +50,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     fields: Fields
     stream: bool = False
     max_output_tokens: int | None = None
+    least_output_tokens: int = 1
     choices: int = 1
     extra_output_tokens: int = 0
     input_tokens: int | None = None
