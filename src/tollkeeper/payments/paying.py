@@ -197,26 +197,38 @@ async def resume(
         sought = await _sought(connection, payment)
     if not method or method.removed_at is not None or sought.ref is None:
         return payment
+    processor, failed = _processor(till, payment), payment.failure
     try:
         payment = await _begin_attempt(till, replace(payment, method_id=method.method_id), by)
-        answer = await _processor(till, payment).resume(
-            sought, method.ref, return_url, payment.version
-        )
-        return await _write_down(till, payment, answer, tried=True)
+        answer = await processor.resume(sought, method.ref, return_url, payment.version)
+        if isinstance(answer, Absent) and failed is not None:
+            answer = Declined(ref=None, failure=failed)  # nothing was tried: it is as it was
+        return await _write_down(till, payment, answer)
     except Stale:
         return await ask(till, org_id, payment_id)
 
 
 async def _begin_attempt(till: Till, seen: Payment, by: By | None) -> Payment:
     """Give an attempt a version of its own, by which the processor makes it once: whatever came
-    of the attempt before, and with whatever method, this is another one. Raises Stale."""
+    of the attempt before, and with whatever method, this is another one. Raises Stale.
+
+    One that failed is under way again, and so is asked about if no answer comes. Not before the
+    attempt is over: until then the processor may still tell of the one that failed.
+    """
     async with till.database.transaction() as tx:
         locked = await _lock(tx, seen.org_id, seen.payment_id)
         if locked.version != seen.version:
             raise Stale
-        await store.write_payment(tx, seen, till.clock.now() + _NEXT_CHECK)
-        await _note(tx, till, by, "payment.resume", seen)
-        return await get_payment(tx, seen.org_id, seen.payment_id)
+        check_at = till.clock.now() + _NEXT_CHECK
+        if seen.status is PaymentStatus.FAILED:
+            seen = replace(_going_on(seen), status=PaymentStatus.PROCESSING)
+            check_at = till.clock.now() + OVER_BY
+        await store.write_payment(tx, seen, check_at)
+        begun = await get_payment(tx, seen.org_id, seen.payment_id)
+        if begun.status is not locked.status:
+            await till.handlers.tell(tx, PaymentChanged(begun, locked.status))
+        await _note(tx, till, by, "payment.resume", begun)
+        return begun
 
 
 async def cancel(till: Till, org_id: UUID, payment_id: UUID, by: By | None = None) -> Payment:
@@ -312,30 +324,26 @@ async def _write_down(
     seen: Payment,
     answer: Answer,
     *,
-    tried: bool = False,
     given_up_by: By | None = None,
 ) -> Payment:
     async with till.database.transaction() as tx:
-        written = await record(tx, till, seen, answer, tried=tried)
+        written = await record(tx, till, seen, answer)
         if written.status is PaymentStatus.FAILED:
             await _note(tx, till, given_up_by, "payment.cancel", written)
         return written
 
 
-async def record(
-    tx: Connection, till: Till, seen: Payment, answer: Answer, *, tried: bool = False
-) -> Payment:
+async def record(tx: Connection, till: Till, seen: Payment, answer: Answer) -> Payment:
     """Write down an answer about a payment as it was `seen` before asking, and tell the handlers.
 
     Locks the payment, before anything that its handlers lock. Raises Stale when it has changed
-    since, unless the answer is that it is paid: that holds whatever else was heard. One that was
-    `tried` again and declined again has failed for the later reason.
+    since, unless the answer is that it is paid: that holds whatever else was heard.
     """
     locked = await _lock(tx, seen.org_id, seen.payment_id)
     if locked.version != seen.version and not isinstance(answer, Succeeded):
         raise Stale
     now = till.clock.now()
-    after = _after(replace(locked, method_id=seen.method_id), answer, now, tried=tried)
+    after = _after(replace(locked, method_id=seen.method_id), answer, now)
     if after is None:
         return locked
     await store.write_payment(tx, after, now + _NEXT_CHECK)
@@ -351,11 +359,8 @@ async def record(
     return written
 
 
-def _after(payment: Payment, answer: Answer, now: datetime, *, tried: bool) -> Payment | None:
-    """Say how a payment stands after an answer; None when nothing is new."""
-    if payment.status is PaymentStatus.SUCCEEDED:
-        return None
-    going_on = replace(
+def _going_on(payment: Payment) -> Payment:
+    return replace(
         payment,
         action_url=None,
         failure_code=None,
@@ -363,6 +368,13 @@ def _after(payment: Payment, answer: Answer, now: datetime, *, tried: bool) -> P
         failure_detail=None,
         settled_at=None,
     )
+
+
+def _after(payment: Payment, answer: Answer, now: datetime) -> Payment | None:
+    """Say how a payment stands after an answer; None when nothing is new."""
+    if payment.status is PaymentStatus.SUCCEEDED:
+        return None
+    going_on = _going_on(payment)
     after: Payment | None = None
     match answer:
         case Succeeded(ref=ref, method_ref=method_ref):
@@ -380,9 +392,7 @@ def _after(payment: Payment, answer: Answer, now: datetime, *, tried: bool) -> P
             after = replace(
                 going_on, status=PaymentStatus.REQUIRES_ACTION, ref=ref, action_url=url or known
             )
-        case Declined(ref=ref, failure=failure) if (
-            tried or payment.status is not PaymentStatus.FAILED
-        ):
+        case Declined(ref=ref, failure=failure) if payment.status is not PaymentStatus.FAILED:
             after = replace(
                 payment,
                 status=PaymentStatus.FAILED,
