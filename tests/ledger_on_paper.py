@@ -352,7 +352,8 @@ class Paper:
         if sheet.next_expiry is not None and sheet.next_expiry <= self.now:
             self._expire_lots(call.wallet)
         spendable = self.spendable(call.wallet)
-        return f"insufficient {format_nanos(spendable)}" if call.amount > spendable else None
+        fits = call.amount <= max(spendable, 0)
+        return None if fits else f"insufficient {format_nanos(spendable)}"
 
     def _release(self, call: Called) -> tuple[int | None, bool]:
         hold = self.reserved.get(_named(call))

@@ -225,7 +225,7 @@ class Sheet:
                 gone = min(lapsed.get(one.limit_id, 0), one.amount)
                 units[one.limit_id] = min(max(self.room(one), 0), one.amount - gone)
                 amount -= one.covers * (gone + units[one.limit_id]) // one.amount
-        fits = amount <= self.posted - self.held
+        fits = amount <= max(self.posted - self.held, 0)
         for one in draws:
             if one.covers is None and not lapsed.get(one.limit_id):
                 units[one.limit_id] = amount if one.amount is None else one.amount

@@ -49,14 +49,16 @@ EXAMPLES = {
         hold     r3 0                        placed
         balance  acme 0 held 0
     """,
-    "a settlement goes past its hold and below zero, and blocks what comes next": """
+    "a settlement goes past its hold and below zero, and blocks what costs": """
         open     acme
         grant    acme 1.00
         hold     r1 1.00                     placed
         settle   r1 1.50                     posted 1.5 -0.5
         balance  acme -0.50 held 0 overrun 0.50
-        hold     r2 0                        insufficient -0.5
+        hold     r2 0.01                     insufficient -0.5
         charge   r3 0.01                     insufficient -0.5
+        hold     r2 0                        placed -0.5
+        charge   r4 0                        posted 0 -0.5
         purchase acme 1.00
         balance  acme 0.50 held 0 overrun 0
         charge   r3 0.50                     posted 0.5 0

@@ -147,13 +147,18 @@ left_over AS MATERIALIZED (
     WHERE c.n IS NOT NULL
 ), alone AS MATERIALIZED (
     SELECT p.ord, (p.amount - coalesce(a.saved, 0))::bigint AS credit,
-           coalesce(a.value, 0)::bigint AS value, a.short
+           (p.amount - coalesce(a.covers, 0))::bigint AS uncovered,
+           coalesce(a.value, 0)::bigint AS value, a.short, a.ran_out
     FROM weighed p
     LEFT JOIN (
         SELECT a.ord, sum({_SAVED}) AS saved,
-               sum(div(a.covers::numeric * greatest(a.left, 0), a.amount)) AS value,
+               sum(a.covers) AS covers,
+               sum(least(div(a.covers::numeric * greatest(a.left, 0), a.amount), a.covers))
+                   AS value,
                jsonb_agg(jsonb_build_array(a.limit_id, a.left, a.amount))
-                   FILTER (WHERE a.whole AND a.drawn < a.amount) AS short
+                   FILTER (WHERE a.whole AND a.drawn < a.amount) AS short,
+               jsonb_agg(jsonb_build_array(a.limit_id, a.left, a.amount))
+                   FILTER (WHERE a.drawn < a.amount AND a.covers > 0) AS ran_out
         FROM (
             SELECT d.ord, d.amount, d.covers, d.whole, i.limit_id, l.room AS left,
                    least(greatest(l.room, 0), d.amount) AS drawn
@@ -174,6 +179,21 @@ left_over AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT {_OF_CREDIT} AS units) v
     GROUP BY p.ord
 )"""
+
+# What a call like this one could have cost. Allowances help nobody who cannot pay what none of them
+# covers; and where one must do alone, credit helps with nothing but that.
+_AFFORDED: Final[LiteralString] = """
+    CASE WHEN a.uncovered <= greatest(v.money, 0)
+         THEN a.value
+             + greatest(CASE WHEN a.short IS NULL THEN v.money ELSE a.uncovered END, 0)
+         ELSE v.money
+    END"""
+# An allowance for which credit may stand in is in the way where it has run out and credit is short.
+_IN_THE_WAY: Final[LiteralString] = """
+    CASE WHEN a.short IS NULL AND b.short IS NULL AND a.uncovered <= greatest(v.money, 0)
+         THEN coalesce(a.ran_out, '[]')
+         ELSE coalesce(a.short, '[]') || coalesce(b.short, '[]')
+    END"""
 
 # A row that is taken over begins anew.
 COUNT: Final[LiteralString] = """
@@ -200,7 +220,7 @@ allotted AS MATERIALIZED (
     WINDOW w AS (PARTITION BY d.n ORDER BY d.ord)
 ), {_WEIGHED}, summed AS MATERIALIZED (
     SELECT p.*, p.refused IS NULL AND p.covered AND coalesce(b.within, true)
-                AND sum(p.credit) OVER w <= p.spendable AS may
+                AND sum(p.credit) OVER w <= greatest(p.spendable, 0) AS may
     FROM priced p
     LEFT JOIN (SELECT ord, bool_and(within) AS within FROM asked GROUP BY ord) b USING (ord)
     WINDOW w AS (
@@ -248,12 +268,12 @@ SELECT CASE WHEN s.refused IS NOT NULL THEN s.refused
             WHEN s.placed_amount IS NOT NULL THEN 'placed'
             WHEN s.fits THEN 'again'
             WHEN a.short IS NOT NULL OR b.short IS NOT NULL THEN 'limited'
-            WHEN coalesce(a.credit, s.credit) > s.spendable - s.taken THEN 'insufficient'
+            WHEN coalesce(a.credit, s.credit) > greatest(s.spendable - s.taken, 0)
+                THEN 'insufficient'
             ELSE 'again'
        END,
-       (least(coalesce(s.spendable - s.taken + coalesce(s.placed_amount, 0), 0), b.most)
-           + coalesce(a.value, 0))::bigint,
-       coalesce(a.short, '[]') || coalesce(b.short, '[]'),
+       ({_AFFORDED})::bigint,
+       {_IN_THE_WAY},
        coalesce(s.placed_amount, a.credit, s.amount)
 FROM (
     SELECT w.*, d.amount AS placed_amount,
@@ -262,6 +282,9 @@ FROM (
 ) s
 LEFT JOIN alone a USING (ord)
 LEFT JOIN blocked b USING (ord)
+CROSS JOIN LATERAL (
+    SELECT least(coalesce(s.spendable - s.taken + coalesce(s.placed_amount, 0), 0), b.most) AS money
+) v
 ORDER BY s.ord
 """
 
@@ -383,11 +406,13 @@ SELECT CASE WHEN s.refused IS NOT NULL THEN s.refused
        CASE WHEN s.taken THEN s.amount ELSE coalesce(s.first_amount, a.credit, 0) END,
        CASE WHEN s.taken THEN (s.posted - s.amount_to_here)::bigint
             ELSE coalesce(s.first_balance, 0) END,
-       (least(coalesce(s.spendable - s.spent + s.freed_of_wallet, 0), b.most)
-           + coalesce(a.value, 0))::bigint,
-       coalesce(a.short, '[]') || coalesce(b.short, '[]')
+       ({_AFFORDED})::bigint,
+       {_IN_THE_WAY}
 FROM {SETTLED_OF_WALLET} s
 LEFT JOIN alone a USING (ord)
 LEFT JOIN blocked b USING (ord)
+CROSS JOIN LATERAL (
+    SELECT least(coalesce(s.spendable - s.spent + s.freed_of_wallet, 0), b.most) AS money
+) v
 ORDER BY s.ord
 """

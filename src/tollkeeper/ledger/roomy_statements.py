@@ -57,7 +57,8 @@ HOLD: Final[LiteralString] = f"""
 WITH {HOLD_ITEM}, {_SUPPOSED}, {LOCKED}, {KEYS_ASKED}, {COUNTED}, {_TIGHT.format(binds="true")},
 {HOLD_LOOKED}, summed AS MATERIALIZED (
     SELECT k.*, t.org_id IS NOT NULL AS tight,
-           k.refused IS NULL AND t.org_id IS NULL AND sum(k.amount) OVER w <= k.spendable AS fits
+           k.refused IS NULL AND t.org_id IS NULL
+               AND sum(k.amount) OVER w <= greatest(k.spendable, 0) AS fits
     FROM looked k LEFT JOIN tight t USING (org_id)
     WINDOW w AS (
         PARTITION BY k.org_id, k.wallet_id, coalesce(k.refused, 'again') = 'again' ORDER BY k.ord

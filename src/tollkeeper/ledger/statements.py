@@ -9,6 +9,8 @@ wrote meanwhile is not seen. Writing runs into it all the same (a unique index, 
 UPDATE or DELETE), and such an item is sent `again`, as is one that did not fit only because of
 what came before it, and the second of two with the same id. docs/decisions/0027 has the cases.
 
+What takes nothing of its wallet fits, also into one that is below zero: it makes no debt larger.
+
 Items travel as one JSON array: it costs the sender a tenth of what arrays by column cost.
 """
 
@@ -102,7 +104,7 @@ PLACED_ANEW: Final[LiteralString] = """ON CONFLICT (org_id, hold_id) DO UPDATE
 HOLD: Final[LiteralString] = f"""
 WITH {HOLD_ITEM}, {LOCKED}, {HOLD_LOOKED}, summed AS MATERIALIZED (
     SELECT k.*,
-           k.refused IS NULL AND sum(k.amount) OVER w <= k.spendable AS fits
+           k.refused IS NULL AND sum(k.amount) OVER w <= greatest(k.spendable, 0) AS fits
     FROM looked k
     WINDOW w AS (
         PARTITION BY k.org_id, k.wallet_id, coalesce(k.refused, 'again') = 'again' ORDER BY k.ord
@@ -127,7 +129,7 @@ SELECT CASE WHEN s.refused IS NOT NULL THEN s.refused
             WHEN s.is_placed THEN 'placed'
             -- Somebody placed the same hold while this statement waited.
             WHEN s.fits THEN 'again'
-            WHEN s.amount > s.spendable - s.taken THEN 'insufficient'
+            WHEN s.amount > greatest(s.spendable - s.taken, 0) THEN 'insufficient'
             ELSE 'again'
        END,
        coalesce(s.spendable - s.taken + CASE WHEN s.is_placed THEN s.amount ELSE 0 END, 0)::bigint
@@ -159,7 +161,8 @@ item AS MATERIALIZED (
 CHARGE_LOOKED: Final[LiteralString] = """
 looked AS MATERIALIZED (
     SELECT i.*, l.posted, l.spendable, l.entry_seq, l.usage_seq, l.line_seq, l.at,
-           CASE WHEN %(must_fit)s THEN least(l.spendable, l.depth) ELSE l.depth END AS room,
+           CASE WHEN %(must_fit)s THEN least(greatest(l.spendable, 0), l.depth) ELSE l.depth
+           END AS room,
            u.amount AS first_amount, u.balance_after AS first_balance,
            CASE WHEN l.org_id IS NULL THEN 'wallet_unknown'
                 WHEN u.usage_id IS NOT NULL AND u.fingerprint IS DISTINCT FROM i.fingerprint

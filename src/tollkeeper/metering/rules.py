@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,6 +16,7 @@ from tollkeeper.limits import Facts, LimitBook, Period
 from tollkeeper.metering.paying import Purse
 from tollkeeper.metering.worth import convert_lines, worth_in
 from tollkeeper.plans import (
+    Consumable,
     PlanBook,
     Terms,
     allowance_exhausted,
@@ -50,7 +50,6 @@ class Refusal(Struct, frozen=True, kw_only=True):
     """Which call was refused, for the error that says so. `required` is nanos of its currency."""
 
     facts: Facts
-    draws: Sequence[Draw]
     purse: Purse
     at: datetime
     required: int
@@ -85,11 +84,15 @@ class Rules:
         operation: str | None,
         purse: Purse,
         at: datetime,
+        happened_at: datetime | None = None,
     ) -> tuple[Draw, ...]:
-        """Say what a call draws on that was rated, in dollars, and is paid from this wallet."""
+        """Say what a call draws on that was rated, in dollars, and is paid from this wallet.
+
+        Where it happened in a cycle that is over, no allowance pays for it.
+        """
         terms = self._terms(facts, at)
         draws: tuple[Draw, ...] = ()
-        if terms is not None:
+        if terms is not None and (happened_at is None or happened_at >= terms.cycle_start):
             draws = draws_of(
                 terms,
                 convert_lines(rating.lines, purse.usd_value),
@@ -133,12 +136,9 @@ class Rules:
         short = min(result.limits, key=self._tightness, default=None)
         if short is not None:
             consumable = None if terms is None else consumable_of(terms, short.limit_id)
-            if consumable is None:
+            if terms is None or consumable is None:
                 return self._over_limit(short, refused)
-            return self._exhausted(terms, short.limit_id, result.spendable, refused)
-        included = next((draw for draw in refused.draws if draw.covers is not None), None)
-        if result.outcome == "insufficient" and included is not None:
-            return self._exhausted(terms, included.limit_id, result.spendable, refused)
+            return self._exhausted(terms, consumable, short, result.spendable, refused)
         return None
 
     def _terms(self, facts: Facts, at: datetime) -> Terms | None:
@@ -163,10 +163,14 @@ class Rules:
         )
 
     def _exhausted(
-        self, terms: Terms | None, limit_id: UUID, spendable: int, refused: Refusal
+        self,
+        terms: Terms,
+        consumable: Consumable,
+        short: Short,
+        spendable: int,
+        refused: Refusal,
     ) -> TollkeeperError | None:
-        consumable = None if terms is None else consumable_of(terms, limit_id)
-        if terms is None or consumable is None or self._plans is None:
+        if self._plans is None:
             return None
         members: dict[str, object] = {
             "required": Money(refused.required),
@@ -178,6 +182,8 @@ class Rules:
         return allowance_exhausted(
             terms,
             consumable,
+            asked=short.asked,
+            left=max(short.room, 0),
             upgrades=self._plans.upgrades(terms, consumable.code, refused.at),
             top_up_url=refused.top_up_url,
             beside=members,

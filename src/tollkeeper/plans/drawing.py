@@ -112,12 +112,14 @@ def allowance_exhausted(
     terms: Terms,
     consumable: Consumable,
     *,
+    asked: int = 0,
+    left: int = 0,
     used: int | None = None,
     upgrades: Sequence[str] = (),
     top_up_url: str | None = None,
     beside: Mapping[str, object] | None = None,
 ) -> AllowanceExhausted:
-    """Say what is used up, when it begins anew, and what would help before.
+    """Say what is used up, or too little; when it begins anew, and what would help before.
 
     `upgrades` are plans that include more (`PlanBook.upgrades`), `beside` members about credit.
     """
@@ -126,7 +128,10 @@ def allowance_exhausted(
         hints.append(f"these plans include more: {', '.join(upgrades)}")
     if consumable.overage_allowed:
         hints.append("credit pays for what goes beyond it")
-    said = f"The {consumable.included} {consumable.name} of the plan {terms.plan_name} are used up"
+    whole = f"the {consumable.included} {consumable.name} of the plan {terms.plan_name}"
+    said = f"T{whole[1:]} are used up"
+    if left:
+        said = f"This may need {asked} and {left} of {whole} are left"
     members: dict[str, object] = {
         **(beside or {}),
         "allowance": consumable.code,

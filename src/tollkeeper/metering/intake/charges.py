@@ -109,7 +109,6 @@ def _refusal(desk: Desk, made: _Made, purse: Purse, result: ChargeResult) -> Tol
         return None
     refused = Refusal(
         facts=made.facts,
-        draws=made.draws(purse),
         purse=purse,
         at=made.at,
         required=required,

@@ -237,7 +237,6 @@ def _refusal(
     top_up_url = desk.limits.top_up_url
     refused = Refusal(
         facts=wish.facts,
-        draws=new.draws,
         purse=purse,
         at=wish.at,
         required=new.amount,
