@@ -110,7 +110,7 @@ class _Batch:
         fingerprint = fingerprint_of((event, spender.project_id, spender.key_id))
 
         def charge(purse: Purse) -> NewCharge:
-            # It counts in the period in which it is reported, whenever it was.
+            # Budgets count it in the period in which it is reported, whenever it was.
             draws = rules.draws_of(
                 facts,
                 rating,
@@ -118,6 +118,7 @@ class _Batch:
                 operation=sale.operation,
                 purse=purse,
                 at=self._now,
+                happened_at=moment,
             )
             call = call_of(
                 self._desk,
