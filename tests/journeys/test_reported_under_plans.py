@@ -1,4 +1,4 @@
-"""What operators report of customers with a plan: of this cycle, and of one before."""
+"""What operators report of customers with a plan: of this cycle, of one before, and beforehand."""
 
 from __future__ import annotations
 
@@ -78,3 +78,18 @@ async def test_usage_of_a_cycle_past_draws_on_no_allowance(
     shown = await whole.ask("GET", f"/budgets/{made.json['id']}", customer.keys["test ADMIN"])
     assert Decimal(shown.json["used"]) == 1, "budgets count what is paid when it is reported"
     assert await proven(whole) == []
+
+
+async def test_an_estimate_is_at_the_prices_of_the_customers_plan(
+    whole: Whole, customer: Customer
+) -> None:
+    key, free = customer.keys["test INFERENCE"], await whole.customer()
+    for asked, said, cost in (
+        (key, {}, "0.5"),
+        (whole.operator_key, {"apiKey": key}, "0.5"),
+        (whole.operator_key, {}, "0.1"),
+        (free.keys["test INFERENCE"], {}, "0.1"),
+        (customer.keys["live INFERENCE"], {}, "0.1"),
+    ):
+        reply = await whole.ask("POST", "/metering/estimate", asked, {**PAGE, **said})
+        assert Decimal(reply.json["cost"]) == Decimal(cost), reply.text

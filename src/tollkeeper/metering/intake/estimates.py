@@ -10,7 +10,8 @@ from msgspec import Raw
 from tollkeeper.base.money import Money
 from tollkeeper.http import JsonReader, encode_json, invalid
 from tollkeeper.metering.intake.bodies import EstimateIn, EstimateOut, LineOut
-from tollkeeper.metering.intake.desk import Ask, Desk, Reply
+from tollkeeper.metering.intake.desk import Ask, Desk, Reply, facts_of
+from tollkeeper.metering.intake.spenders import Spender
 from tollkeeper.metering.intake.tariff import find_sale, rate_usage
 from tollkeeper.metering.paying import USD
 from tollkeeper.pricing import Line, Quantity
@@ -23,16 +24,28 @@ async def estimate(desk: Desk, ask: Ask) -> Reply:
     if (said.usage is None) == (said.estimate is None):
         raise invalid({"usage": ["is required, or estimate; not both"]})
     where = "usage" if said.usage is not None else "estimate"
-    if said.api_key is not None or said.organization_id is not None or said.project_id is not None:
-        await desk.spenders.find(ask.caller, said)
-    sale = find_sale(desk.books.book, said, desk.clock.now())
-    rating = rate_usage(sale, said.usage or said.estimate or {}, where)
+    payer = await _payer(desk, ask, said)
+    now = desk.clock.now()
+    sale = find_sale(desk.books.book, said, now)
+    overage = None
+    if payer is not None:
+        facts = facts_of(payer, sale, None, None)
+        overage = desk.meter.rules.overage(facts, sale.version, sale.operation, now)
+    rating = rate_usage(sale, said.usage or said.estimate or {}, where, overage)
     out = EstimateOut(
         cost=Money(rating.cost_nanos),
         currency=USD,
         lines=[_shown(line) for line in rating.lines],
     )
     return 200, encode_json(out)
+
+
+async def _payer(desk: Desk, ask: Ask, said: EstimateIn) -> Spender | None:
+    """Say who would pay, whose plan has prices of its own; an operator need not name anybody."""
+    nobody = said.api_key is said.organization_id is said.project_id is None
+    if nobody and not ask.by_customer:
+        return None
+    return await desk.spenders.find(ask.caller, said)
 
 
 def _shown(line: Line) -> LineOut:
