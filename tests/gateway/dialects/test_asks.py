@@ -302,6 +302,21 @@ def test_messages_web_search_gets_a_limit():
     assert sent(MESSAGES, own)["tools"][0]["max_uses"] == 2
 
 
+@pytest.mark.parametrize(
+    "tool",
+    [
+        b'{"type":"web\\u005fsearch_20250305","name":"web_search"}',
+        b'{"typ\\u0065":"web_search_20250305","name":"web_search"}',
+        b'{"type":"web_search_20250305","name":"web_search","max_uses":1,"max_uses":null}',
+    ],
+)
+def test_a_web_search_is_limited_however_it_is_written(tool: bytes):
+    body = b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"tools":[%b]}'
+    ask = MESSAGES.read(body % tool)
+    assert ask.counted == {"web_search": 5}
+    assert sent(MESSAGES, ask)["tools"][0]["max_uses"] == 5
+
+
 def test_messages_tools_of_the_client_are_bounded_by_the_body():
     custom = {"name": "f", "input_schema": {"type": "object"}}
     assert messages(tools=[custom, {"type": "bash_20250124", "name": "bash"}]).input_tokens

@@ -221,8 +221,8 @@ def _limited(tools: Raw) -> Raw:
     """Set `max_uses` on web search tools that have none."""
     split: list[dict[str, Raw]] = msgspec.json.decode(tools, type=list[dict[str, Raw]])
     for tool in split:
-        kind = bytes(tool.get("type", b""))
-        if kind.startswith(b'"web_search') and not reading.is_given(tool.get("max_uses")):
+        kind = value_of(tool.get("type", b"null")) or ""
+        if kind.startswith("web_search") and not reading.is_given(tool.get("max_uses")):
             tool["max_uses"] = encoded(DEFAULT_SEARCHES)
     return encoded(split)
 
