@@ -7,25 +7,28 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 from selling import open_seller
 from shops import Shop
 from test_topping_up import filler_at
 
-from tollkeeper.credits import PurchaseStatus, buy
+from tollkeeper.credits import PurchaseStatus, begin_purchase, buy
 from tollkeeper.credits.topping_up import acts
 from tollkeeper.credits.topping_up.watching import look_at
 from tollkeeper.payments import cancel, charge, get_payment, settle_unfinished
+from tollkeeper.payments.methods import keeping
 from tollkeeper.payments.model import Answer, FailureCode, Payment, PaymentStatus
 from tollkeeper.payments.processors import Charge, Processors
 
 
 @dataclass
 class LongWay:
-    """A processor that is reached once `arrives` is set."""
+    """A processor that is reached once `arrives` is set; who `dies` does not come back."""
 
     processor: Any
     left: asyncio.Event
     arrives: asyncio.Event
+    dies: bool = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.processor, name)
@@ -33,12 +36,16 @@ class LongWay:
     async def pay(self, wanted: Charge) -> Answer:
         self.left.set()
         await self.arrives.wait()
-        return await self.processor.pay(wanted)
+        answer = await self.processor.pay(wanted)
+        if self.dies:
+            raise ZeroDivisionError
+        return answer
 
 
 def far_away(shop: Shop) -> LongWay:
-    way: Any = LongWay(shop.bank.processor, asyncio.Event(), asyncio.Event())
-    shop.till = replace(shop.till, processors=Processors((way,)))
+    way = LongWay(shop.bank.processor, asyncio.Event(), asyncio.Event())
+    processor: Any = way
+    shop.till = replace(shop.till, processors=Processors((processor,)))
     return way
 
 
@@ -100,6 +107,24 @@ async def test_what_died_on_its_way_can_be_given_up_when_it_cannot_arrive(shop: 
     ended = await cancel(shop.till, payment.org_id, payment.payment_id)
     assert ended.failure_code is FailureCode.CANCELED
     assert await shop.bank.charged(payment.payment_id) == []
+
+
+async def test_what_a_removed_method_has_paid_already_is_paid(shop: Shop) -> None:
+    method = await shop.on_file()
+    seller = await open_seller(shop)
+    way = far_away(shop)
+    way.arrives.set()
+    order = seller.order(25, method_id=method.method_id)
+    async with shop.database.transaction() as tx:
+        await begin_purchase(tx, seller.desk, order, shop.clock.now())
+    way.dies = True
+    with pytest.raises(ZeroDivisionError):
+        await charge(shop.till, order.org_id, order.purchase_id)
+    await keeping.remove(shop.till, shop.owner, method.method_id)
+    paid = await charge(shop.till, order.org_id, order.purchase_id)
+    assert (paid.status, paid.failure) == (PaymentStatus.SUCCEEDED, None)
+    assert await seller.balance() == 25
+    assert await shop.bank.charged(order.purchase_id) == [2500]
 
 
 async def test_an_auto_top_up_whose_job_is_late_is_charged_once(shop: Shop) -> None:

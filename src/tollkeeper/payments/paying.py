@@ -111,7 +111,12 @@ async def _pay(till: Till, payment: Payment, method_id: UUID) -> Answer:
     async with till.database.connection() as connection:
         method = await method_store.read_method(connection, payment.org_id, method_id)
     if method is None or method.removed_at is not None or method.processor != payment.processor:
-        return Declined(ref=None, failure=Failure.of(FailureCode.METHOD_UNUSABLE))
+        # It may be gone since it was charged, by who did not live to write that down.
+        found = await find(till, payment)
+        if not isinstance(found, Absent | Unpaid):
+            return found
+        ref = found.ref if isinstance(found, Unpaid) else None
+        return Declined(ref=ref, failure=Failure.of(FailureCode.METHOD_UNUSABLE))
     processor = _processor(till, payment)
     customer_ref = await customers.ensure(till, payment.org_id, livemode=payment.livemode)
     return await processor.pay(
