@@ -24,7 +24,7 @@ from tollkeeper.payments.errors import (
 )
 from tollkeeper.payments.methods import customers, keeping
 from tollkeeper.payments.methods.keeping import Owner
-from tollkeeper.payments.model import Absent, Failure, FailureCode
+from tollkeeper.payments.model import Absent, Failure, FailureCode, Unknown
 from tollkeeper.payments.paying import OVER_BY, Stale
 from tollkeeper.payments.processors import Processor
 from tollkeeper.payments.subscribing import store
@@ -37,6 +37,7 @@ from tollkeeper.payments.subscription import (
     Subscription,
     SubscriptionAct,
     SubscriptionAnswer,
+    SubscriptionFact,
     SubscriptionRefused,
     SubscriptionSought,
     SubscriptionStatus,
@@ -45,6 +46,8 @@ from tollkeeper.payments.till import Till
 
 # Whoever meant it is about to tell the processor.
 _FIRST_CHECK: Final = timedelta(seconds=30)
+# Who sets out later may still be on their way when it is given up.
+_TOLD_BY: Final = OVER_BY - timedelta(minutes=2)
 _TRIES: Final = 4
 _STOPPING: Final = {
     SubscriptionAct.CANCEL: Stopping.AT_PERIOD_END,
@@ -145,7 +148,7 @@ async def pursue(till: Till, org_id: UUID, subscription_id: UUID) -> Subscriptio
     for _ in range(_TRIES):
         async with till.database.connection() as connection:
             seen = await get_subscription(connection, org_id, subscription_id)
-        if seen.status is SubscriptionStatus.CANCELLED:
+        if seen.status is SubscriptionStatus.CANCELLED and seen.act is None:
             return seen
         answer = await _tell(till, seen)
         try:
@@ -171,9 +174,14 @@ async def _tell(till: Till, seen: Subscription) -> SubscriptionAnswer:
     way = None
     if seen.act in (SubscriptionAct.START, SubscriptionAct.PAY, SubscriptionAct.CHANGE):
         charges = not (seen.act is SubscriptionAct.CHANGE and seen.next_at_period_end)
-        if charges and till.clock.now() - seen.acted_at > OVER_BY:
+        age = till.clock.now() - seen.acted_at
+        if charges and age > OVER_BY:
             # Its customer has long gone: nothing is charged now that was not charged then.
             return await _given_up(processor, sought, seen.act)
+        if charges and age > _TOLD_BY:
+            found = await processor.find_subscription(sought)
+            begun = seen.act is SubscriptionAct.START and isinstance(found, SubscriptionFact)
+            return found if begun else Unknown("it is too late to ask, and too early to give up")
         way = await _way(till, seen)
         if way is None:
             return SubscriptionRefused(failure=Failure.of(FailureCode.METHOD_UNUSABLE))

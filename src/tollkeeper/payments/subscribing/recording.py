@@ -82,6 +82,8 @@ async def _write(
             was=locked.status.value,
             status=written.status.value,
         )
+    if written.ended_at is not None and written.act is not None and locked.act is None:
+        _log.error("ended_subscription_runs", subscription=show_id("sub", locked.subscription_id))
     await till.handlers.tell(tx, SubscriptionChanged(written, locked))
     return written
 
@@ -98,6 +100,8 @@ def _after(
     known: Subscription, answer: SubscriptionAnswer, now: datetime, *, told: SubscriptionAct | None
 ) -> Subscription:
     match answer:
+        case SubscriptionFact() if known.status is SubscriptionStatus.CANCELLED:
+            return _outlived(known, answer, now)
         case SubscriptionFact():
             done = replace(known, act=None) if told is not None else known
             return _followed(done, answer, now)
@@ -107,6 +111,21 @@ def _after(
             return _ended(known, now)
         case Absent() | Unknown():
             return known
+
+
+def _outlived(known: Subscription, fact: SubscriptionFact, now: datetime) -> Subscription:
+    """What has ended here stays so; where the processor has it still, it is told to end it."""
+    if fact.status is SubscriptionStatus.CANCELLED:
+        return replace(known, ref=fact.ref, act=None)
+    if known.act is SubscriptionAct.END:
+        return replace(known, ref=fact.ref)
+    return replace(
+        known,
+        ref=fact.ref,
+        act=SubscriptionAct.END,
+        act_number=known.act_number + 1,
+        acted_at=now,
+    )
 
 
 def _refused(known: Subscription, failure: Failure, now: datetime) -> Subscription:

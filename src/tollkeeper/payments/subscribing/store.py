@@ -68,7 +68,8 @@ UPDATE payment_subscription SET
     failure_retryable = %(failure_retryable)s, failure_detail = %(failure_detail)s,
     past_due_since = %(past_due_since)s, acted_at = %(acted_at)s, ended_at = %(ended_at)s,
     checks = 0,
-    check_at = CASE WHEN %(ended_at)s::timestamptz IS NULL THEN %(check_at)s::timestamptz END,
+    check_at = CASE WHEN %(ended_at)s::timestamptz IS NULL OR %(act)s::text IS NOT NULL
+        THEN %(check_at)s::timestamptz END,
     version = version + 1
 WHERE org_id = %(org_id)s AND subscription_id = %(subscription_id)s
 """
