@@ -11,6 +11,7 @@ from browsing import Browser, Page, signed_in, staff_signed_in
 
 from tollkeeper import orgs
 from tollkeeper.base.ids import show_id, uuid7
+from tollkeeper.console.chatting import Catcher
 from tollkeeper.orgs import Member, Role
 from whole import Customer, Whole
 
@@ -150,14 +151,47 @@ async def test_out_of_credits_says_what_is_missing(whole: Whole) -> None:
 
 async def test_members_chat_and_are_told_of_no_money(whole: Whole, customer: Customer) -> None:
     async with signed_in(whole, customer, "member") as one:
-        said = await fields(one)
+        said = await fields(one, '"cost": 1')
+        first, again = await stream(one, said), await stream(one, said)
+        assert again.headers["idempotent-replayed"] == "true"
+        for streamed in (first, again):
+            assert streamed.status == 200
+            assert "cost" not in streamed.text.replace('\\"cost', "")
+            assert '"usage":{' in streamed.text
+            assert streamed.text.endswith("data: [DONE]\n\n")
+            assert "x-tollkeeper-cost" not in streamed.headers
+        said = anew(said)
         estimate = await one.submit(f"{PATH}/estimate", **said)
         assert "tokens read" in estimate.text
         page = await one.submit(PATH, **said, do="send")
         for shown in (estimate.text, page.text, (await one.open(PATH)).text):
             assert "$" not in shown
             assert 'class="money"' not in shown
-        assert len(await records(whole, customer)) == 1
+        assert len(await records(whole, customer)) == 2
+
+
+async def test_an_event_that_comes_in_pieces_tells_no_cost() -> None:
+    passed: list[Any] = []
+
+    async def send(message: Any) -> None:
+        passed.append(message)
+
+    words = b'data: {"choices":[{"delta":{"content":"the \\"cost\\": 1"}}],"usage":null}\n\n'
+    ending = (
+        b'data: {"cost":0.1,"choices":[],"usage":{"total_tokens":3,"cost":0.1,"cost_details":{}}}'
+    )
+    sent = words + ending + b"\r\n\ndata: [DONE]\n\n"
+    kept = words + b'data: {"choices":[],"usage":{"total_tokens":3}}\n\ndata: [DONE]\n\n'
+    for size in (1, 7, len(sent)):
+        passed.clear()
+        catcher = Catcher(send, sees_money=False)
+        headers = [(b"x-tollkeeper-cost", b"0.1"), (b"content-length", b"1"), (b"x", b"y")]
+        await catcher({"type": "http.response.start", "status": 200, "headers": headers})
+        for start in range(0, len(sent), size):
+            more, piece = start + size < len(sent), sent[start : start + size]
+            await catcher({"type": "http.response.body", "body": piece, "more_body": more})
+        assert passed[0]["headers"] == [(b"x", b"y")]
+        assert b"".join(message["body"] for message in passed[1:]) == kept
 
 
 async def test_a_members_budget_stops_them(whole: Whole, customer: Customer) -> None:

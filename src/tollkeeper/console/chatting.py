@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, Protocol
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from tollkeeper.base.money import Money, NumberText, parse_nanos
 from tollkeeper.http.asgi import Headers, Message, Receive, Send
@@ -18,6 +18,11 @@ MAX_TEXT: Final = 60_000
 MAX_TALK: Final = 400_000
 MAX_ANSWER_TOKENS: Final = 32_000
 _OK: Final = 200
+# The last one, since what it says is no longer so.
+_OF_MONEY: Final = frozenset(
+    {b"x-tollkeeper-cost", b"x-tollkeeper-balance", b"x-tollkeeper-currency", b"content-length"}
+)
+_DATA: Final = b"data:"
 
 
 class Model(Protocol):
@@ -86,6 +91,7 @@ class Refused:
 
 _talk: Final = msgspec.json.Decoder(list[Said])
 _decode: Final = msgspec.json.Decoder(float_hook=NumberText).decode
+_members: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def read_talk(text: str) -> list[Said]:
@@ -125,11 +131,15 @@ def read_refusal(status: int, body: bytes) -> Refused:
 
 class Catcher:
     """Stands where a client would. What succeeds goes on to `send`, if there is one, with the
-    `headers`; anything else is kept."""
+    `headers`, and without what it cost if the reader sees no money; anything else is kept."""
 
-    def __init__(self, send: Send | None = None, headers: Headers | None = None) -> None:
+    def __init__(
+        self, send: Send | None = None, headers: Headers | None = None, *, sees_money: bool = True
+    ) -> None:
         self._send = send
         self._headers = headers or []
+        self._sees_money = sees_money
+        self._line = b""
         self.status = 0
         self.body = b""
 
@@ -137,12 +147,42 @@ class Catcher:
         if message["type"] == "http.response.start":
             self.status = message["status"]
         if self.passes and self._send is not None:
+            if not self._sees_money:
+                message = self._without_money(message)
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message["headers"], *self._headers]}
             await self._send(message)
         else:
             self.body += message.get("body", b"")
 
+    def _without_money(self, message: Message) -> Message:
+        """Pass whole lines on; what a call cost stands in lines that are events' data."""
+        if message["type"] == "http.response.start":
+            kept = [one for one in message["headers"] if one[0].lower() not in _OF_MONEY]
+            return {**message, "headers": kept}
+        *lines, self._line = (self._line + message.get("body", b"")).split(b"\n")
+        if not message.get("more_body", False):
+            lines, self._line = [*lines, self._line], b""
+            return {**message, "body": b"\n".join(map(_costless, lines))}
+        return {**message, "body": b"".join(_costless(line) + b"\n" for line in lines)}
+
     @property
     def passes(self) -> bool:
         return self.status == _OK
+
+
+def _costless(line: bytes) -> bytes:
+    """Leave the cost out of a line of a stream."""
+    if b'"cost' not in line or not line.startswith(_DATA):
+        return line
+    try:
+        told = _unpriced(_members(line.removeprefix(_DATA)))
+        if bytes(told.get("usage", b"")).startswith(b"{"):
+            told["usage"] = Raw(msgspec.json.encode(_unpriced(_members(told["usage"]))))
+    except ValueError:
+        return line
+    return _DATA + b" " + msgspec.json.encode(told)
+
+
+def _unpriced(members: Mapping[str, Raw]) -> dict[str, Raw]:
+    return {name: value for name, value in members.items() if not name.startswith("cost")}

@@ -234,7 +234,8 @@ class Room:
 
         async def run(_scope: Scope, receive: Any, send: Any) -> None:
             named = show_id("use", draft.usage_id).encode()
-            caught = Catcher(send, [(b"x-tollkeeper-usage", named), *_HEADERS])
+            headers = [(b"x-tollkeeper-usage", named), *_HEADERS]
+            caught = Catcher(send, headers, sees_money=session_of(request).sees_money)
             await self._answer(draft, receive, caught, stream=True)
             if not caught.passes:
                 await self._refuse(request, read_refusal(caught.status, caught.body), send)
