@@ -241,6 +241,8 @@ async def test_what_cannot_be_sent_is_told_beside_its_field(
         for fault, said in {
             "Write something": {"text": "  "},
             "A number of tokens": {"longest": "0"},
+            "tokens, 1 to": {"longest": "9" * 5000},
+            "number of tokens": {"longest": "00000000199999"},
             "Choose a model": {"model": ""},
             "Choose a project": {"project": show_id("prj", other.project_id)},
             "could not be read": {"talk": '[{"role":"system","content":"x"}]'},

@@ -149,7 +149,8 @@ class Room:
         text, longest = form.text("text"), form.text("longest") or str(_LONGEST)
         if not 1 <= len(text) <= MAX_TEXT:
             faults["text"] = say("playground.text_fault", most=MAX_TEXT)
-        if not (longest.isdecimal() and 1 <= int(longest[:9]) <= MAX_ANSWER_TOKENS):
+        few = len(longest) <= len(str(MAX_ANSWER_TOKENS))
+        if not (longest.isdecimal() and few and 1 <= int(longest) <= MAX_ANSWER_TOKENS):
             faults["longest"] = say("playground.longest_fault", most=MAX_ANSWER_TOKENS)
         if not form.text("model"):
             faults["model"] = say("playground.model_fault")
