@@ -16,7 +16,7 @@ from ledger_purse import NOW, Purse, findings, open_purse
 from tollkeeper import ledger
 from tollkeeper.base.ids import uuid7
 from tollkeeper.db import Connection
-from tollkeeper.ledger import ChargeOutcome, Draw, HoldOutcome, NewCharge, NewHold, Short
+from tollkeeper.ledger import ChargeOutcome, Draw, HoldOutcome, NewCharge, NewHold, Short, store
 
 UNIT = 1_000_000_000
 
@@ -170,6 +170,24 @@ async def test_a_budget_counts_what_is_paid_and_not_what_is_included(
     assert await ledger_is_right(connection)
 
 
+@pytest.mark.parametrize("suppose", [True, False])
+async def test_an_overrun_budget_refuses_nothing_that_asks_nothing_of_it(
+    connection: Connection, suppose: bool
+) -> None:
+    purse, allowance, budget = await open_purse(connection, 100), uuid7(), uuid7()
+    spent = (draw(budget, 10, None),)
+    await ledger.settle(connection, [purse.charge(11, draws=spent)], NOW)
+    included = (draw(allowance, 9, 1, covers=4), *spent)
+    rows = await store.hold(connection, [purse.hold(4, draws=included)], NOW, suppose=suppose)
+    assert rows[0][0] == "placed"
+    charge = purse.charge(4, draws=included, detail=rated(4))
+    posts = await store.charge(connection, [charge], NOW, must_fit=True, suppose=suppose)
+    assert posts[0][0] == "posted"
+    (refused,) = await ledger.charge(connection, [purse.charge(5, draws=included)], NOW)
+    assert refused.limits == (Short(budget, -1, 1),)
+    assert await counter(connection, purse, budget) == (11, 0)
+
+
 async def test_each_subject_has_a_counter_of_its_own(connection: Connection) -> None:
     purse, limit = await open_purse(connection, 100), uuid7()
     users = ["ann", "ben", "ann", "ann", "ben"]
@@ -229,7 +247,8 @@ class Sheet:
         for one in draws:
             if one.covers is None and not lapsed.get(one.limit_id):
                 units[one.limit_id] = amount if one.amount is None else one.amount
-                fits = fits and (one.ceiling is None or units[one.limit_id] <= self.room(one))
+                asked = units[one.limit_id]
+                fits = fits and (not asked or one.ceiling is None or asked <= self.room(one))
         return amount, units, fits
 
     def place(self, new: NewHold) -> int | None:

@@ -129,7 +129,8 @@ priced AS MATERIALIZED (
     LEFT JOIN (SELECT DISTINCT d.ord FROM draw_in d WHERE d.covers IS NULL) b ON b.ord = k.ord
 ), asked AS MATERIALIZED (
     SELECT d.ord, d.n, v.units,
-           c.ceiling IS NULL OR c.room >=
+           -- Who asks for nothing is not in the way of a budget that was overrun.
+           v.units = 0 OR c.ceiling IS NULL OR c.room >=
                sum(v.units) FILTER (WHERE p.refused IS NULL) OVER (PARTITION BY d.n ORDER BY d.ord)
                AS within
     FROM draw_in d
@@ -170,7 +171,7 @@ left_over AS MATERIALIZED (
     WHERE p.counts AND p.refused IS NULL AND NOT p.fits
 ), blocked AS MATERIALIZED (
     SELECT p.ord, jsonb_agg(jsonb_build_array(i.limit_id, l.room, v.units))
-               FILTER (WHERE v.units > l.room) AS short,
+               FILTER (WHERE v.units > l.room AND v.units > 0) AS short,
            min(div(l.room::numeric * 1000000000, d.worth)) FILTER (WHERE d.amount IS NULL) AS most
     FROM alone p
     JOIN draw_in d ON d.ord = p.ord AND d.covers IS NULL

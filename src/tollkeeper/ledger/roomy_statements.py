@@ -50,7 +50,7 @@ _TIGHT: Final[LiteralString] = """
 tight AS MATERIALIZED (
     SELECT DISTINCT i.org_id
     FROM counter_in i LEFT JOIN counted c USING (n)
-    WHERE c.n IS NULL OR ({binds} AND c.room < i.total)
+    WHERE c.n IS NULL OR ({binds} AND i.total > 0 AND c.room < i.total)
 )"""
 
 HOLD: Final[LiteralString] = f"""
