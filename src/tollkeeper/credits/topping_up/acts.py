@@ -20,8 +20,8 @@ from tollkeeper.base.ids import show_id, uuid7
 from tollkeeper.base.money import Money
 from tollkeeper.credits import store as purchase_store
 from tollkeeper.credits.errors import AutoTopUpNeedsMethod
-from tollkeeper.credits.model import Order, Origin, Purchase, Shop
-from tollkeeper.credits.purchases import begin_purchase
+from tollkeeper.credits.model import Order, Origin, Purchase, PurchaseStatus, Shop
+from tollkeeper.credits.purchases import begin_purchase, find_purchase
 from tollkeeper.credits.topping_up import store
 from tollkeeper.credits.topping_up.model import (
     DISPUTED,
@@ -172,8 +172,18 @@ async def _method(tx: Connection, shop: Shop, setting: TopUp) -> UUID | None:
 
 
 async def charge(top_ups: TopUps, org_id: UUID, purchase_id: UUID) -> None:
-    """The body of the job; once, however often it is run."""
-    await payments.charge(top_ups.shop.till, org_id, purchase_id)
+    """The body of the job; once, however often it is run. What nobody wants any more by then is
+    given up."""
+    till = top_ups.shop.till
+    async with till.database.connection() as connection:
+        purchase = await find_purchase(connection, org_id, purchase_id)
+        setting = await store.read(connection, org_id, purchase.wallet_id)
+    if (
+        setting is not None and setting.wanted
+    ) or purchase.status is not PurchaseStatus.REQUIRES_PAYMENT:
+        await payments.charge(till, org_id, purchase_id)
+    else:
+        await payments.cancel(till, org_id, purchase_id)
 
 
 # ── What comes of it ─────────────────────────────────────────────────────────────────────────────
@@ -240,6 +250,8 @@ async def _declined(tx: Connection, setting: TopUp, payment: Payment, now: datet
     code = payment.failure_code or FailureCode.REFUSED
     if code in _OURS:
         return  # a process of ours died before it asked; the next look begins anew
+    if code is FailureCode.CANCELED and not setting.wanted:
+        return  # given up, and no fault of the card
     await _fail(tx, setting, code.value, payment.failure_detail or "the payment was declined", now)
 
 

@@ -67,6 +67,11 @@ class TopUp:
     last_failure: str | None
     last_failure_at: datetime | None
 
+    @property
+    def wanted(self) -> bool:
+        """Whether it is to buy, now or when it has rested."""
+        return self.enabled and self.suspended_reason is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
