@@ -47,6 +47,7 @@ def limits_of(key: str, budgets: Sequence[BudgetOut]) -> list[BudgetOut]:
 def written(key: str, budgets: Sequence[BudgetOut]) -> dict[str, str]:
     """The fields of the form, as the limits of a key are."""
     fields = {place.period: Period.MONTH.value for place in _PLACES if place.period}
+    fields |= {place.field: "" for place in _PLACES}
     for place in _PLACES:
         kept = _kept(place, limits_of(key, budgets))
         if kept is not None:

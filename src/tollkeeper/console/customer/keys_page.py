@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -28,7 +28,7 @@ from tollkeeper.console.customer.key_limits import (
 )
 from tollkeeper.console.customer.naming import Names, read_chosen, read_names, read_offers
 from tollkeeper.console.customer.noting import note, say_full
-from tollkeeper.console.customer.saying import faults_of, refuse
+from tollkeeper.console.customer.saying import changed_since, faults_of, opened_with, refuse
 from tollkeeper.console.doors import AnyRequest, Door, customers_only, managers_only, session_of
 from tollkeeper.console.forms import Form, Question, go_on, read_as
 from tollkeeper.console.model import Session
@@ -274,6 +274,17 @@ def _show_expiry(expires_at: datetime | None) -> str:
     return f"{expires_at.astimezone(UTC) - timedelta(microseconds=1):%Y-%m-%d}"
 
 
+def _fields(key: ApiKey, budgets: Sequence[BudgetOut]) -> dict[str, str]:
+    """The fields of the form, as a key is."""
+    limits = written(show_id("key", key.key_id), budgets)
+    return {"name": key.name, "expiresAt": _show_expiry(key.expires_at), **limits}
+
+
+def _words() -> dict[str, dict[str, str]]:
+    periods = dict(_period_choices())
+    return {"costPeriod": periods, "tokenPeriod": periods}
+
+
 def _period_choices() -> list[tuple[str, str]]:
     return [(one.value, say(f"limits.per_{one}")) for one in PERIODS]
 
@@ -293,13 +304,11 @@ def _changing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         request: AnyRequest, key: ApiKey, form: Form | None, status: int = 200
     ) -> Response[bytes]:
         session, now = session_of(request), door.clock.now()
-        known = show_id("key", key.key_id)
         async with door.database.connection() as connection:
             budgets = await read_budgets(connection, shelves, session, [key], now)
             names = await _project_names(connection, [key])
         if form is None:
-            fields: Mapping[str, str] = {"name": key.name, **written(known, budgets)}
-            form = Form(values={**fields, "expiresAt": _show_expiry(key.expires_at)})
+            form = opened_with(_fields(key, budgets))
         return door.page(
             request,
             "customer/key.html",
@@ -328,13 +337,19 @@ def _changing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
                 never_expires=not form.text("expiresAt"),
             )
             async with door.database.transaction() as tx:
-                await orgs.update_key(tx, session.org_id, key.key_id, change, now)
-                budgets = await read_budgets(tx, shelves, session, [key], now)
-                await set_limits(tx, key, wanted.limits, budgets, now)
-                told = {"apiKeyId": show_id("key", key.key_id), "name": form.text("name")}
-                await note(tx, session, "api_key.update", now, **told)
+                await orgs.lock_org(tx, session.org_id)
+                kept = await orgs.get_key(tx, session.org_id, key.key_id)
+                budgets = await read_budgets(tx, shelves, session, [kept], now)
+                moved = changed_since(form, _fields(kept, budgets), _words())
+                if moved is None:
+                    await orgs.update_key(tx, session.org_id, key.key_id, change, now)
+                    await set_limits(tx, key, wanted.limits, budgets, now)
+                    told = {"apiKeyId": show_id("key", key.key_id), "name": form.text("name")}
+                    await note(tx, session, "api_key.update", now, **told)
         except InvalidRequest as error:
             return await answer(request, key, refuse(form, error), _BAD)
+        if moved is not None:
+            return await answer(request, kept, moved, _BAD)
         await shelves.limits.refresh()
         return go_on(PATH, "saved")
 

@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Response
 from litestar.types import ControllerRouterHandler
 
-from tollkeeper import limits
+from tollkeeper import limits, orgs
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.base.ids import read_id, show_id, uuid7
 from tollkeeper.console.customer.budget_words import (
@@ -27,7 +27,7 @@ from tollkeeper.console.customer.budget_words import (
 from tollkeeper.console.customer.destroying import destroying_pages
 from tollkeeper.console.customer.naming import read_chosen, read_names, read_offers
 from tollkeeper.console.customer.noting import note
-from tollkeeper.console.customer.saying import faults_of, refuse
+from tollkeeper.console.customer.saying import changed_since, faults_of, opened_with, refuse
 from tollkeeper.console.doors import AnyRequest, Door, money_only, session_of
 from tollkeeper.console.forms import Form, Question, go_on, read_as
 from tollkeeper.console.model import Session
@@ -253,7 +253,7 @@ def _changing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
     @get("/limits/{budget_id:str}", include_in_schema=False, guards=[money_only])
     async def show_limit(request: AnyRequest, budget_id: FromPath[str]) -> Response[bytes]:
         limit = await _find(door, request, budget_id)
-        return await answer(request, limit, Form(values=_written(limit)))
+        return await answer(request, limit, opened_with(_written(limit)))
 
     @post("/limits/{budget_id:str}", include_in_schema=False, guards=[money_only], status_code=200)
     async def change_limit(
@@ -265,10 +265,17 @@ def _changing(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
         try:
             change = _read(BudgetChange, form, {}).read(limit)
             async with door.database.transaction() as tx:
-                changed = await limits.change_budget(tx, session.org_id, limit.limit_id, change)
-                await note(tx, session, "budget.update", now, **_told(changed))
+                await orgs.lock_org(tx, session.org_id)
+                limit = await limits.get_budget(tx, session.org_id, limit.limit_id)
+                words = {"enforcement": dict(_choices()["enforcement"])}
+                moved = changed_since(form, _written(limit), words)
+                if moved is None:
+                    limit = await limits.change_budget(tx, limit.org_id, limit.limit_id, change)
+                    await note(tx, session, "budget.update", now, **_told(limit))
         except InvalidRequest as error:
             return await answer(request, limit, refuse(form, error), _BAD)
+        if moved is not None:
+            return await answer(request, limit, moved, _BAD)
         await shelves.limits.refresh()
         return go_on(PATH, "saved")
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from typing import Final
 
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.base.ids import show_id
 from tollkeeper.console.forms import Form
 from tollkeeper.console.model import Session
+from tollkeeper.console.rendering import say
 from tollkeeper.payments import Owner
 from tollkeeper.payments.model import Method
+
+# The field of a form that holds a mark of what was kept when it was opened.
+_SEEN: Final = "seen"
+_NO_WORDS: Final[Mapping[str, Mapping[str, str]]] = {}
 
 
 def sentence(said: str) -> str:
@@ -30,6 +38,34 @@ def refuse(form: Form, error: TollkeeperError, places: Mapping[str, str] | None 
     if place is not None:
         return form.faulty(**{place: sentence(error.detail)})
     return form.refused(error)
+
+
+def opened_with(kept: Mapping[str, str]) -> Form:
+    """A form as things are, which remembers it: see `changed_since`."""
+    return Form(values={**kept, _SEEN: _mark_of(kept)})
+
+
+def changed_since(
+    form: Form, kept: Mapping[str, str], words: Mapping[str, Mapping[str, str]] = _NO_WORDS
+) -> Form | None:
+    """None, unless somebody saved since the form was opened: then the form, which says beside each
+    field what is kept now, by its `words` where it is chosen from some. Sent again, it is done."""
+    mark = _mark_of(kept)
+    if form.text(_SEEN) in ("", mark):
+        return None
+    faults = {
+        name: say("meanwhile.now", value=words.get(name, {}).get(value, value))
+        if value
+        else say("meanwhile.empty")
+        for name, value in kept.items()
+        if form.text(name) != value
+    }
+    told = replace(form, values={**form.values, _SEEN: mark}, problem=say("top_up.changed"))
+    return told.faulty(**faults)
+
+
+def _mark_of(kept: Mapping[str, str]) -> str:
+    return sha256(repr(sorted(kept.items())).encode()).hexdigest()[:16]
 
 
 def card_name(method: Method) -> str:
