@@ -13,6 +13,7 @@ from uuid import UUID
 from msgspec import Raw
 
 from tollkeeper import ledger
+from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.ids import uuid7
 from tollkeeper.db import Connection
 from tollkeeper.ledger import EntryKind, LotKind, NewCharge, NewHold, NewLot, Posting, Wallet
@@ -146,4 +147,7 @@ async def start(waiting: Connection, work: Awaitable[Result]) -> asyncio.Future[
 
 
 async def findings(connection: Connection, now: datetime = NOW, **options: Any) -> list[str]:
-    return [finding.sentence async for finding in ledger.verify(connection, now, **options)]
+    return [
+        finding.sentence
+        async for finding in ledger.verify(connection, MovableClock(now), **options)
+    ]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tollkeeper import ledger, metering
+from tollkeeper.base.clock import SystemClock
 from tollkeeper.base.money import PositiveMoneyIn
 from tollkeeper.base.settings import Currency, Settings
 from whole import DOLLAR, Answer, Customer, Whole, whole_served
@@ -77,7 +78,7 @@ async def allowance(whole: Whole, customer: Customer) -> dict[str, Any]:
 
 async def proven(whole: Whole) -> list[str]:
     async with whole.database.connection() as connection:
-        found = [f.sentence async for f in ledger.verify(connection, datetime.now(UTC))]
+        found = [f.sentence async for f in ledger.verify(connection, SystemClock())]
         return found + [f.sentence async for f in metering.verify_costs(connection)]
 
 

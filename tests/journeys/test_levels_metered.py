@@ -83,7 +83,7 @@ async def used(whole: Whole, customer: Customer) -> int:
 
 async def proven(whole: Whole) -> list[str]:
     async with whole.database.connection() as connection:
-        found = [f.sentence async for f in ledger.verify(connection, whole.app.rooms.clock.now())]
+        found = [f.sentence async for f in ledger.verify(connection, whole.app.rooms.clock)]
         return found + [f.sentence async for f in metering.verify_costs(connection)]
 
 

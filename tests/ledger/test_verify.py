@@ -16,6 +16,7 @@ import pytest
 
 from ledger_purse import NOW, Purse, findings, open_purse
 from tollkeeper import ledger
+from tollkeeper.base.clock import MovableClock
 from tollkeeper.base.ids import uuid7
 from tollkeeper.db import Connection
 from tollkeeper.ledger import EntryKind, Finding, LotKind, NewLot, Progress
@@ -428,7 +429,27 @@ async def test_the_application_cannot_repair_what_it_finds(connection: Connectio
 
 
 async def verify(connection: Connection) -> list[Finding]:
-    return [finding async for finding in ledger.verify(connection, LATER)]
+    return [finding async for finding in ledger.verify(connection, MovableClock(LATER))]
+
+
+async def test_a_wallet_is_looked_at_as_of_its_own_snapshot(connection: Connection) -> None:
+    """Credit past its day that calls hold is looked at again each second, while verify reads."""
+    first = await open_purse(connection, 10)
+    purse = await open_purse(
+        connection, 10, org_id=first.org_id, currency="VCU", expires_at=NOW + HOUR
+    )
+    await ledger.hold(connection, [purse.hold(10, expires_at=NOW + 3 * HOUR)], NOW)
+    clock, minute = MovableClock(NOW + HOUR), timedelta(minutes=1)
+    await ledger.expire_lots(connection, *purse.address, clock.now() + minute)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module("tollkeeper.ledger.verify"), "_WALLETS", 1)
+        found = ledger.verify(
+            connection,
+            clock,
+            org_id=purse.org_id,
+            progress=lambda at: clock.advance(minute) if at.done == 1 else None,
+        )
+        assert [finding.sentence async for finding in found] == []
 
 
 async def all_entries(connection: Connection, purse: Purse) -> list[ledger.Entry]:

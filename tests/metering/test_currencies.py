@@ -59,7 +59,7 @@ async def wallet_in(shop: Shop, purse: Purse) -> Wallet:
 async def all_is_well(shop: Shop) -> None:
     async with shop.database.connection() as connection:
         assert [finding async for finding in metering.verify_costs(connection)] == []
-        assert [finding async for finding in ledger.verify(connection, shop.clock.now())] == []
+        assert [finding async for finding in ledger.verify(connection, shop.clock)] == []
 
 
 def said(reply: Reply, *names: str) -> tuple[Any, ...]:

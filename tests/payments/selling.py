@@ -143,8 +143,8 @@ class Seller:
 async def verified(seller: Seller) -> list[str]:
     """What the ledger's own proof finds wrong."""
     async with seller.shop.database.connection() as connection:
-        now = seller.shop.clock.now()
-        return [finding.sentence async for finding in ledger.verify(connection, now)]
+        found = ledger.verify(connection, seller.shop.clock)
+        return [finding.sentence async for finding in found]
 
 
 async def open_seller(shop: Shop, settings: Settings | None = None) -> Seller:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, LiteralString, NamedTuple
 from uuid import UUID
 
+from tollkeeper.base.clock import Clock
 from tollkeeper.db import Connection
 from tollkeeper.ledger import verify_store as store
 from tollkeeper.ledger.guards import check_guards
@@ -60,7 +61,7 @@ class Progress:
 
 async def verify(
     connection: Connection,
-    now: datetime,
+    clock: Clock,
     *,
     org_id: UUID | None = None,
     slack: timedelta = timedelta(minutes=5),
@@ -76,14 +77,14 @@ async def verify(
         await store.begin(connection)
         found = await check_guards(connection)
         for check in EVERYWHERE:
-            rows = await store.check_all(connection, check.statement, org_id, now - slack)
+            rows = await store.check_all(connection, check.statement, org_id, clock.now() - slack)
             found += _findings(check, rows)
         total = await store.count_rows(connection, org_id)
     for finding in found:
         yield finding
     done = 0
     async for wallets, rows in _chunks(connection, org_id):
-        for finding in await _check_wallets(connection, wallets, now):
+        for finding in await _check_wallets(connection, wallets, clock):
             yield finding
         done += rows
         if progress is not None:
@@ -108,7 +109,7 @@ async def _chunks(
 
 
 async def _check_wallets(
-    connection: Connection, wallets: Sequence[store.Name], now: datetime
+    connection: Connection, wallets: Sequence[store.Name], clock: Clock
 ) -> list[Finding]:
     found: list[Finding] = []
     async with connection.transaction():
@@ -117,8 +118,11 @@ async def _check_wallets(
             found += _findings(
                 check, await store.check_wallets(connection, check.statement, wallets)
             )
-        for drawing in await store.drawings(connection, wallets):
-            found += _check_lots(drawing, now)
+        drawings = await store.drawings(connection, wallets)
+    # After the snapshot: whatever is in it was written before this moment.
+    now = clock.now()
+    for drawing in drawings:
+        found += _check_lots(drawing, now)
     return found
 
 

@@ -42,7 +42,7 @@ async def verify(
     """Replay every entry and every cost, count the invoices, and yield what is wrong: of one
     organization, or of all. Runs beside traffic."""
     async for finding in ledger.verify(
-        connection, clock.now(), org_id=org_id, progress=lambda at: progress(at.done)
+        connection, clock, org_id=org_id, progress=lambda at: progress(at.done)
     ):
         yield finding
     async for finding in metering.verify_costs(connection, org_id=org_id, progress=progress):
