@@ -26,8 +26,8 @@ AnyRequest = Request[Any, Any, State]
 CONFIRMATION: Final = "confirmation"
 _TOKEN: Final = "form_token"  # noqa: S105 (the name of a field)
 _SEE_OTHER: Final = 303
-# A comma elsewhere may be somebody's decimal point: that is asked about, not guessed.
-_THOUSANDS: Final = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
+# A comma elsewhere may be somebody's decimal point, as in 0,050: that is asked about, not guessed.
+_THOUSANDS: Final = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d*)?", re.ASCII)
 
 T = TypeVar("T")
 
