@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,7 +18,7 @@ from tollkeeper.base.errors import InvalidRequest
 from tollkeeper.base.ids import show_id
 from tollkeeper.base.settings import Analytics, Settings
 from tollkeeper.db import Connection
-from tollkeeper.metering import SpikeWatch, usage_jobs
+from tollkeeper.metering import SpikeWatch, read_tag, usage_jobs, write_tag
 from tollkeeper.metering.analytics import costs
 from tollkeeper.metering.analytics.costs import Cost, CostQuery, Costs
 
@@ -103,6 +104,21 @@ async def test_pages_and_csv_are_the_same_rows(shop: Shop, customer: Customer) -
     assert lines[0] == "start,end,operation,calls,failed,cost,currency"
     assert lines[1] == "2026-11-19T11:00:00Z,2026-11-19T12:00:00Z,op0,1,0,0.01,USD"
     assert len(lines) == 26
+
+
+async def test_a_tag_with_a_colon_in_its_name_is_found(shop: Shop, customer: Customer) -> None:
+    for number, tags in enumerate([{"a:b": "x"}, {"a": "b:x"}, {"c\\d": ":"}]):
+        await spend(shop, customer, number + 1, 8_000 * (number + 1), tags=tags)
+    for said, cost in ((r"a\:b:x", 0.01), ("a:b:x", 0.02), (r"c\d::", 0.03), (r"c\\d::", 0.03)):
+        (row,) = await rows(shop, customer, f"tag={quote(said)}")
+        assert row["cost"] == cost, said
+    assert await rows(shop, customer, f"tag={quote('a:b')}") == []
+
+
+@pytest.mark.parametrize("name", ["team", "a:b", "a\\b", "a\\", "\\:", "::", "a\\\\:"])
+def test_a_tag_is_read_as_it_is_written(name: str) -> None:
+    for value in ("x", "", ":", "so:\\u"):
+        assert read_tag(write_tag(name, value)) == (name, value)
 
 
 async def test_no_more_rows_of_nothing_are_made_than_a_page_shows(

@@ -14,8 +14,10 @@ from tollkeeper.metering.analytics import (
     read_costs,
     read_forecast,
     read_spike,
+    read_tag,
     show_value,
     starts,
+    write_tag,
 )
 from tollkeeper.metering.billing import (
     USAGE_COLUMNS,
@@ -126,6 +128,7 @@ __all__ = [
     "read_record",
     "read_records",
     "read_spike",
+    "read_tag",
     "read_whole_log",
     "rebuild_all",
     "refuse_charge",
@@ -142,4 +145,5 @@ __all__ = [
     "usage_jobs",
     "usage_pages",
     "verify_costs",
+    "write_tag",
 ]

@@ -24,7 +24,7 @@ from tollkeeper.metering import Query
 from tollkeeper.orgs import Kind
 
 ZONE_COOKIE: Final = "tollkeeper_zone"
-LONGEST: Final = 300
+LONGEST: Final = 400  # a tag's name and value, with a colon
 
 _DAY: Final = len("2026-01-31")
 _EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
@@ -57,6 +57,8 @@ _WITHOUT: Final = {
     "endUser": "no_end_user",
 }
 _TAG: Final = "tag:"
+# As calls have them, spaces around them too.
+_EXACT: Final = frozenset({*_COLUMNS, "tag", "name", "without"}) - PREFIXES.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ def read_said(request: AnyRequest, names: tuple[str, ...]) -> dict[str, str]:
     """What an address says of these names. Raises InvalidRequest for what is too long."""
     said: dict[str, str] = {}
     for name in names:
-        text = request.query_params.get(name, "").strip()
+        text = request.query_params.get(name, "")
+        text = text if name in _EXACT else text.strip()
         if len(text) > LONGEST:
             raise InvalidRequest(f"{name} is longer than {LONGEST} characters")
         if text:
@@ -125,7 +128,7 @@ def log_query(said: Mapping[str, str], owned: Mapping[str, list[UUID]], zone: Zo
         if name in said:
             filters[column] = _read_amount(name, said[name])
     if "tag" in said:
-        filters["tags"] = json.dumps(dict([read_tag(said["tag"])]))
+        filters["tags"] = json.dumps(dict([_read_tag(said["tag"])]))
     if "without" in said:
         filters |= _read_without(said["without"])
     return Query(
@@ -145,7 +148,7 @@ def cost_filters(said: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         if name in said
     }
     if "tag" in said:
-        name, value = read_tag(said["tag"])
+        name, value = _read_tag(said["tag"])
         found[_TAG + name] = (value,)
     return found
 
@@ -188,11 +191,11 @@ def _read_id(name: str, prefix: str, text: str) -> UUID:
         raise InvalidRequest(f"{name}: {error}") from None
 
 
-def read_tag(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name:
+def _read_tag(text: str) -> tuple[str, str]:
+    found = metering.read_tag(text)
+    if found is None:
         raise InvalidRequest(say("narrow.tag_fault"))
-    return name, value
+    return found
 
 
 def read_moment(text: str | None, zone: ZoneInfo, *, through: bool = False) -> datetime | None:

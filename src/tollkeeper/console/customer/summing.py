@@ -241,4 +241,6 @@ def _query(asked: Asked, shown: str | None) -> dict[str, str] | None:
         return {"without": asked.by} if shown is None else {asked.by: shown}
     if "tag" in asked.said:
         return None
-    return {"without": f"tag:{asked.name}"} if shown is None else {"tag": f"{asked.name}:{shown}"}
+    if shown is None:
+        return {"without": f"tag:{asked.name}"}
+    return {"tag": metering.write_tag(asked.name, shown)}

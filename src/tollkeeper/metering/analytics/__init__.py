@@ -7,6 +7,7 @@ from tollkeeper.metering.analytics.costs import (
     read_costs,
     show_value,
 )
+from tollkeeper.metering.analytics.cuts import read_tag, write_tag
 from tollkeeper.metering.analytics.forecast import Forecast, ForecastState, read_forecast
 from tollkeeper.metering.analytics.routes import analytics_routes
 from tollkeeper.metering.analytics.spikes import SpikeWatch, read_spike
@@ -26,6 +27,8 @@ __all__ = [
     "read_costs",
     "read_forecast",
     "read_spike",
+    "read_tag",
     "show_value",
     "starts",
+    "write_tag",
 ]

@@ -17,7 +17,7 @@ from tollkeeper.base.check import Faults
 from tollkeeper.base.ids import read_id
 from tollkeeper.base.settings import Settings
 from tollkeeper.metering.analytics.costs import CostQuery
-from tollkeeper.metering.analytics.cuts import TAG
+from tollkeeper.metering.analytics.cuts import TAG, read_tag
 from tollkeeper.metering.analytics.zones import Granularity, find_zone, midnight
 from tollkeeper.metering.billing.asked import check, check_currency
 from tollkeeper.metering.record import LONGEST_NAME
@@ -64,7 +64,11 @@ def read_wanted(
     end_user: Annotated[Texts, QueryParameter(name="endUser")] = None,
     sku: FromQuery[Texts] = None,
     tag: Annotated[
-        FromQuery[Texts], Meta(description="`<name>:<value>`; of one name, any of the values.")
+        FromQuery[Texts],
+        Meta(
+            description="`<name>:<value>`, with `\\:` for a colon in the name; of one name, any of"
+            " the values."
+        ),
     ] = None,
 ) -> Wanted:
     faults: Faults = {}
@@ -193,9 +197,11 @@ def _filters(said: dict[str, Texts], tags: Texts, faults: Faults) -> dict[str, t
         if texts is not None:
             found[name] = tuple(_value(name, text, faults) for text in texts)
     for text in tags or ():
-        name, colon, value = text.partition(":")
-        if not colon or not name:
+        said_tag = read_tag(text)
+        if said_tag is None:
             faults["tag"] = ["must be a tag's name, a colon, and its value"]
+            continue
+        name, value = said_tag
         found[TAG + name] = (*found.get(TAG + name, ()), value)
     for name, values in found.items():
         if len(values) > _MOST_VALUES:

@@ -8,6 +8,7 @@ records where not even a quarter lies within one row.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,19 @@ _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _FINE: Final = (Grain.MONTH, Grain.DAY, Grain.HOUR)
 _COARSE: Final = (Grain.MONTH, Grain.DAY)
 TAG: Final = "tag:"
+# In a name, a backslash makes a colon one of the name, and a backslash one backslash.
+_TAG_SAID: Final = re.compile(r"((?:\\[\\:]|\\(?![\\:])|[^\\:])+):(.*)", re.DOTALL)
+
+
+def read_tag(said: str) -> tuple[str, str] | None:
+    """Read a name and a value with a colon between them; None for what is no such thing."""
+    found = _TAG_SAID.fullmatch(said)
+    return found and (re.sub(r"\\([\\:])", r"\1", found[1]), found[2])
+
+
+def write_tag(name: str, value: str) -> str:
+    """Write what `read_tag` reads."""
+    return re.sub(r"([\\:])", r"\\\1", name) + ":" + value
 
 
 @dataclass(frozen=True, slots=True)
