@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
@@ -197,7 +198,7 @@ def _read(
         "name": form.text("name"),
         "amount": _NO_AMOUNT if (amount := amount_in(form, "amount")) is None else amount,
         "enforcement": form.text("enforcement") or None,
-        "tolerancePercent": int(tolerance) if tolerance.isdecimal() else tolerance,
+        "tolerancePercent": int(tolerance) if _WHOLE.fullmatch(tolerance) else tolerance,
         "alertPercents": alerts,
     }
     try:
@@ -211,6 +212,8 @@ def _read(
     return read
 
 
+# Of so few digits as Python reads; what has more is as wrong as a word.
+_WHOLE: Final = re.compile(r"[0-9]{1,9}")
 # What is no number, so that an empty field is said to want one.
 _NO_AMOUNT: Final = ""
 

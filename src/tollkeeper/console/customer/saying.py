@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -17,12 +18,14 @@ from tollkeeper.payments.model import Method
 
 # The field of a form that holds a mark of what was kept when it was opened.
 _SEEN: Final = "seen"
+# What a room quotes of a value: in the other quotes where the value holds some.
+_VALUE: Final = re.compile(""": ['"]""")
 _NO_WORDS: Final[Mapping[str, Mapping[str, str]]] = {}
 
 
 def sentence(said: str) -> str:
     """What was wrong with a value is for programs; what it should be is for people."""
-    text = said.partition(": '")[0].rstrip(".")
+    text = _VALUE.split(said, maxsplit=1)[0].rstrip(".")
     return f"{text[:1].upper()}{text[1:]}."
 
 
