@@ -69,6 +69,11 @@ class Calls:
         asked |= {"model": "together_ai/up-chat", "input": told}
         return str((await litellm.aresponses(**asked)).usage.total_tokens)
 
+    async def fallback(self) -> str:
+        """Make a call for which LiteLLM has another model: it is one as well."""
+        asked = self.asked(**USED) | {"fallbacks": ["openai/up-chat"]}
+        return str((await litellm.acompletion(**asked)).usage.total_tokens)
+
     async def embedding(self) -> str:
         asked = self.asked()
         del asked["messages"]

@@ -72,6 +72,7 @@ CALLS = {
     "nobody": ("InvalidRequest 400", "0"),
     "failed": ("InternalServerError 500", "0"),
     "bridged": ("150", "0.0002"),
+    "fallback": ("150", "0.0002"),
     "same_id": ("{150}", "0.0004"),
     "sync": ("{150}", "0.0004"),
 }
