@@ -34,6 +34,7 @@ BYTES_PER_ESTIMATED_TOKEN: Final = 4
 # OpenAI, "Audio": 24 kHz PCM16, one output token for each 50 ms.
 _BYTES_PER_SPOKEN_TOKEN: Final = 2_400
 LIKELY_IMAGE_TOKENS: Final = 765
+LIKELY_PICTURE_TOKENS: Final = 1_056
 
 # The most one image can cost, by the beginning of the model's name; the first that fits counts.
 # OpenAI, "Images and vision", calculating costs: base + 8 tiles (2,048 by 768 pixels at most), or

@@ -10,11 +10,17 @@ from msgspec import Meta, Raw, Struct
 from msgspec.structs import replace
 
 from tollkeeper.gateway.dialects import faults, reading
-from tollkeeper.gateway.dialects.bounds import InputBound, estimated_tokens, with_images
+from tollkeeper.gateway.dialects.bounds import (
+    LIKELY_PICTURE_TOKENS,
+    InputBound,
+    estimated_sound,
+    estimated_tokens,
+    with_images,
+)
 from tollkeeper.gateway.dialects.chat_shapes import Completion, reported_in, shown_usage
 from tollkeeper.gateway.dialects.chat_stream import ChatMeter
 from tollkeeper.gateway.dialects.costs import put_cost
-from tollkeeper.gateway.dialects.loose import count_texts, members_of, value_of
+from tollkeeper.gateway.dialects.loose import count_written, members_of, value_of
 from tollkeeper.gateway.dialects.metering import encoded
 from tollkeeper.gateway.dialects.model import ABSENT, JSON, Answer, Ask, Change, Cost, Fields
 from tollkeeper.gateway.dialects.responses_shapes import tool_unit
@@ -143,7 +149,7 @@ class Chat(faults.OpenAIFaults):
 
     def read_answer(self, ask: Ask, body: bytes, content_type: str = JSON) -> Answer:
         del content_type  # A success that is not JSON is unreadable, whatever it says it is.
-        fields = reading.answer_fields(body)
+        fields, body = reading.answer_fields(body)
         try:
             found = _COMPLETION.decode(body)
         except (ValueError, RecursionError) as why:
@@ -182,11 +188,19 @@ class Chat(faults.OpenAIFaults):
         return ChatMeter(ask, secrets)
 
     def _estimate(self, ask: Ask, fields: Fields) -> dict[str, int]:
-        written = estimated_tokens(count_texts(fields.get("choices", b"[]")))
+        seen = count_written(fields.get("choices", b"[]"))
+        usage = {"input": ask.input_estimate, "output": estimated_tokens(seen.text_bytes)}
+        media = {
+            "output_audio": estimated_sound(seen.sound_bytes),
+            "output_image": LIKELY_PICTURE_TOKENS * seen.pictures,
+        }
+        for name, tokens in media.items():
+            unit = name if name in ask.units else "output"
+            usage[unit] = usage.get(unit, 0) + tokens
         most = ask.output_bound(None)
-        written = written if most is None else min(written, most)
-        usage = {"input": ask.input_estimate, "output": written, **ask.counted}
-        return {unit: count for unit, count in usage.items() if count}
+        if most is not None:
+            usage["output"] = min(usage["output"], most)
+        return {unit: count for unit, count in {**usage, **ask.counted}.items() if count}
 
 
 def _ask_for_usage(fields: Fields, *, wanted: bool) -> None:

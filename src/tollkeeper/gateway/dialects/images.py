@@ -12,7 +12,7 @@ from msgspec import Meta, Raw, Struct
 from msgspec.structs import replace
 
 from tollkeeper.gateway.dialects import faults, reading
-from tollkeeper.gateway.dialects.bounds import PER_REQUEST, estimated_tokens
+from tollkeeper.gateway.dialects.bounds import LIKELY_PICTURE_TOKENS, PER_REQUEST, estimated_tokens
 from tollkeeper.gateway.dialects.costs import put_cost
 from tollkeeper.gateway.dialects.final_event import FinalEventMeter
 from tollkeeper.gateway.dialects.metering import encoded
@@ -25,7 +25,6 @@ _BY_TOKENS: Final = ("gpt-image", "chatgpt-image")
 # OpenAI, "Image generation", cost and latency: the dearest picture of the first GPT image models.
 # Later ones draw any size, and only their own limit in the price book bounds them.
 _MOST_TOKENS: Final = {"gpt-image-1": 6_240, "gpt-image-1-mini": 6_240, "gpt-image-1.5": 6_240}
-_LIKELY_TOKENS: Final = 1_056
 _PARTIAL_TOKENS: Final = 100
 _REFUSED: Final = ("svg", "prompt_rewriter")
 _OURS: Final = frozenset({"model", "prompt", "n", "stream", "partial_images", *_REFUSED})
@@ -85,7 +84,7 @@ class Images(faults.OpenAIFaults):
 
     def read_answer(self, ask: Ask, body: bytes, content_type: str = JSON) -> Answer:
         del content_type  # A success that is not JSON is unreadable, whatever it says it is.
-        fields = reading.answer_fields(body)
+        fields, body = reading.answer_fields(body)
         try:
             found = _ANSWER.decode(body)
         except (ValueError, RecursionError) as why:
@@ -96,7 +95,7 @@ class Images(faults.OpenAIFaults):
         if "image" in ask.units:
             usage = {"image": drawn} if drawn else {}
         elif raw is None and drawn:
-            usage = {"input": ask.input_estimate, "output_image": _LIKELY_TOKENS * drawn}
+            usage = {"input": ask.input_estimate, "output_image": LIKELY_PICTURE_TOKENS * drawn}
         by_count = "image" in ask.units and found.data is not None
         return Answer(
             usage=usage,
@@ -117,7 +116,7 @@ class Images(faults.OpenAIFaults):
         if "image" in ask.units:
             estimate = {"image": 1}
         else:
-            estimate = {"input": ask.input_estimate, "output_image": _LIKELY_TOKENS}
+            estimate = {"input": ask.input_estimate, "output_image": LIKELY_PICTURE_TOKENS}
         by_count = "image" in ask.units
 
         def read_usage(usage: Raw) -> tuple[dict[str, int], tuple[str, ...]]:

@@ -136,7 +136,7 @@ class Messages:
 
     def read_answer(self, ask: Ask, body: bytes, content_type: str = JSON) -> Answer:
         del content_type  # A success that is not JSON is unreadable, whatever it says it is.
-        fields = reading.answer_fields(body)
+        fields, body = reading.answer_fields(body)
         try:
             found = _ANSWER.decode(body)
         except (ValueError, RecursionError) as why:

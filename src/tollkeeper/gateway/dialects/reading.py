@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError
+from tollkeeper.gateway.dialects.loose import as_it_came, with_numbers
 from tollkeeper.gateway.dialects.model import ABSENT, Fields
 from tollkeeper.gateway.dialects.normalising import normalised_bytes
 
@@ -138,12 +139,21 @@ def is_given(raw: Raw | None) -> bool:
 _NOTHING: Final = frozenset({b"null", b"false", b'""', b"[]", b"{}"})
 
 
-def answer_fields(body: bytes) -> Fields:
-    """Take a provider's answer apart. Raises UnreadableAnswer."""
+def answer_fields(body: bytes) -> tuple[Fields, bytes]:
+    """Take a provider's answer apart as it came, and give what it can be read from.
+
+    The two differ where numbers are none of JSON's: whoever asked for them is given them, and it
+    was an answer. Raises UnreadableAnswer.
+    """
     try:
-        return _SPLIT.decode(body)
+        return _SPLIT.decode(body), body
+    except (ValueError, RecursionError):
+        readable = with_numbers(body)
+    try:
+        fields = _SPLIT.decode(readable)
     except (ValueError, RecursionError) as why:
         raise UnreadableAnswer("The provider's answer is not a JSON object") from why
+    return {name: as_it_came(value) for name, value in fields.items()}, readable
 
 
 def _not_json(said: str) -> InvalidRequest:

@@ -118,7 +118,7 @@ class Responses(faults.OpenAIFaults):
 
     def read_answer(self, ask: Ask, body: bytes, content_type: str = JSON) -> Answer:
         del content_type  # A success that is not JSON is unreadable, whatever it says it is.
-        fields = reading.answer_fields(body)
+        fields, body = reading.answer_fields(body)
         found = read_response(body)
         if found is None:
             raise reading.UnreadableAnswer("The provider's answer is no response")
