@@ -197,6 +197,20 @@ async def test_one_that_is_suspended_says_why_and_goes_on(whole: Whole, customer
         assert (await read_top_up(whole, customer))["state"] != "suspended"
 
 
+async def test_it_is_turned_off_whatever_else_is_typed(whole: Whole, customer: Customer) -> None:
+    async with signed_in(whole, customer) as one:
+        await add_card(one)
+        for fields in ({"amount": "4"}, {"amount": "x"}, {"threshold": ""}, {"monthlyCap": "1"}):
+            await set_by_key(whole, customer, enabled=True, threshold=5, amount=25)
+            wanted = {"threshold": "10", "buys": "amount", "amount": "25", **fields}
+            said = read(await send(one, f"{TOP_UP}/sentence", **wanted))
+            assert "Auto top-up is off" in said
+            saved = await send(one, TOP_UP, **wanted)
+            assert (saved.status, saved.location) == (303, f"{TOP_UP}?done=top_up_off"), fields
+            known = await read_top_up(whole, customer)
+            assert (known["enabled"], known["threshold"], known["amount"]) == (False, 5, 25)
+
+
 async def test_one_that_is_disputed_says_so(whole: Whole, customer: Customer) -> None:
     async with signed_in(whole, customer, "billing") as one:
         await add_card(one)

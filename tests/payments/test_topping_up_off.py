@@ -1,18 +1,23 @@
-"""Auto top-up that is turned off charges nobody, also where it had begun."""
+"""Auto top-up that is turned off charges nobody, also where it had begun, and nothing keeps anybody
+from turning it off."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
+from selling import DOLLAR
 from shops import Shop
 from test_topping_up import Filler, filler_at
 
-from tollkeeper.credits import PurchaseStatus
+from tollkeeper.base.errors import InvalidRequest
+from tollkeeper.base.money import PositiveMoneyIn
+from tollkeeper.credits import NewAutoTopUp, PurchaseStatus, set_top_up
 from tollkeeper.credits.topping_up import acts
 from tollkeeper.credits.topping_up.model import DISPUTED
 from tollkeeper.credits.topping_up.store import write
 from tollkeeper.credits.topping_up.watching import look_at
+from tollkeeper.orgs import By
 
 
 @pytest.fixture
@@ -66,3 +71,37 @@ async def test_turned_off_after_the_charge_what_was_charged_is_credited(filler: 
     await filler.turn_on(enabled=False)
     await charge_all(filler)
     assert await filler.seller.balance() == 50
+
+
+@pytest.mark.parametrize(
+    "narrower",
+    [
+        {"amount_min": 60 * DOLLAR},
+        {"amount_max": 40 * DOLLAR},
+        {"threshold_min": 15 * DOLLAR},
+        {"threshold_max": 5 * DOLLAR},
+    ],
+)
+async def test_what_fits_the_limits_no_more_can_be_turned_off(
+    filler: Filler, narrower: dict[str, int]
+) -> None:
+    kept = await filler.turn_on()
+    top_ups = replace(filler.top_ups, rules=replace(filler.top_ups.rules, **narrower))
+    owner, by = filler.seller.shop.owner, By(who="test")
+    with pytest.raises(InvalidRequest):
+        await set_top_up(top_ups, owner, NewAutoTopUp(enabled=True), by)
+    shown = await set_top_up(top_ups, owner, NewAutoTopUp(enabled=False), by)
+    assert not shown.enabled
+    assert await filler.setting() == replace(kept, enabled=False)
+
+
+async def test_what_could_not_be_kept_is_not_kept_when_it_is_turned_off(filler: Filler) -> None:
+    kept = await filler.turn_on()
+    owner, by = filler.seller.shop.owner, By(who="test")
+    for amount in (DOLLAR, 25 * DOLLAR + 1):
+        off = NewAutoTopUp(enabled=False, amount=PositiveMoneyIn(amount))
+        await set_top_up(filler.top_ups, owner, off, by)
+        assert await filler.setting() == replace(kept, enabled=False)
+    off = NewAutoTopUp(enabled=False, amount=PositiveMoneyIn(25 * DOLLAR))
+    await set_top_up(filler.top_ups, owner, off, by)
+    assert (await filler.setting()).amount_nanos == 25 * DOLLAR

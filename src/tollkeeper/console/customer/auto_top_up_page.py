@@ -211,7 +211,17 @@ def _form_of(desk: Desk, top_ups: TopUps) -> Form:
 
 
 def _read(form: Form, top_ups: TopUps) -> NewAutoTopUp:
-    """Raises InvalidRequest with every fault that can be seen without knowing what is kept."""
+    """Raises InvalidRequest with every fault that can be seen without knowing what is kept.
+    Turning it off has none, whatever else is typed."""
+    try:
+        return _read_typed(form, top_ups)
+    except InvalidRequest:
+        if form.ticked("enabled"):
+            raise
+        return NewAutoTopUp(enabled=False)
+
+
+def _read_typed(form: Form, top_ups: TopUps) -> NewAutoTopUp:
     buys = "targetBalance" if form.text("buys") == _TARGET else "amount"
     wanted: dict[str, Any] = {
         "enabled": form.ticked("enabled"),

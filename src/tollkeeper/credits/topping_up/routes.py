@@ -50,7 +50,8 @@ def _save(top_ups: TopUps) -> ControllerRouterHandler:
         "/auto-top-up",
         summary="Set auto top-up",
         description="What is left out stays as it was. Saving makes a suspended one active again,"
-        " and a balance that is below the threshold buys at once.",
+        " and a balance that is below the threshold buys at once. Turning it off is never refused"
+        " for its amounts: those that do not fit stay as they were.",
         opt={"errors": (AutoTopUpNeedsMethod, PaymentMethodNotFound, PaymentsNotConfigured)},
     )
     async def save_auto_top_up(request: AnyRequest, data: JSONBody[NewAutoTopUp]) -> AutoTopUp:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from tollkeeper.base.errors import InvalidRequest
+from tollkeeper.base.errors import InvalidRequest, TollkeeperError
 from tollkeeper.base.ids import read_id, show_id
 from tollkeeper.base.money import MAX_NANOS, Money, NonNegativeMoneyIn, PositiveMoneyIn
 from tollkeeper.credits.shapes import USD, MethodId, wallet_of
@@ -141,7 +142,25 @@ async def show_top_up(connection: Connection, top_ups: TopUps, owner: Owner) -> 
 
 
 def _wanted(data: NewAutoTopUp, known: TopUp, rules: TopUpRules) -> TopUp:
-    """Raises InvalidRequest, with all that is wrong."""
+    """Raises InvalidRequest, with all that is wrong. Nothing keeps anybody from turning it off:
+    amounts that do not fit, or do not fit any more, then stay as they were."""
+    wanted = _typed(data, known, rules)
+    try:
+        _check(wanted, rules)
+    except TollkeeperError:
+        if wanted.enabled:
+            raise
+        return replace(
+            wanted,
+            threshold_nanos=known.threshold_nanos,
+            amount_nanos=known.amount_nanos,
+            target_nanos=known.target_nanos,
+            monthly_cap_nanos=known.monthly_cap_nanos,
+        )
+    return wanted
+
+
+def _typed(data: NewAutoTopUp, known: TopUp, rules: TopUpRules) -> TopUp:
     amount, target = known.amount_nanos, known.target_nanos
     if data.amount is not None:
         amount, target = data.amount, None
@@ -155,10 +174,6 @@ def _wanted(data: NewAutoTopUp, known: TopUp, rules: TopUpRules) -> TopUp:
     method_id = known.method_id
     if data.payment_method_id is not None:
         method_id = read_id("met", data.payment_method_id)
-    faults = _faults(threshold, amount, target, cap, rules)
-    if faults:
-        name, said = next(iter(faults.items()))
-        raise InvalidRequest(f"{name}: {said[0]}", faults)
     return TopUp(
         org_id=known.org_id,
         wallet_id=known.wallet_id,
@@ -178,9 +193,17 @@ def _wanted(data: NewAutoTopUp, known: TopUp, rules: TopUpRules) -> TopUp:
     )
 
 
-def _faults(
-    threshold: int, amount: int | None, target: int | None, cap: int, rules: TopUpRules
-) -> dict[str, list[str]]:
+def _check(wanted: TopUp, rules: TopUpRules) -> None:
+    """Raises InvalidRequest, AmountNotPayable."""
+    faults = _faults(wanted, rules)
+    if faults:
+        name, said = next(iter(faults.items()))
+        raise InvalidRequest(f"{name}: {said[0]}", faults)
+
+
+def _faults(wanted: TopUp, rules: TopUpRules) -> dict[str, list[str]]:
+    threshold, cap = wanted.threshold_nanos, wanted.monthly_cap_nanos
+    amount, target = wanted.amount_nanos, wanted.target_nanos
     faults: dict[str, list[str]] = {}
     low, high = Money(rules.amount_min), Money(rules.amount_max)
     if amount is not None:
