@@ -16,13 +16,13 @@ from tollkeeper.invoices import Content, DocumentType, Invoice, Line, NewInvoice
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
-async def issue(url: str, org: str, *, livemode: bool = True) -> Invoice:
+async def issue(url: str, org: str, *, livemode: bool = True, of: str = "purchase") -> Invoice:
     new = NewInvoice(
         org_id=read_id("org", org),
         invoice_id=uuid7(),
         livemode=livemode,
         type=DocumentType.INVOICE,
-        cause=f"purchase:{livemode}",
+        cause=f"{of}:{livemode}",
         currency="USD",
         content=Content(
             seller=Party(name="Seller"),
@@ -56,3 +56,15 @@ def test_invoices_are_listed_shown_and_written(
     command("invoice", "pdf", invoice.number, "--output", "mine.pdf")
     assert (tmp_path / "mine.pdf").exists()
     assert "Acme has no invoice INV-1" in command("invoice", "show", "INV-1", status=3).err
+
+
+def test_a_fee_is_credited_and_a_purchase_is_not(command: Command, database_url: str) -> None:
+    org = command("org", "create", "Acme", "--json").json["organizationId"]
+    bought = asyncio.run(issue(database_url, org))
+    fee = asyncio.run(issue(database_url, org, of="fee"))
+    why = ("--why", "Given back at the processor")
+    note = command("invoice", "credit", fee.number, "5.5", *why, "--json").json
+    assert (note["number"], note["total"]) == ("CN-2026-000001", 5.5)
+    assert command("invoice", "credit", fee.number, *why, "--json").json["total"] == 20
+    refused = command("invoice", "credit", bought.number, *why, status=3)
+    assert "for a purchase, refund it" in refused.err

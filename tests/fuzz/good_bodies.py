@@ -102,6 +102,10 @@ GOOD: Final[dict[str, Any]] = {
         "livemode": False,
     },
     "post /operator/organizations": {"name": "o", "projectName": "p", "reason": "why"},
+    "post /operator/organizations/{organization_id}/invoices/{invoice_id}/credit-notes": {
+        "amount": 1,
+        "reason": "why",
+    },
     "post /operator/organizations/{organization_id}/grants": {
         "amount": 1,
         "reason": "why",

@@ -75,6 +75,45 @@ async def test_each_fee_has_an_invoice_and_no_entry(whole: Whole) -> None:
     assert (await whole.ask("GET", "/billing/entries", key)).json["data"] == before
 
 
+async def test_an_operator_credits_a_fee_that_was_given_back_at_the_processor(
+    whole: Whole,
+) -> None:
+    customer = await whole.customer()
+    await publish(whole)
+    key = customer.keys["test ADMIN"]
+    card = await keep_card(whole, customer)
+    body = {"plan": "pro-served", "paymentMethodId": card}
+    await whole.ask("POST", "/billing/subscription", key, body)
+    (invoice,) = (await whole.ask("GET", "/billing/invoices", key)).json["data"]
+    path = f"/organizations/{customer.id}/invoices/{invoice['id']}/credit-notes"
+    once = {"idempotency_key": "once"}
+    part = {"amount": 5.5, "reason": "Three days without service"}
+    for _ in range(2):
+        note = await whole.operate("POST", path, part, **once)
+        assert note.status == 201, note.text
+        assert (note.json["total"], note.json["type"]) == ("5.5", "credit_note")
+        assert note.json["correctsId"] == invoice["id"]
+    over = await whole.operate("POST", path, {"amount": 15, "reason": "x"})
+    assert (over.status, over.json["code"]) == (409, "credit_note_refused")
+    assert "At most 14.50 USD" in over.text
+    rest = await whole.operate("POST", path, {"reason": "Left"})
+    assert rest.json["total"] == "14.5"
+    assert (await whole.operate("POST", path, {"reason": "Left"})).status == 409
+    shown = await whole.ask("GET", f"/billing/invoices/{rest.json['id']}", key)
+    assert [line["description"] for line in shown.json["lines"]] == ["Pro-Served"]
+    rows = (await whole.operate("GET", "/audit-log")).json["data"]
+    noted = [row for row in rows if row["what"] == "invoice.credit"]
+    assert [(row["why"], row["details"]["amount"]) for row in noted] == [
+        ("Left", "14.50 USD"),
+        ("Three days without service", "5.50 USD"),
+    ]
+    await whole.ask("POST", "/billing/purchases", key, {"amount": 25})
+    bought = (await whole.ask("GET", "/billing/invoices?type=invoice", key)).json["data"][0]
+    other = f"/organizations/{customer.id}/invoices/{bought['id']}/credit-notes"
+    refused = await whole.operate("POST", other, {"reason": "x"})
+    assert (refused.status, refused.json["code"]) == (409, "credit_note_refused")
+
+
 def test_taxes_are_contained_in_a_fee_to_the_cent() -> None:
     vat = Tax(label="VAT", rate_ppm=190_000)
     local = Tax(label="Local", rate_ppm=25_000)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from tollkeeper.cli.installation import Installation
-from tollkeeper.cli.output import Row, json_option, org_option, print_record, print_rows, say
+from tollkeeper.cli.output import (
+    Amount,
+    Row,
+    json_option,
+    org_option,
+    print_record,
+    print_rows,
+    say,
+)
 
 if TYPE_CHECKING:
     from tollkeeper.db import Connection, Database
@@ -19,7 +27,7 @@ _MOST = 10_000
 
 @click.group("invoice")
 def invoice_command() -> None:
-    """List, show and download invoices and credit notes."""
+    """List, show and download invoices and credit notes; credit a plan's fee."""
 
 
 @invoice_command.command("list")
@@ -96,6 +104,45 @@ def pdf(here: Installation, number: str, output: Path | None, org: str | None) -
     path = output or Path(f"{found}.pdf")
     path.write_bytes(content)
     say(f"{found} in {path}")
+
+
+@invoice_command.command("credit")
+@click.argument("number")
+@click.argument("amount", type=Amount(), required=False)
+@click.option("--why", required=True, help="Why, for the audit log and on the document.")
+@org_option
+@json_option
+@click.pass_obj
+def credit(
+    here: Installation, number: str, amount: int | None, why: str, org: str | None, *, as_json: bool
+) -> None:
+    """Issue a credit note for a plan's fee that was given back at the payment processor.
+
+    NUMBER: the invoice, as it is printed, or inv_… AMOUNT: tax included; all that is left of it,
+    unless it is said. No money moves. Credit notes of purchases follow their refunds.
+    """
+    from tollkeeper import invoices
+    from tollkeeper.base.clock import SystemClock
+    from tollkeeper.base.ids import uuid7
+    from tollkeeper.cli.naming import who
+    from tollkeeper.orgs import By
+    from tollkeeper.payments import to_minor
+
+    async def act(database: Database) -> Row:
+        desk = invoices.desk_of(here.settings, invoices.Typesetter())
+        async with database.transaction() as tx:
+            invoice = await _find(tx, org, number)
+            order = invoices.CreditOrder(
+                org_id=invoice.org_id,
+                invoice_id=invoice.invoice_id,
+                run_id=uuid7(),
+                amount_minor=amount and to_minor(amount, invoice.currency),
+                by=By(who=who(), why=why),
+            )
+            now = SystemClock().now()
+            return _row(await invoices.credit_invoice(tx, desk, order, now))
+
+    print_record(here.run(act), as_json=as_json)
 
 
 async def _find(connection: Connection, org: str | None, named: str) -> Invoice:

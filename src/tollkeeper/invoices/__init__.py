@@ -1,8 +1,9 @@
 """What a purchase leaves on paper: invoices, credit notes, monthly statements."""
 
 from tollkeeper.invoices.composing import Sale
+from tollkeeper.invoices.crediting import CreditOrder, credit_invoice
 from tollkeeper.invoices.desk import Desk, desk_of
-from tollkeeper.invoices.errors import CauseReused, StatementWrong
+from tollkeeper.invoices.errors import CauseReused, CreditNoteRefused, StatementWrong
 from tollkeeper.invoices.fees import hear_of_fees
 from tollkeeper.invoices.issuing import hear_of_money_back, issue_for_purchase, issue_sale
 from tollkeeper.invoices.model import (
@@ -36,6 +37,8 @@ from tollkeeper.invoices.verify import verify_invoices
 __all__ = [
     "CauseReused",
     "Content",
+    "CreditNoteRefused",
+    "CreditOrder",
     "Desk",
     "DocumentType",
     "Invoice",
@@ -51,6 +54,7 @@ __all__ = [
     "StatementWrong",
     "TaxLine",
     "Typesetter",
+    "credit_invoice",
     "desk_of",
     "find_by_number",
     "get_invoice",

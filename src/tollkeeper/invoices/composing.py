@@ -118,6 +118,7 @@ def compose_credit_note(
     net_minor = back_minor - sum(tax.tax_minor for tax in taxes)
     content, words = invoice.content, WORDS[invoice.content.language]
     reason = back.reason or (words["dispute_reason"] if back.disputed else None)
+    given = words["refund"] if invoice.purchase_id else content.lines[0].description
     return NewInvoice(
         org_id=invoice.org_id,
         invoice_id=note_id,
@@ -132,7 +133,7 @@ def compose_credit_note(
             buyer=content.buyer,
             lines=(
                 Line(
-                    description=words["dispute" if back.disputed else "refund"],
+                    description=words["dispute"] if back.disputed else given,
                     net_minor=net_minor,
                 ),
             ),

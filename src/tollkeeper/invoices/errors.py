@@ -10,6 +10,13 @@ class CauseReused(TollkeeperError):
     status = 422
 
 
+class CreditNoteRefused(TollkeeperError):
+    """This document cannot be credited like that"""
+
+    code = "credit_note_refused"
+    status = 409
+
+
 class StatementWrong(TollkeeperError):
     """The statement does not add up with the ledger"""
 

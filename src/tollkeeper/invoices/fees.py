@@ -25,6 +25,7 @@ from tollkeeper.invoices.numbering import issue
 from tollkeeper.payments import Handlers, SubscriptionFeePaid
 from tollkeeper.profiles import Tax
 
+CAUSE: Final = "fee:"
 _WHOLE_PPM: Final = 1_000_000
 
 
@@ -50,7 +51,7 @@ async def issue_for_fee(
         invoice_id=uuid7(),
         livemode=billed.livemode,
         type=DocumentType.INVOICE,
-        cause=f"fee:{show_id('sub', billed.subscription_id)}:{fee.ref}",
+        cause=f"{CAUSE}{show_id('sub', billed.subscription_id)}:{fee.ref}",
         currency=fee.currency,
         content=Content(
             seller=desk.seller,

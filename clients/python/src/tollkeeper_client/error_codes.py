@@ -194,6 +194,12 @@ class CodeUsedUp(Conflict):
     codes = ("code_used_up",)
 
 
+class CreditNoteRefused(Conflict):
+    """This document cannot be credited like that."""
+
+    codes = ("credit_note_refused",)
+
+
 class DemoRefused(Conflict):
     """This database is no place for a demo."""
 
