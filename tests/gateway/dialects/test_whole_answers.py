@@ -130,3 +130,18 @@ def test_what_is_no_object_is_still_unreadable(body: bytes):
     for dialect in (CHAT, MESSAGES, RESPONSES, EMBEDDINGS):
         with pytest.raises(UnreadableAnswer):
             answered(dialect, body)
+
+
+def test_a_stream_with_such_numbers_is_charged_and_passed_on_too():
+    ask = CHAT.read(b'{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}]}')
+    piece = '{"choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":%s,"logprobs":%s}]}'
+    chunks = [piece % (HELLO, "null", ODD), piece % (HELLO, '"stop"', ODD)]
+    meter = CHAT.meter(ask)
+    passed = b"".join(meter.feed(f"data: {chunk}\n\n".encode()) for chunk in chunks)
+    meter.end()
+    assert meter.produced
+    assert meter.answer().usage["output"] == 8
+    assert chunks[0].encode() in passed
+    last = meter.finish(Cost(nanos=5))
+    assert ODD.encode() in last
+    assert b'"cost":0.000000005' in last

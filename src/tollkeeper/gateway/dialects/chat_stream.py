@@ -19,7 +19,7 @@ from tollkeeper.gateway.dialects import faults
 from tollkeeper.gateway.dialects.bounds import base64_bytes, estimated_sound
 from tollkeeper.gateway.dialects.chat_shapes import Groq, chunk_like, reported_in, shown_usage
 from tollkeeper.gateway.dialects.costs import has_object, put_cost, without_upstream_money
-from tollkeeper.gateway.dialects.loose import count_texts, members_of, value_of
+from tollkeeper.gateway.dialects.loose import count_texts, members_of, value_of, with_numbers
 from tollkeeper.gateway.dialects.metering import BaseMeter, encoded
 from tollkeeper.gateway.dialects.model import ABSENT, Answer, Ask, Cost
 from tollkeeper.gateway.dialects.reading import is_given, tier
@@ -180,6 +180,9 @@ class ChatMeter(BaseMeter):
         except msgspec.ValidationError:
             return self._decode_loosely(data)
         except (ValueError, RecursionError):
+            readable = with_numbers(data)
+            if readable != data:
+                return self._decode(readable)
             self._note_oddity("a chunk is not JSON")
             return None
         for choice in chunk.choices or ():

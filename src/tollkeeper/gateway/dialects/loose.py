@@ -67,7 +67,12 @@ def members_of(raw: Raw | bytes) -> Fields:
     try:
         return _MEMBERS.decode(raw)
     except (ValueError, RecursionError):
+        pass
+    try:
+        members = _MEMBERS.decode(with_numbers(raw))
+    except (ValueError, RecursionError):
         return {}
+    return {name: as_it_came(value) for name, value in members.items()}
 
 
 def is_text(data: bytes) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from tollkeeper.base.errors import InvalidRequest, TollkeeperError
-from tollkeeper.gateway.dialects.loose import as_it_came, with_numbers
+from tollkeeper.gateway.dialects.loose import members_of, with_numbers
 from tollkeeper.gateway.dialects.model import ABSENT, Fields
 from tollkeeper.gateway.dialects.normalising import normalised_bytes
 
@@ -147,13 +147,11 @@ def answer_fields(body: bytes) -> tuple[Fields, bytes]:
     """
     try:
         return _SPLIT.decode(body), body
-    except (ValueError, RecursionError):
-        readable = with_numbers(body)
-    try:
-        fields = _SPLIT.decode(readable)
     except (ValueError, RecursionError) as why:
-        raise UnreadableAnswer("The provider's answer is not a JSON object") from why
-    return {name: as_it_came(value) for name, value in fields.items()}, readable
+        fields, readable = members_of(body), with_numbers(body)
+        if not fields:
+            raise UnreadableAnswer("The provider's answer is not a JSON object") from why
+        return fields, readable
 
 
 def _not_json(said: str) -> InvalidRequest:
