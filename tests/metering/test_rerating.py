@@ -99,9 +99,12 @@ async def test_a_fixed_fee_is_not_charged_again(
     assert entry.amount == -60_000_000
 
 
-async def test_free_after_all(database: Database, meter: Meter, purse: Purse) -> None:
+async def test_free_after_all_is_done_with(database: Database, meter: Meter, purse: Purse) -> None:
     charge = rated(purse, usage={"image": 3})
     await meter.settle(charge)
+    await sums.sweep(database)
+    async with database.connection() as connection:
+        assert len(await list_unpriced(connection, None, 10)) == 1
     free = seal(
         PriceVersion(
             provider="openai",
@@ -112,3 +115,9 @@ async def test_free_after_all(database: Database, meter: Meter, purse: Purse) ->
         )
     )
     assert await rerated(database, purse, charge.usage_id, Book([GPT, free])) is None
+    await sums.rebuild_all(database)
+    async with database.connection() as connection:
+        assert await list_unpriced(connection, None, 10) == []
+    assert await rerated(database, purse, charge.usage_id, BOOK) is None, "what was free stays so"
+    async with database.connection() as connection:
+        assert (await ledger.find_wallet(connection, purse.org_id, purse.wallet_id)).spent == 0

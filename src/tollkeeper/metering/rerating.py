@@ -39,8 +39,8 @@ async def rerate(
     """Charge what a record left out. The same record again gives the first entry back.
 
     The price is the one of the time of the call, or today's where there was none then. None when
-    the record left nothing out, or what it left out is free. Raises NotFound, and ModelNotPriced
-    while there is still no price.
+    the record left nothing out, or what it left out is free, which it then stays. Raises NotFound,
+    and ModelNotPriced while there is still no price.
     """
     row = await record(tx, org_id, usage_id)
     if row is None:
@@ -50,7 +50,16 @@ async def rerate(
     if rating is None or not rating.unpriced:
         return None
     lines = convert_lines(_price(rating, book, row, now), detail.usd_value)
-    cost_nanos = sum(line.amount_nanos for line in lines)
+    # Kept once, also where it is nothing: then the record is done with, and stays free.
+    cost_nanos = await add_correction(
+        tx,
+        org_id,
+        row.wallet_id,
+        usage_id,
+        started_at=row.started_at,
+        amount=sum(line.amount_nanos for line in lines),
+        lines=_correction(lines),
+    )
     if not cost_nanos:
         return None
     posting = Posting(
@@ -63,18 +72,7 @@ async def rerate(
         actor=actor,
         reason=f"{show_id('use', usage_id)} rated again: {_explain(lines)}",
     )
-    entry = await ledger.post(tx, posting, now, account=Account.REVENUE)
-    # What was posted at the first time stays; then this has been kept too, and is not kept again.
-    await add_correction(
-        tx,
-        org_id,
-        row.wallet_id,
-        usage_id,
-        started_at=row.started_at,
-        amount=-entry.amount,
-        lines=_correction(lines),
-    )
-    return entry
+    return await ledger.post(tx, posting, now, account=Account.REVENUE)
 
 
 def _price(rating: Rating, book: Book, row: RecordRow, now: datetime) -> list[Line]:

@@ -244,15 +244,15 @@ UPDATE usage_summed SET usage_seq = 0
 WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s
 """
 
-# Rated again means: there is an entry that says so.
+# Rated again means: there is a correction that says so, of nothing where it turned out to be free.
 UNPRICED: Final[LiteralString] = """
 SELECT u.org_id, u.wallet_id, u.usage_id, u.recorded_at
 FROM usage_unpriced u
 WHERE (u.recorded_at, u.usage_id) > (%(recorded_at)s, %(usage_id)s)
   AND NOT EXISTS (
-      SELECT FROM entry e
-      WHERE e.org_id = u.org_id
-        AND e.source = 'rerate:use_' || replace(u.usage_id::text, '-', '')
+      SELECT FROM usage_record r
+      JOIN usage_correction c USING (org_id, wallet_id, started_at, usage_id)
+      WHERE r.org_id = u.org_id AND r.usage_id = u.usage_id
   )
 ORDER BY u.recorded_at, u.usage_id
 LIMIT %(limit)s

@@ -46,6 +46,11 @@ INSERT INTO usage_correction (org_id, wallet_id, started_at, usage_id, amount, l
 VALUES (%(org_id)s, %(wallet_id)s, %(started_at)s, %(usage_id)s, %(amount)s, %(lines)s::jsonb)
 ON CONFLICT ON CONSTRAINT usage_correction_pkey DO NOTHING
 """
+CORRECTED: Final[LiteralString] = """
+SELECT amount FROM usage_correction
+WHERE org_id = %(org_id)s AND wallet_id = %(wallet_id)s AND started_at = %(started_at)s
+  AND usage_id = %(usage_id)s
+"""
 COUNT_STRAYS: Final[LiteralString] = """
 SELECT count(*) FROM (
     SELECT FROM usage_stray
@@ -281,10 +286,13 @@ async def keys(connection: Connection, org_id: UUID) -> dict[UUID, KeyName]:
 
 async def add_correction(
     tx: Connection, org_id: UUID, wallet_id: UUID, usage_id: UUID, **said: object
-) -> None:
-    """Keep what rating again charged: `started_at`, `amount`, and `lines` as JSON text."""
-    named = {"org_id": org_id, "wallet_id": wallet_id, "usage_id": usage_id}
-    await tx.execute(ADD_CORRECTION, {**named, **said})
+) -> int:
+    """Keep what rating again charges: `started_at`, `amount`, and `lines` as JSON text. Return the
+    amount that is kept: what was kept before stays."""
+    named = {"org_id": org_id, "wallet_id": wallet_id, "usage_id": usage_id, **said}
+    await tx.execute(ADD_CORRECTION, named)
+    (kept,) = await (await tx.execute(CORRECTED, named)).fetchone() or (0,)
+    return kept
 
 
 def _statement(asked: Question, parts: Iterable[LiteralString]) -> LiteralString:
