@@ -384,3 +384,38 @@ async def test_any_story_comes_out_as_by_hand(connection: Connection, seed: int)
                 by_sheet = (story.sheet.used.get(limit, 0), story.sheet.kept.get(limit, 0))
                 assert await counter(connection, purse, limit) == by_sheet
     assert await ledger_is_right(connection)
+
+
+@pytest.mark.parametrize("verb", ["hold", "charge", "settle"])
+async def test_a_counter_that_is_gone_is_made_anew(
+    connection: Connection, owner: Connection, verb: str
+) -> None:
+    purse, limit = await open_purse(connection, 100), uuid7()
+    draws = (draw(limit, 3, None),)
+    await ledger.hold(connection, [purse.hold(2, draws=draws)], NOW)
+    await owner.execute("DELETE FROM counter WHERE limit_id = %s", (limit,))
+    (said,) = await findings(connection, org_id=purse.org_id)
+    because = "as the open holds have reserved it"
+    assert said == f"L3: counter {limit}: held should be 2, {because}, but is none."
+    if verb == "hold":
+        told = await ledger.hold(connection, [purse.hold(2, draws=draws) for _ in range(3)], NOW)
+        assert [one.outcome for one in told] == ["placed", "limited", "limited"]
+    else:
+        act = ledger.charge if verb == "charge" else ledger.settle
+        posts = await act(connection, [purse.charge(2, draws=draws) for _ in range(3)], NOW)
+        refused = "limited" if verb == "charge" else "posted"
+        assert [one.outcome for one in posts] == ["posted", refused, refused]
+    used, held = await counter(connection, purse, limit)
+    assert used + held == (6 if verb == "settle" else 2)
+
+
+async def test_a_hold_whose_draws_are_no_list_is_named(
+    connection: Connection, owner: Connection
+) -> None:
+    purse = await open_purse(connection, 100)
+    wish = purse.hold(6)
+    await ledger.hold(connection, [wish], NOW)
+    await owner.execute("UPDATE hold SET draws = '{}' WHERE hold_id = %s", (wish.hold_id,))
+    (said,) = await findings(connection, org_id=purse.org_id)
+    assert said.startswith(f"L3: hold {wish.hold_id} of wallet {purse.wallet_id}: draws should be")
+    await owner.execute("UPDATE hold SET draws = NULL WHERE hold_id = %s", (wish.hold_id,))

@@ -116,10 +116,15 @@ _SAVED: Final[LiteralString] = "div(a.covers::numeric * a.drawn, a.amount)"
 
 # Each item's cost after its allowances; then whether its budgets have room for it and all before.
 _WEIGHED: Final[LiteralString] = f"""
-priced AS MATERIALIZED (
+uncounted AS MATERIALIZED (
+    -- Of whom a counter is gone: nothing is decided before there is one again.
+    SELECT DISTINCT i.org_id FROM counter_in i LEFT JOIN counted c USING (n) WHERE c.n IS NULL
+), priced AS MATERIALIZED (
     SELECT k.*, (k.amount - coalesce(a.saved, 0))::bigint AS credit,
-           coalesce(a.covered, true) AS covered, a.ord IS NOT NULL OR b.ord IS NOT NULL AS counts
+           coalesce(a.covered, true) AS covered, a.ord IS NOT NULL OR b.ord IS NOT NULL AS counts,
+           x.org_id IS NOT NULL AS uncounted
     FROM looked k
+    LEFT JOIN uncounted x ON x.org_id = k.org_id
     LEFT JOIN (
         SELECT a.ord, sum({_SAVED}) AS saved,
                bool_and(a.drawn = a.amount OR NOT a.whole) AS covered
@@ -220,7 +225,7 @@ allotted AS MATERIALIZED (
     WHERE d.covers IS NOT NULL
     WINDOW w AS (PARTITION BY d.n ORDER BY d.ord)
 ), {_WEIGHED}, summed AS MATERIALIZED (
-    SELECT p.*, p.refused IS NULL AND p.covered AND coalesce(b.within, true)
+    SELECT p.*, p.refused IS NULL AND NOT p.uncounted AND p.covered AND coalesce(b.within, true)
                 AND sum(p.credit) OVER w <= greatest(p.spendable, 0) AS may
     FROM priced p
     LEFT JOIN (SELECT ord, bool_and(within) AS within FROM asked GROUP BY ord) b USING (ord)
@@ -265,6 +270,7 @@ allotted AS MATERIALIZED (
     SELECT c.*, 0 AS more_used, t.units AS more_held FROM taken_units t JOIN counted c USING (n)
 ), {COUNT}, {_ALONE}
 SELECT CASE WHEN s.refused IS NOT NULL THEN s.refused
+            WHEN s.uncounted THEN 'uncounted'
             WHEN s.placed_amount IS NOT NULL AND s.charged_meanwhile THEN 'placed_unless_charged'
             WHEN s.placed_amount IS NOT NULL THEN 'placed'
             WHEN s.fits THEN 'again'
@@ -318,7 +324,7 @@ WITH {CHARGE_ITEM}, {_ASKED}, {LOCKED}, {CHARGE_LOOKED}, {RESERVED},
 ), {_WEIGHED}, lined_up AS MATERIALIZED (
     SELECT p.*, row_number() OVER w AS nth, sum(p.credit) OVER w AS amount_to_here,
            sum(p.lines) OVER w AS lines_to_here,
-           p.refused IS NULL AND sum(p.credit) OVER w <= p.room
+           p.refused IS NULL AND NOT p.uncounted AND sum(p.credit) OVER w <= p.room
                AND (NOT %(must_fit)s OR (p.covered AND coalesce(b.within, true))) AS may
     FROM priced p
     LEFT JOIN (SELECT ord, bool_and(within) AS within FROM asked GROUP BY ord) b USING (ord)
@@ -370,7 +376,7 @@ WITH {CHARGE_ITEM}, {_ASKED}, {LOCKED}, {CHARGE_LOOKED}, {RESERVED},
            w.duration_ms, w.project_id, w.key_id, w.request_id, w.fingerprint, w.status, w.source,
            w.provider, w.model, w.operation, w.thread_id, w.ord, w.posted, w.spendable,
            w.entry_seq, w.usage_seq, w.line_seq, w.at, w.room, w.first_amount, w.first_balance,
-           w.refused, w.nth, w.amount_to_here, w.lines_to_here, w.fits AS taken,
+           w.refused, w.nth, w.amount_to_here, w.lines_to_here, w.fits AS taken, w.uncounted,
            CASE WHEN r.lines IS NULL THEN w.detail
                 ELSE jsonb_set(jsonb_set(jsonb_set(w.detail, '{{rating,lines}}', r.lines),
                          '{{rating,cost}}', to_jsonb(w.credit)), '{{allowances}}', b.said)
@@ -398,6 +404,7 @@ WITH {CHARGE_ITEM}, {_ASKED}, {LOCKED}, {CHARGE_LOOKED}, {RESERVED},
         AND f.subject = c.subject
 ), {COUNT}, {_ALONE}
 SELECT CASE WHEN s.refused IS NOT NULL THEN s.refused
+            WHEN s.uncounted THEN 'uncounted'
             WHEN s.taken AND s.late THEN 'posted_late'
             WHEN s.taken THEN 'posted'
             WHEN %(must_fit)s AND (a.short IS NOT NULL OR b.short IS NOT NULL) THEN 'limited'

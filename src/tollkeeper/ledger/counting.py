@@ -157,6 +157,11 @@ async def ask(connection: Connection, items: Sequence[Item]) -> Asked[Item] | No
     return asked
 
 
+def forget_counters(connection: Connection) -> None:
+    """Somebody took a counter away that had its row: see again which have."""
+    _known.pop(connection, None)
+
+
 def tight_orgs(connection: Connection, now: datetime) -> dict[UUID, datetime]:
     """Give the organizations of which nothing is supposed, and until when."""
     known = _tight.setdefault(connection, {})

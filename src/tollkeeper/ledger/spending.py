@@ -31,7 +31,7 @@ Row = TypeVar("Row", bound=tuple[object, ...])
 Name = tuple[UUID, UUID, UUID]  # organization, wallet, hold
 HoldRow = tuple[str, int, Shorts, int]
 
-_UNDECIDED: Final = ("expiry_due", "again", "tight")
+_UNDECIDED: Final = ("expiry_due", "again", "tight", "uncounted")
 
 
 async def hold(connection: Connection, items: Sequence[NewHold], now: datetime) -> list[HoldResult]:
@@ -134,7 +134,8 @@ async def _until_decided(
     """Run `attempt` until every item has an outcome of its own.
 
     Sent again: the second of two with the same id (it must see the first), one that did not fit
-    beside its neighbours, one whose wallet has credit that must expire first. The first round
+    beside its neighbours, one whose wallet has credit that must expire first, one of whose
+    organization a counter is gone. The first round
     supposes that what is counted has room, but not of who lately had none.
     """
     tight = counting.tight_orgs(connection, now)
@@ -156,6 +157,8 @@ async def _until_decided(
         }
         for org_id, wallet_id in sorted(due):
             await expiry.expire_lots(connection, org_id, wallet_id, now)
+        if any(decided[place][0] == "uncounted" for place in asked):
+            counting.forget_counters(connection)
         for place in asked:
             if decided[place][0] == "tight":
                 counting.keep_tight(tight, items[place].org_id, now)

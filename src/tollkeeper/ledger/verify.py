@@ -43,6 +43,7 @@ CHECKS: Final = (
 EVERYWHERE: Final = (
     Check("L11", "wallet", store.TOTALS, "as every entry has two sides"),
     Check("L4", "hold", store.OVERDUE_HOLDS, "as its time is over"),
+    Check("L3", "hold", store.DRAWS_OF_HOLDS, "as what it has reserved of counters"),
     Check("L3", "counter", store.COUNTERS, "as the open holds have reserved it"),
     Check("L3", "entry", store.ENTRIES_WITHOUT_WALLET, "as every entry belongs to one"),
     Check("L3", "usage_record", store.USAGE_WITHOUT_WALLET, "as every record belongs to one"),

@@ -323,24 +323,43 @@ WHERE state = 'open' AND expires_at < %(before)s
 ORDER BY expires_at
 LIMIT %(most)s
 """
-# A hold of an earlier period, or from before a counter was begun anew, reserves nothing of it.
-COUNTERS: Final[LiteralString] = """
-SELECT k.org_id, NULL::uuid, NULL::bigint,
-       'counter ' || k.limit_id || CASE WHEN k.subject = '' THEN '' ELSE ' of ' || k.subject END,
-       'held', coalesce(h.units, 0)::text, k.held::text
-FROM counter k
-LEFT JOIN (
+# Only what was written by hand is not a list.
+_DRAWS: Final[LiteralString] = """
     SELECT h.org_id, (d ->> 0)::uuid AS limit_id, (d ->> 1)::boolean AS livemode,
            d ->> 2 AS subject, (d ->> 3)::timestamptz AS period_start,
            sum((d ->> 4)::bigint) AS units
-    FROM hold h CROSS JOIN LATERAL jsonb_array_elements(h.draws) AS d
+    FROM hold h
+    CROSS JOIN LATERAL jsonb_array_elements(
+        CASE jsonb_typeof(h.draws) WHEN 'array' THEN h.draws ELSE '[]' END
+    ) AS d
     WHERE h.state = 'open' AND h.draws IS NOT NULL
-    GROUP BY 1, 2, 3, 4, 5
-) h ON h.org_id = k.org_id AND h.limit_id = k.limit_id AND h.livemode = k.livemode
-   AND h.subject = k.subject AND h.period_start = k.period_start
-WHERE coalesce(h.units, 0) <> k.held AND (%(org_id)s::uuid IS NULL OR k.org_id = %(org_id)s)
-  AND %(before)s::timestamptz IS NOT NULL
-ORDER BY k.org_id, k.limit_id, k.livemode, k.subject
+    GROUP BY 1, 2, 3, 4, 5"""
+DRAWS_OF_HOLDS: Final[LiteralString] = """
+SELECT h.org_id, h.wallet_id, NULL::bigint, 'hold ' || h.hold_id, 'draws', 'a list',
+       left(h.draws::text, 200)
+FROM hold h
+WHERE h.draws IS NOT NULL AND jsonb_typeof(h.draws) <> 'array'
+  AND (%(org_id)s::uuid IS NULL OR h.org_id = %(org_id)s)
+ORDER BY h.hold_id
+LIMIT %(most)s
+"""
+# A hold of an earlier period, or from before a counter was begun anew, reserves nothing of it.
+COUNTERS: Final[LiteralString] = f"""
+SELECT v.org_id, NULL::uuid, NULL::bigint,
+       'counter ' || v.limit_id || CASE WHEN v.subject = '' THEN '' ELSE ' of ' || v.subject END,
+       'held', v.expected::text, v.held::text
+FROM (
+    SELECT k.org_id, k.limit_id, k.livemode, k.subject, k.held, coalesce(h.units, 0) AS expected
+    FROM counter k
+    LEFT JOIN ({_DRAWS}) h USING (org_id, limit_id, livemode, subject, period_start)
+    UNION ALL
+    SELECT h.org_id, h.limit_id, h.livemode, h.subject, NULL, h.units
+    FROM ({_DRAWS}) h
+    LEFT JOIN counter k USING (org_id, limit_id, livemode, subject)
+    WHERE k.org_id IS NULL
+) v
+WHERE v.expected IS DISTINCT FROM v.held AND (%(org_id)s::uuid IS NULL OR v.org_id = %(org_id)s)
+ORDER BY v.org_id, v.limit_id, v.livemode, v.subject
 LIMIT %(most)s
 """
 
