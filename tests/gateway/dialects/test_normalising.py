@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tollkeeper.gateway.dialects import CHAT
+from tollkeeper.gateway.dialects import CHAT, EMBEDDINGS
 from tollkeeper.gateway.dialects.normalising import normalised_bytes
 
 ALL = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
@@ -57,6 +57,13 @@ def test_no_text_is_longer_than_its_bound(text: str):
 @pytest.mark.parametrize("text", ["Grüße", "Tiếng Việt", "データをひらがな", "한국어", "हिन्दी"])
 def test_text_that_is_normal_is_counted_exactly(text: str):
     assert normalised_bytes(text) == len(text.encode())
+
+
+def test_escapes_hide_no_growth():
+    """They are longer than what they stand for, which left room for text that grows."""
+    one, other = b'"' + b"\\u0041" * 60 + b'"', '"' + "\ufdfa" * 10 + '"'
+    body = b'{"model":"e","input":[%b,%b]}' % (one, other.encode())
+    assert (EMBEDDINGS.read(body).input_tokens or 0) >= 60 + 10 * 33
 
 
 def test_a_run_of_marks_is_never_sorted(monkeypatch: pytest.MonkeyPatch):

@@ -48,7 +48,7 @@ class Embeddings(faults.OpenAIFaults):
         asked = reading.shape(_BODY, body)
         reading.check_model(asked.model)
         reading.check_spelling(fields, _OURS)
-        bound, estimate, inputs = _count(asked.input, reading.text_bytes(body) - len(body))
+        bound, estimate, inputs = _count(asked.input, reading.growth(body))
         return Ask(
             model=asked.model,
             fields=fields,

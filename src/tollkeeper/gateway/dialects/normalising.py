@@ -19,6 +19,8 @@ _DECOMPOSED_BELOW: Final = 0x30000
 
 def normalised_bytes(text: str) -> int:
     """Bound the UTF-8 bytes of a text as it is and of its NFKC form. Exact where they are one."""
+    if text.isascii():
+        return len(text)
     size = len(text.encode())
     if unicodedata.is_normalized("NFKC", text):
         return size

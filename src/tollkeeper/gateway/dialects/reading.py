@@ -95,8 +95,19 @@ def text_bytes(body: bytes) -> int:
     """
     if body.isascii() and b"\\u" not in body:
         return len(body)
-    text = msgspec.json.encode(shape(_TEXTS, body)) if b"\\u" in body else body
-    return max(len(body), normalised_bytes(text.decode()))
+    return max(len(body), normalised_bytes(_unescaped(body)))
+
+
+def growth(body: bytes) -> int:
+    """Bound by how many bytes all text in a JSON body grows when it is normalised."""
+    text = _unescaped(body)
+    return normalised_bytes(text) - len(text.encode())
+
+
+def _unescaped(body: bytes) -> str:
+    if b"\\u" in body:
+        body = msgspec.json.encode(shape(_TEXTS, body))
+    return body.decode()
 
 
 def size(raw: Raw | None) -> int:
