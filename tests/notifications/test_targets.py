@@ -31,6 +31,8 @@ INSIDE = [
     "fe80::1%eth0",
     "fc00::1",
     "fd00:ec2::254",
+    "fec0::1",
+    "feff::1",
     "ff02::1",
     "::ffff:127.0.0.1",
     "::ffff:169.254.169.254",
@@ -67,6 +69,12 @@ def test_6_addresses_outside(address: str) -> None:
         "https://127.0.0.1/",
         "https://[::1]/",
         "https://[::ffff:10.0.0.1]/",
+        "https://[fec0::1]/",
+        # No addresses, and yet who connects looks them up past the check.
+        "https://127.0.0.1./",
+        "https://127.000.000.001/",
+        "https://1.1.1.1.1/",
+        "https://8.8.8/",
         "https://exa mple.com/",
         "https://example.com/\r\nX: y",
         "javascript:alert(1)",
@@ -79,6 +87,8 @@ def test_6_urls_with_faults(url: str) -> None:
 
 def test_6_a_url_without_fault() -> None:
     assert url_fault("https://example.com:8443/hooks?a=b", allow_private=False) is None
+    assert url_fault("https://1.1.1.1.example.com/", allow_private=False) is None
+    assert url_fault("https://[2606:4700::1111]:8443/", allow_private=False) is None
     assert url_fault("http://127.0.0.1:80/", allow_private=True) is None
 
 

@@ -13,6 +13,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 # Addresses that carry an IPv4 address in their last 32 bits, which is what counts.
 _NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _LONGEST_URL: Final = 2000
+_INSIDE: Final = "must not be an address inside a network"
+_UNREAD: Final = "must name a host, or an address as it is usually written"
 
 
 class TargetRefused(OSError):
@@ -35,7 +37,10 @@ def url_fault(url: str, *, allow_private: bool) -> str | None:
     if allow_private:
         return None
     address = _literal(host)
-    return "must not be an address inside a network" if address and not is_public(address) else None
+    if address is not None:
+        return None if is_public(address) else _INSIDE
+    # Who connects takes these for addresses and looks nothing up, so nothing would be checked.
+    return _UNREAD if ":" in host or host.replace(".", "").isdecimal() else None
 
 
 def is_public(address: str) -> bool:
@@ -45,6 +50,8 @@ def is_public(address: str) -> bool:
         inner = _embedded(found)
         if inner is not None:
             found = inner
+        elif found.is_site_local:
+            return False
     return found.is_global and not found.is_multicast and not found.is_reserved
 
 
