@@ -34,8 +34,10 @@ def url_fault(url: str, *, allow_private: bool) -> str | None:
         return "must begin with https://"
     if not host or parts.username is not None or parts.password is not None or parts.fragment:
         return "must name a host, without user, password or fragment"
-    if allow_private:
-        return None
+    return None if allow_private else _host_fault(host)
+
+
+def _host_fault(host: str) -> str | None:
     address = _literal(host)
     if address is not None:
         return None if is_public(address) else _INSIDE
