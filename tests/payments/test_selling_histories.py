@@ -1,6 +1,7 @@
 """Random histories of purchases, refunds and disputes, with a fault at any step: a time-out before
 or after, webhooks first, late, often or never, a crash between any two writes. Whatever happened,
-in the end: credited = paid - refunded - clawed back, and nobody was charged twice for one order.
+in the end: credited = paid - refunded - clawed back, the documents come to what was kept, and
+nobody was charged twice for one order.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from fake_stripe import How
 from selling import DOLLAR, Seller, open_seller, verified
 from shops import Shop
 
-from tollkeeper import credits, payments  # noqa: A004 (the room's name)
+from tollkeeper import credits, invoices, payments  # noqa: A004 (the room's name)
 from tollkeeper.base.errors import TollkeeperError
-from tollkeeper.credits import Purchase, PurchaseStatus
+from tollkeeper.base.settings import Settings
+from tollkeeper.credits import Purchase, PurchaseStatus, PurchaseSucceeded
 from tollkeeper.credits.purchases import cancel
 from tollkeeper.credits.store import page
 from tollkeeper.db import Connection
+from tollkeeper.invoices import DocumentType, Typesetter
 from tollkeeper.ledger import EntryKind
 from tollkeeper.payments import Which
 from tollkeeper.payments.model import (
@@ -78,6 +81,13 @@ class History:
                 raise Crash
 
         handlers = self.seller.shop.till.handlers
+        desk = invoices.desk_of(Settings(), Typesetter())
+
+        async def issue(tx: Connection, told: PurchaseSucceeded) -> None:
+            await invoices.issue_for_purchase(tx, desk, told)
+
+        self.seller.desk.succeeded.append(issue)
+        invoices.hear_of_money_back(handlers, desk)
         handlers.on(PaymentChanged, crash)
         handlers.on(RefundChanged, crash)
         handlers.on(DisputeChanged, crash)
@@ -200,6 +210,32 @@ class History:
         self.seller.shop.clock.advance(timedelta(days=2))  # pages that nobody paid on
         await self.seller.settle()
 
+    async def on_paper(self) -> dict[str, int]:
+        """What the documents of each purchase come to, in cents."""
+        found = dict[str, int]()
+        async with self.seller.shop.database.connection() as connection:
+            documents = await invoices.list_invoices(
+                connection, self.seller.org_id, livemode=None, below=None, limit=1000
+            )
+        for one in documents:
+            sign = 1 if one.type is DocumentType.INVOICE else -1
+            name = str(one.purchase_id)
+            found[name] = found.get(name, 0) + sign * one.total_minor
+        return found
+
+    async def kept(self) -> dict[str, int]:
+        """What is left of each payment by refunds that succeeded and disputes that are lost."""
+        found = dict[str, int]()
+        async with self.seller.shop.database.connection() as connection:
+            for one in await self.purchases(credited=True):
+                which = (self.seller.org_id, one.purchase_id)
+                refunds = await payments.refunds_of(connection, *which)
+                disputes = await payments.disputes_of(connection, *which)
+                back = sum(r.amount_minor for r in refunds if r.status == "succeeded")
+                back += sum(d.amount_minor for d in disputes if d.status == "lost")
+                found[str(one.purchase_id)] = one.total_minor - min(one.total_minor, back)
+        return found
+
     async def owed(self) -> int:
         """What Stripe's own books say the credit is, less what was spent; in nanos."""
         minor, entries = 0, await self.seller.entries()
@@ -238,6 +274,7 @@ async def test_credited_is_paid_less_refunded_less_clawed_back(
     # Each order was told of once, though a transaction that was undone may have told of it before.
     assert set(seller.told) >= {purchase.purchase_id for purchase in bought}
     assert (await seller.wallet()).posted == await history.owed()
+    assert await history.on_paper() == await history.kept()
     assert await seller.reconciled() == []
     assert await verified(seller) == []
     for purchase in await history.purchases(credited=False):
