@@ -215,11 +215,9 @@ def is_framed(request: AnyRequest) -> bool:
 def error_pages(door: Door) -> dict[type[Exception] | int, Callable[..., Response[bytes]]]:
     """Errors of pages are pages."""
 
-    def answer(_: AnyRequest, error: TollkeeperError) -> Response[bytes]:
+    def answer(request: AnyRequest, error: TollkeeperError) -> Response[bytes]:
         title = say(f"error.title_{error.status}") if error.status in _TITLED else error.title
-        values = {"title": title, "detail": error.detail}
-        if error.status in _TITLED:
-            values |= {"go_on": sessions.CONSOLE, "go_on_label": say("error.home")}
+        values = {"title": title, "detail": error.detail, **_way_on(request, error.status)}
         return door.render("plain.html", values, error.status)
 
     def ask_to_sign_in(request: AnyRequest, error: Unauthenticated) -> Response[bytes]:
@@ -269,10 +267,28 @@ def sign_in_path(request: AnyRequest) -> str:
     return f"{sessions.CONSOLE}/sign-in?{urlencode({'next': back})}"
 
 
+def _way_on(request: AnyRequest, status: int) -> dict[str, str]:
+    if status in _TITLED:
+        return {"go_on": sessions.CONSOLE, "go_on_label": say("error.home")}
+    if status == _BAD:
+        return {"go_on": _page_above(request.url.path), "go_on_label": say("error.back")}
+    return {}
+
+
+def _page_above(path: str) -> str:
+    """The page of the menu that an address belongs to, without what could not be read."""
+    if _holds_secret(path):
+        return sessions.CONSOLE
+    staff = path.startswith(f"{sessions.CONSOLE}/staff/")
+    return "/".join(path.split("/")[: _STAFF_DEPTH if staff else _DEPTH])
+
+
 def _holds_secret(path: str) -> bool:
     """Whether it is the address of a link that lets somebody in, which is kept out of others."""
     return path.removeprefix(f"{sessions.CONSOLE}/").partition("/")[0] in _SECRETS
 
 
+_DEPTH: Final = len(("", "console", "usage"))
+_STAFF_DEPTH: Final = len(("", "console", "staff", "prices"))
 _SECRETS: Final = frozenset({"enter", "first-run", "invitation", "oidc", "reset"})
 _TITLED: Final = frozenset({401, 403, _NOWHERE})

@@ -27,7 +27,9 @@ from tollkeeper.console.customer.narrowing import (
     with_ids,
     zone_of,
 )
+from tollkeeper.console.customer.saying import sentence
 from tollkeeper.console.doors import AnyRequest, Door, session_of
+from tollkeeper.console.forms import Form
 from tollkeeper.console.model import Session
 from tollkeeper.console.rendering import say
 from tollkeeper.console.shelves import Shelves
@@ -60,6 +62,9 @@ _FILTERS: Final = (
 _KEPT: Final = ("zone", "live")
 _MONEY: Final = frozenset({"cost", "currency", "balanceAfter"})
 _MONEY_FILTERS: Final = frozenset({"least", "most"})
+# Filters that have a field on the page; the others are only said in addresses.
+_IN_FORM: Final = frozenset(_FILTERS) - {"without", "currency"}
+_BAD: Final = 400
 _MEMBERS: Final = {one.encode_name: one.name for one in msgspec.structs.fields(LoggedCall)}
 _COLUMNS: Final = list(_MEMBERS)
 
@@ -89,7 +94,10 @@ def usage_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
 def _log_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
     @get("/usage", include_in_schema=False)
     async def show_usage(request: AnyRequest, before: FromQuery[str] = "") -> Response[bytes]:
-        asked = await _read_asked(door, request)
+        try:
+            asked = await _read_asked(door, request)
+        except InvalidRequest as error:
+            return await _ask_again(door, shelves, request, error)
         log = await metering.read_log(
             door.database,
             shelves.cursors,
@@ -109,7 +117,7 @@ def _log_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
             newest=asked.address(PATH) if before else None,
             live=live,
             toggle=_toggle(asked),
-            fields=_fields(asked),
+            form=Form(values=_fields(asked)),
             chips=chips_of(PATH, asked.said, asked.kept, names),
             cleared=address(PATH, asked.kept),
             exports=[(one, asked.address(f"{PATH}/export", format=one)) for one in _FORMS],
@@ -120,6 +128,52 @@ def _log_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
         )
 
     return show_usage
+
+
+async def _ask_again(
+    door: Door, shelves: Shelves, request: AnyRequest, error: InvalidRequest
+) -> Response[bytes]:
+    """The page with what was typed, and what is wrong with which filter."""
+    session = session_of(request)
+    typed = {name: request.query_params.get(name, "") for name in _FILTERS}
+    faults = await _faults(door, request)
+    elsewhere = [said for name, said in faults.items() if name not in _IN_FORM]
+    kinds: tuple[Kind, ...] = ("project", "key", "member")
+    chosen: dict[Kind, str] = {kind: "" if kind in faults else typed[kind] for kind in kinds}
+    async with door.database.connection() as connection:
+        names = await read_names(connection, session.org_id, chosen.values())
+        offers = await read_offers(connection, session.org_id, names, chosen)
+    return door.page(
+        request,
+        "customer/usage.html",
+        _BAD,
+        form=Form(
+            values=typed, faults=faults, problem=next(iter(elsewhere), "" if faults else str(error))
+        ),
+        calls=(),
+        older=None,
+        newer=None,
+        newest=None,
+        chips=(),
+        exports=(),
+        live=False,
+        toggle=PATH,
+        names=names,
+        offers=offers,
+        zone=zone_of(request).key,
+        currencies=[(one, one) for one in shelves.settings.spending],
+    )
+
+
+async def _faults(door: Door, request: AnyRequest) -> dict[str, str]:
+    """What is wrong with each filter, asked for alone."""
+    faults: dict[str, str] = {}
+    for name in _FILTERS:
+        try:
+            await _read_asked(door, request, (name,))
+        except InvalidRequest as error:
+            faults[name] = sentence(error.detail)
+    return faults
 
 
 def _more_of_it(door: Door, shelves: Shelves) -> list[ControllerRouterHandler]:
@@ -176,20 +230,24 @@ def _record_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
 _FORMS: Final = ("csv", "jsonl")
 
 
-async def _read_asked(door: Door, request: AnyRequest) -> _Asked:
+async def _read_asked(
+    door: Door, request: AnyRequest, filters: tuple[str, ...] = _FILTERS
+) -> _Asked:
     """Raises InvalidRequest for filters that say nothing, Forbidden for amounts of members."""
     session, zone = session_of(request), zone_of(request)
-    said = read_said(request, _FILTERS)
+    said = read_said(request, filters)
     if not session.sees_money and _MONEY_FILTERS & said.keys():
         raise Forbidden(say("error.no_money"))
     async with door.database.connection() as connection:
         said = await with_ids(connection, session.org_id, said)
         owned = await read_owned(connection, session.org_id, said)
+    form = Form(values=said)
+    amounts = {name: form.amount(name) or "" for name in _MONEY_FILTERS & said.keys()}
     return _Asked(
         said=said,
         kept=read_said(request, _KEPT),
         zone=zone,
-        query=log_query(said, owned, zone),
+        query=log_query(said | amounts, owned, zone),
     )
 
 
