@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, LiteralString, NamedTuple
 
 from tollkeeper.db import Connection
 from tollkeeper.ledger import guards_store as store
-from tollkeeper.ledger.model import Finding
+from tollkeeper.ledger.model import Account, EntryKind, Finding, LotKind
 
 # Written once: the application may add to these and no more.
 IMMUTABLE: Final = ("entry", "lot", "usage_record")
@@ -19,6 +20,11 @@ class Guard(NamedTuple):
     table: str
     definition: str
     doubles: LiteralString | None = None
+
+
+def _one_of(column: str, values: Iterable[str]) -> str:
+    said = ", ".join(f"'{value}'::text" for value in values)
+    return f"CHECK (({column} = ANY (ARRAY[{said}])))"
 
 
 GUARDS: Final = {
@@ -34,6 +40,23 @@ GUARDS: Final = {
         "btree (org_id, wallet_id, reverses_seq) WHERE (reverses_seq IS NOT NULL)",
         store.DOUBLE_REVERSALS,
     ),
+    "entry_amount_not_zero": Guard("L2", "entry", "CHECK ((amount <> 0))"),
+    "entry_seq_positive": Guard("L2", "entry", "CHECK ((seq > 0))"),
+    "entry_kind_known": Guard("L2", "entry", _one_of("kind", EntryKind)),
+    "entry_account_known": Guard("L11", "entry", _one_of("account", Account)),
+    "usage_record_amount_not_negative": Guard("L2", "usage_record", "CHECK ((amount >= 0))"),
+    "usage_record_source_known": Guard(
+        "L2",
+        "usage_record",
+        _one_of("source", ("provider", "partial", "estimated", "reported", "none")),
+    ),
+    "lot_amount_positive": Guard("L7", "lot", "CHECK ((amount > 0))"),
+    "lot_kind_known": Guard("L7", "lot", _one_of("kind", LotKind)),
+    "hold_amount_not_negative": Guard("L3", "hold", "CHECK ((amount >= 0))"),
+    "hold_state_known": Guard("L4", "hold", _one_of("state", ("open", "voided", "expired"))),
+    "hold_ends_once": Guard("L4", "hold", "CHECK (((state = 'open'::text) = (ended_at IS NULL)))"),
+    "counter_pkey": Guard("L3", "counter", "PRIMARY KEY (org_id, limit_id, livemode, subject)"),
+    "counter_not_negative": Guard("L3", "counter", "CHECK (((used >= 0) AND (held >= 0)))"),
     "entry_pkey": Guard("L2", "entry", "PRIMARY KEY (org_id, wallet_id, seq)"),
     "usage_record_pkey": Guard("L2", "usage_record", "PRIMARY KEY (org_id, wallet_id, seq)"),
     "lot_pkey": Guard("L5", "lot", "PRIMARY KEY (org_id, lot_id)"),

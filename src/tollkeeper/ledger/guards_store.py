@@ -22,7 +22,7 @@ SELECT conname::text, pg_get_constraintdef(oid)
 FROM pg_constraint
 WHERE conrelid = ANY (ARRAY[
     to_regclass('wallet'), to_regclass('hold'), to_regclass('entry'), to_regclass('lot'),
-    to_regclass('usage_record')
+    to_regclass('usage_record'), to_regclass('counter')
 ])
 UNION ALL
 SELECT c.relname::text, split_part(pg_get_indexdef(c.oid), ' USING ', 2)
