@@ -12,7 +12,10 @@ from tollkeeper.plans import Interval, PlanTerms, Source
 from tollkeeper.subscriptions.model import sold_plan
 
 ARRANGED = "This organization's plan is arranged with the operator"
-YEARLY = "It is billed in USD each month: cancel it to subscribe anew"
+YEARLY = (
+    "What is paid for now is billed in USD each month: cancel that, and subscribe anew when it has"
+    " ended"
+)
 DEFAULT_ONLY = "Cancel first, and subscribe to that plan when it has ended"
 TAKE_BACK = "A cheaper plan begins when this period ends; take that back first"
 

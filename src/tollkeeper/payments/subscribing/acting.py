@@ -96,7 +96,8 @@ def check_change(seen: Subscription, price: Price) -> None:
     """Raises SubscriptionBusy, and SubscriptionFixed for another interval or currency."""
     if (price.interval, price.currency) != (seen.interval, seen.currency):
         raise SubscriptionFixed(
-            f"It is billed in {seen.currency} each {seen.interval}: cancel it to subscribe anew"
+            f"What is paid for now is billed in {seen.currency} each {seen.interval}: cancel that,"
+            " and subscribe anew when it has ended"
         )
     if not seen.status.begun or seen.next_product_id is not None:
         raise SubscriptionBusy("A payment is still open: make it, or cancel")
