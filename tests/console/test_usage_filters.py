@@ -76,3 +76,19 @@ async def test_other_addresses_that_cannot_be_read_lead_back(
             page = await one.open(path)
             assert page.status == 400, path
             assert f'<a class="button first" href="{back}">Go back</a>' in page.text, path
+
+
+async def test_chips_say_times_of_the_readers_zone(whole: Whole, customer: Customer) -> None:
+    # What a bar of a chart leads to: the 21st in Berlin.
+    bar = "from=2026-11-20T23:00:00%2B00:00&to=2026-11-21T22:59:59.999%2B00:00"
+    async with signed_in(whole, customer) as one:
+        for query, chips in (
+            (f"{bar}&zone=Europe/Berlin", ["2026-11-21 00:00", "2026-11-21 23:59"]),
+            (f"{bar}&zone=Asia/Tokyo", ["2026-11-21 08:00", "2026-11-22 07:59"]),
+            (
+                "from=2026-11-20&to=2026-11-20T08:15&zone=Asia/Tokyo",
+                ["2026-11-20", "2026-11-20 08:15"],
+            ),
+        ):
+            page = await one.open(f"/console/usage?{query}")
+            assert re.findall(r'<span class="cut-short">([^<]*)<', page.text) == chips, query

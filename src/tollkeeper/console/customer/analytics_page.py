@@ -88,7 +88,7 @@ def analytics_pages(door: Door, shelves: Shelves) -> list[ControllerRouterHandle
             summary=summary,
             view=View(asked=asked, summary=summary, money=session.sees_money, now=now),
             choices=_choices(asked),
-            chips=chips_of(PATH, asked.said, asked.kept, names),
+            chips=chips_of(PATH, asked.said, asked.kept, names, zone=asked.zone),
             download=address(f"{PATH}/costs.csv", {**asked.kept, **asked.said}),
             change=say_change,
             rows=_ROWS,

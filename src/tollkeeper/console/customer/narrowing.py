@@ -57,6 +57,7 @@ _WITHOUT: Final = {
     "endUser": "no_end_user",
 }
 _TAG: Final = "tag:"
+_TIMES: Final = frozenset({"from", "to"})
 # As calls have them, spaces around them too.
 _EXACT: Final = frozenset({*_COLUMNS, "tag", "name", "without"}) - PREFIXES.keys()
 
@@ -154,13 +155,13 @@ def cost_filters(said: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 
 
 def chips_of(
-    path: str, said: Mapping[str, str], kept: Mapping[str, str], names: Names
+    path: str, said: Mapping[str, str], kept: Mapping[str, str], names: Names, *, zone: ZoneInfo
 ) -> list[Chip]:
-    """`kept` is what else stands in the address."""
+    """`kept` is what else stands in the address; times are those of the zone."""
     return [
         Chip(
             say(f"narrow.{name}"),
-            _say_value(name, value, names),
+            _say_time(value, zone) if name in _TIMES else _say_value(name, value, names),
             address(path, {k: v for k, v in said.items() if k != name} | dict(kept)),
         )
         for name, value in said.items()
@@ -252,11 +253,10 @@ def _say_value(name: str, value: str, names: Names) -> str:
         "without": lambda text: (
             text[len(_TAG) :] if text.startswith(_TAG) else say(f"narrow.{text}").lower()
         ),
-        "from": _say_time,
-        "to": _say_time,
     }
     return say_it[name](value) if name in say_it else names.of(name, value)
 
 
-def _say_time(text: str) -> str:
-    return text.replace("T", " ").replace("+00:00", " UTC")
+def _say_time(text: str, zone: ZoneInfo) -> str:
+    """A day as it was said; a moment to the minute."""
+    return text if len(text) <= _DAY else f"{_time(text, zone).astimezone(zone):%Y-%m-%d %H:%M}"

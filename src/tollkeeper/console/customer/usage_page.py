@@ -118,7 +118,7 @@ def _log_page(door: Door, shelves: Shelves) -> ControllerRouterHandler:
             live=live,
             toggle=_toggle(asked),
             form=Form(values=_fields(asked)),
-            chips=chips_of(PATH, asked.said, asked.kept, names),
+            chips=chips_of(PATH, asked.said, asked.kept, names, zone=asked.zone),
             cleared=address(PATH, asked.kept),
             exports=[(one, asked.address(f"{PATH}/export", format=one)) for one in _FORMS],
             names=names,
