@@ -496,7 +496,8 @@ CREATE TABLE notice_mail (
 );
 
 -- Secrets are kept as they are, because messages are signed with them. While a secret is being
--- exchanged, the old one signs too.
+-- exchanged, the old one signs too; exchanged again meanwhile, the old ones do, newest first, with
+-- a space between them.
 CREATE TABLE webhook_endpoint (
     org_id           uuid        NOT NULL,
     endpoint_id      uuid        NOT NULL,
@@ -1422,7 +1423,7 @@ CREATE TABLE usage_stray (
 );
 
 -- What rating a record again has charged, at the time of its call: written with the entry, for
--- ever. lines are [sku, unit, quantity, nanos].
+-- ever; nothing, and no entry, where it turned out to be free. lines are [sku, unit, quantity, nanos].
 CREATE TABLE usage_correction (
     org_id     uuid        NOT NULL,
     wallet_id  uuid        NOT NULL,
