@@ -66,3 +66,28 @@ async def test_deliveries_of_types_that_are_not_known_are_left_out_of_lists(
     )
     listed = await ask(client, f"webhooks/{hook}/deliveries")
     assert [one["type"] for one in listed["data"]] == ["credit_balance_low"]
+
+
+async def test_types_that_are_not_known_stay_with_their_webhook(
+    client: aiohttp.ClientSession,
+    house: House,
+    receiver: Receiver,
+    owner: Connection,
+    courier: Courier,
+) -> None:
+    async with client.post("webhooks", json={"url": receiver.url}) as answer:
+        path = f"webhooks/{(await answer.json())['id']}"
+    newer = "of_the_next_version"
+    await owner.execute("UPDATE webhook_endpoint SET types = %s", ([newer],))
+    assert (await ask(client, path))["types"] == []
+    fan_out = notification_handlers(house.database, house.clock, courier)[0].run
+    await fan_out(org_id=house.org_id.hex, notice_id=(await house.say()).hex)
+    assert (await ask(client, f"{path}/deliveries"))["data"] == [], "they are not all types"
+    for body, left in (
+        ({"description": "x"}, [newer]),
+        ({"types": ["usage_spike"]}, ["usage_spike"]),
+    ):
+        async with client.patch(path, json=body) as answer:
+            assert answer.status == 200
+        found = await owner.execute("SELECT types FROM webhook_endpoint")
+        assert await found.fetchone() == (left,)

@@ -33,7 +33,8 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A customer's address for webhooks. No `types` means all of them."""
+    """A customer's address for webhooks. No `types` means all of them, unless there are
+    `newer_types`, which a newer version knows."""
 
     org_id: UUID
     endpoint_id: UUID
@@ -45,6 +46,10 @@ class Endpoint:
     created_at: datetime
     disabled_reason: str | None = None
     failing_since: datetime | None = None
+    newer_types: tuple[str, ...] = ()
+
+    def hears_of(self, type_: EventType) -> bool:
+        return type_ in self.types or not (self.types or self.newer_types)
 
 
 class DeliveryState(StrEnum):

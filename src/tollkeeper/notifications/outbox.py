@@ -67,7 +67,7 @@ async def _fan_out_mails(tx: Connection, notice: Notice) -> None:
 
 async def _fan_out_webhooks(tx: Connection, notice: Notice) -> None:
     for endpoint in await store.listening(tx, notice.org_id, livemode=notice.livemode):
-        if endpoint.types and notice.event.type not in endpoint.types:
+        if not endpoint.hears_of(notice.event.type):
             continue
         new = NewDelivery(
             org_id=notice.org_id,

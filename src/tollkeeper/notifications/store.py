@@ -21,6 +21,8 @@ from tollkeeper.notifications.model import (
 )
 from tollkeeper.orgs import Role
 
+_KNOWN: Final = frozenset(EventType)
+
 _INSERT_NOTICE: Final = """
 INSERT INTO notice (org_id, notice_id, type, livemode, data, created_at)
 VALUES (%(org_id)s, %(notice_id)s, %(type)s, %(livemode)s, %(data)s::jsonb, %(created_at)s)
@@ -446,11 +448,12 @@ def endpoint_of(row: Sequence[Any]) -> Endpoint:
         livemode=livemode,
         url=url,
         description=description,
-        types=[EventType(type_) for type_ in types],
+        types=[EventType(type_) for type_ in types if type_ in _KNOWN],
         enabled=enabled,
         created_at=created_at,
         disabled_reason=why,
         failing_since=since,
+        newer_types=tuple([type_ for type_ in types if type_ not in _KNOWN]),
     )
 
 

@@ -70,6 +70,7 @@ async def change_endpoint(
         url=known.url if url is None else url,
         description=known.description if description is None else description,
         types=known.types if types is None else types,
+        newer_types=known.newer_types if types is None else (),
     )
     if enabled is True:
         changed = replace(changed, enabled=True, disabled_reason=None, failing_since=None)

@@ -147,7 +147,7 @@ async def update_endpoint(tx: Connection, endpoint: Endpoint) -> None:
             "endpoint_id": endpoint.endpoint_id,
             "url": endpoint.url,
             "description": endpoint.description,
-            "types": list(endpoint.types),
+            "types": [*endpoint.types, *endpoint.newer_types],
             "enabled": endpoint.enabled,
             "disabled_reason": endpoint.disabled_reason,
             "failing_since": endpoint.failing_since,
