@@ -87,10 +87,18 @@ async def dispute(stage: Stage, _: World, org: Organization) -> None:
     card = await stage.keep_card(org, "pm_card_createDispute")
     await stage.buy(org, 25, card)
     await stage.hear()
+    await _go_on(stage, org)
 
 
-async def lose(stage: Stage, _: World, __: Organization) -> None:
+async def lose(stage: Stage, _: World, org: Organization) -> None:
     await stage.decide_disputes("lost")
+    await _go_on(stage, org)
+
+
+async def _go_on(stage: Stage, org: Organization) -> None:
+    """A dispute suspends auto top-up, until its customer says that it shall go on."""
+    if org.pays is Pays.ITSELF:
+        await stage.ask(org, "PUT", "/billing/auto-top-up", {"enabled": True})
 
 
 async def win(stage: Stage, _: World, __: Organization) -> None:
