@@ -190,7 +190,6 @@ class Lane:
     def _refusal(self, made: Made, charge: NewCharge, result: ChargeResult) -> TollkeeperError:
         refused = Refusal(
             facts=facts_of(made.call),
-            draws=charge.draws,
             purse=Purse(charge.wallet_id),
             at=charge.started_at,
             required=charge.amount,
