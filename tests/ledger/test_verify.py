@@ -91,6 +91,18 @@ DAMAGES: dict[str, tuple[LiteralString, tuple[str, str, str]]] = {
         "UPDATE entry SET lot_id = NULL WHERE seq = 6",
         ("L2", "entry 6", "lot_id"),
     ),
+    "an expiry before its day": (
+        "UPDATE lot SET expires_at = expires_at + interval '1 year' WHERE entry_seq = 2",
+        ("L11", "entry 7", "posted_at"),
+    ),
+    "an expiry of what never expires": (
+        "UPDATE lot SET expires_at = NULL WHERE entry_seq = 2",
+        ("L11", "entry 7", "posted_at"),
+    ),
+    "an expiry of no lot": (
+        "UPDATE entry SET lot_id = NULL WHERE seq = 7",
+        ("L11", "entry 7", "lot_id"),
+    ),
     "an expiry of more than was left": (
         "UPDATE entry SET amount = amount - 5 WHERE seq = 7",
         ("L11", "entry 7", "amount"),
@@ -126,6 +138,14 @@ DAMAGES: dict[str, tuple[LiteralString, tuple[str, str, str]]] = {
     "a record of an entry that is not there": (
         "UPDATE usage_record SET entry_seq = 99 WHERE seq = 4",
         ("L2", "entry 99", "kind"),
+    ),
+    "the id of the last record of an entry": (
+        "UPDATE usage_record SET usage_id = gen_random_uuid() WHERE seq = 3",
+        ("L2", "entry 3", "entry_id"),
+    ),
+    "a consumption entry's id": (
+        "UPDATE entry SET entry_id = gen_random_uuid() WHERE seq = 5",
+        ("L2", "entry 5", "entry_id"),
     ),
     "a record that is gone": (
         "DELETE FROM usage_record WHERE seq = 2",
@@ -172,6 +192,10 @@ DAMAGES: dict[str, tuple[LiteralString, tuple[str, str, str]]] = {
     ),
     "a lot's entry": (
         "UPDATE lot SET entry_seq = 3 WHERE entry_seq = 1",
+        ("L11", "lot", "entry_seq"),
+    ),
+    "the lot of an entry that brought it": (
+        "UPDATE entry SET lot_id = (SELECT lot_id FROM lot WHERE entry_seq = 1) WHERE seq = 2",
         ("L11", "lot", "lot_id"),
     ),
     "a lot's arrival": (
@@ -248,6 +272,7 @@ async def test_damage_is_named(
     named = [(f.rule, f.row.partition(" 0")[0], f.column) for f in found]
     assert expected in named, [finding.sentence for finding in found]
     assert len(named) <= 6, "one broken row is no flood of findings"
+    assert all(f.expected != f.found for f in found)
     assert all(f.wallet_id == purse.wallet_id for f in found)
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from tollkeeper.base.clock import Clock
 from tollkeeper.db import Connection
+from tollkeeper.ledger import verify_everywhere as everywhere
 from tollkeeper.ledger import verify_store as store
 from tollkeeper.ledger.guards import check_guards
 from tollkeeper.ledger.lots import Drawn, draw
@@ -41,14 +42,14 @@ CHECKS: Final = (
     Check("L3", "wallet", store.WALLET_HEADS, "as its entries, records and holds make it"),
 )
 EVERYWHERE: Final = (
-    Check("L11", "wallet", store.TOTALS, "as every entry has two sides"),
-    Check("L4", "hold", store.OVERDUE_HOLDS, "as its time is over"),
-    Check("L3", "hold", store.DRAWS_OF_HOLDS, "as what it has reserved of counters"),
-    Check("L3", "counter", store.COUNTERS, "as the open holds have reserved it"),
-    Check("L3", "entry", store.ENTRIES_WITHOUT_WALLET, "as every entry belongs to one"),
-    Check("L3", "usage_record", store.USAGE_WITHOUT_WALLET, "as every record belongs to one"),
-    Check("L3", "lot", store.LOTS_WITHOUT_WALLET, "as every lot belongs to one"),
-    Check("L3", "hold", store.HOLDS_WITHOUT_WALLET, "as every hold belongs to one"),
+    Check("L11", "wallet", everywhere.TOTALS, "as every entry has two sides"),
+    Check("L4", "hold", everywhere.OVERDUE_HOLDS, "as its time is over"),
+    Check("L3", "hold", everywhere.DRAWS_OF_HOLDS, "as what it has reserved of counters"),
+    Check("L3", "counter", everywhere.COUNTERS, "as the open holds have reserved it"),
+    Check("L3", "entry", everywhere.ENTRIES_WITHOUT_WALLET, "as every entry belongs to one"),
+    Check("L3", "usage_record", everywhere.USAGE_WITHOUT_WALLET, "as every record belongs to one"),
+    Check("L3", "lot", everywhere.LOTS_WITHOUT_WALLET, "as every lot belongs to one"),
+    Check("L3", "hold", everywhere.HOLDS_WITHOUT_WALLET, "as every hold belongs to one"),
 )
 
 

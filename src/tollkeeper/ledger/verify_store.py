@@ -174,30 +174,40 @@ FROM {_WALLETS}
 CROSS JOIN LATERAL (
     SELECT coalesce(e.seq, u.entry_seq) AS nth, *
     FROM (
-        SELECT e.seq, e.amount, e.balance_after, e.posted_at
+        SELECT e.seq, e.amount, e.balance_after, e.posted_at, e.entry_id
         FROM entry e
         WHERE e.org_id = t.org_id AND e.wallet_id = t.wallet_id AND e.kind = 'consumption'
     ) e
     FULL JOIN (
         -- Within an entry balances only fall: the least is the last.
         SELECT u.entry_seq, -sum(u.amount) AS spent, min(u.balance_after) AS last_balance,
-               min(u.recorded_at) AS first_at, max(u.recorded_at) AS last_at
+               min(u.recorded_at) AS first_at, max(u.recorded_at) AS last_at, max(u.seq) AS last_seq
         FROM usage_record u
         WHERE u.org_id = t.org_id AND u.wallet_id = t.wallet_id AND u.entry_seq IS NOT NULL
         GROUP BY u.entry_seq
     ) u ON u.entry_seq = e.seq
 ) r
+LEFT JOIN LATERAL (
+    -- The last call of the batch gave the entry its id; it may have cost nothing.
+    SELECT u.seq FROM usage_record u
+    WHERE u.org_id = t.org_id AND u.usage_id = r.entry_id AND u.wallet_id = t.wallet_id
+      AND u.seq >= r.last_seq AND u.recorded_at = r.posted_at
+    LIMIT 1
+) n ON true
 CROSS JOIN LATERAL (VALUES
     ('kind', CASE WHEN r.seq IS NULL THEN 'consumption' ELSE 'usage records' END, 'none',
      r.seq IS NOT NULL AND r.entry_seq IS NOT NULL),
     ('amount', r.spent::text, r.amount::text, r.amount = r.spent),
     ('balance_after', r.last_balance::text, r.balance_after::text,
      r.balance_after = r.last_balance),
-    ('posted_at', r.last_at::text, r.posted_at::text,
-     r.posted_at = r.first_at AND r.posted_at = r.last_at)
+    ('posted_at', CASE WHEN r.posted_at = r.last_at THEN r.first_at ELSE r.last_at END::text,
+     r.posted_at::text, r.posted_at = r.first_at AND r.posted_at = r.last_at),
+    ('entry_id', 'the usage_id of its last record', r.entry_id::text,
+     n.seq IS NOT NULL OR r.posted_at <> r.last_at)
 ) v (name, expected, found, is_right)
 WHERE NOT coalesce(r.amount = r.spent AND r.balance_after = r.last_balance
-                   AND r.posted_at = r.first_at AND r.posted_at = r.last_at, false)
+                   AND r.posted_at = r.first_at AND r.posted_at = r.last_at
+                   AND n.seq IS NOT NULL, false)
   AND NOT v.is_right
 LIMIT %(most)s
 """
@@ -220,13 +230,19 @@ LIMIT %(most)s
 """
 
 LOTS_OF_ENTRIES: Final[LiteralString] = f"""
-SELECT t.org_id, t.wallet_id, e.seq, 'entry ' || e.seq, 'lot_id', 'a lot that had arrived',
-       e.lot_id::text
+SELECT t.org_id, t.wallet_id, e.seq, 'entry ' || e.seq, v.name, v.expected, v.found
 FROM {_WALLETS}
 JOIN entry e USING (org_id, wallet_id)
 LEFT JOIN lot l ON l.org_id = e.org_id AND l.lot_id = e.lot_id AND l.wallet_id = e.wallet_id
                AND l.entry_seq <= e.seq
-WHERE e.kind <> 'consumption' AND e.lot_id IS NOT NULL AND l.lot_id IS NULL
+CROSS JOIN LATERAL (VALUES
+    ('lot_id', 'a lot that had arrived', e.lot_id::text, l.lot_id IS NOT NULL),
+    -- Nothing expires before its day. A reversal of an expiry gives back.
+    ('posted_at', coalesce('not before ' || l.expires_at, 'never'), e.posted_at::text,
+     l.lot_id IS NULL OR e.kind <> 'expiry' OR e.reverses_seq IS NOT NULL
+         OR coalesce(l.expires_at <= e.posted_at, false))
+) v (name, expected, found, is_right)
+WHERE e.kind <> 'consumption' AND (e.lot_id IS NOT NULL OR e.kind = 'expiry') AND NOT v.is_right
 LIMIT %(most)s
 """
 
@@ -236,8 +252,10 @@ FROM {_WALLETS}
 JOIN lot l USING (org_id, wallet_id)
 LEFT JOIN entry e ON e.org_id = l.org_id AND e.wallet_id = l.wallet_id AND e.seq = l.entry_seq
 CROSS JOIN LATERAL (VALUES
-    ('lot_id', e.entry_id::text, l.lot_id::text,
-     coalesce(e.entry_id = l.lot_id AND e.lot_id = l.lot_id, false)),
+    ('entry_seq', 'that of the entry ' || l.lot_id, l.entry_seq::text,
+     coalesce(e.entry_id = l.lot_id, false)),
+    ('lot_id', coalesce(e.lot_id::text, 'in the entry'), l.lot_id::text,
+     coalesce(e.entry_id <> l.lot_id OR e.lot_id = l.lot_id, e.entry_id IS NULL)),
     ('amount', e.amount::text, l.amount::text, coalesce(e.amount = l.amount, true)),
     ('arrived_at', e.posted_at::text, l.arrived_at::text,
      coalesce(e.posted_at = l.arrived_at, true))
@@ -295,105 +313,6 @@ CROSS JOIN LATERAL (VALUES
     ('adjustments', a.adjustments::text, w.adjustments::text)
 ) v (name, expected, found)
 WHERE v.expected <> v.found
-LIMIT %(most)s
-"""
-
-# Every currency, live and test, whoever the rows belong to.
-TOTALS: Final[LiteralString] = """
-SELECT NULL::uuid, NULL::uuid, NULL::bigint,
-       'all wallets in ' || currency || CASE WHEN livemode THEN '' ELSE ', test' END,
-       'posted', '0', total::text
-FROM (
-    SELECT livemode, currency,
-           sum(posted::numeric + cash + promotional + revenue + breakage + refunds + disputes
-               + adjustments) AS total
-    FROM wallet
-    WHERE %(org_id)s::uuid IS NULL OR org_id = %(org_id)s
-    GROUP BY 1, 2
-) s
-WHERE total <> 0
-"""
-
-OVERDUE_HOLDS: Final[LiteralString] = """
-SELECT org_id, wallet_id, NULL::bigint, 'hold ' || hold_id, 'state', 'ended by ' || expires_at,
-       state
-FROM hold
-WHERE state = 'open' AND expires_at < %(before)s
-  AND (%(org_id)s::uuid IS NULL OR org_id = %(org_id)s)
-ORDER BY expires_at
-LIMIT %(most)s
-"""
-# Only what was written by hand is not a list.
-_DRAWS: Final[LiteralString] = """
-    SELECT h.org_id, (d ->> 0)::uuid AS limit_id, (d ->> 1)::boolean AS livemode,
-           d ->> 2 AS subject, (d ->> 3)::timestamptz AS period_start,
-           sum((d ->> 4)::bigint) AS units
-    FROM hold h
-    CROSS JOIN LATERAL jsonb_array_elements(
-        CASE jsonb_typeof(h.draws) WHEN 'array' THEN h.draws ELSE '[]' END
-    ) AS d
-    WHERE h.state = 'open' AND h.draws IS NOT NULL
-    GROUP BY 1, 2, 3, 4, 5"""
-DRAWS_OF_HOLDS: Final[LiteralString] = """
-SELECT h.org_id, h.wallet_id, NULL::bigint, 'hold ' || h.hold_id, 'draws', 'a list',
-       left(h.draws::text, 200)
-FROM hold h
-WHERE h.draws IS NOT NULL AND jsonb_typeof(h.draws) <> 'array'
-  AND (%(org_id)s::uuid IS NULL OR h.org_id = %(org_id)s)
-ORDER BY h.hold_id
-LIMIT %(most)s
-"""
-# A hold of an earlier period, or from before a counter was begun anew, reserves nothing of it.
-COUNTERS: Final[LiteralString] = f"""
-SELECT v.org_id, NULL::uuid, NULL::bigint,
-       'counter ' || v.limit_id || CASE WHEN v.subject = '' THEN '' ELSE ' of ' || v.subject END,
-       'held', v.expected::text, v.held::text
-FROM (
-    SELECT k.org_id, k.limit_id, k.livemode, k.subject, k.held, coalesce(h.units, 0) AS expected
-    FROM counter k
-    LEFT JOIN ({_DRAWS}) h USING (org_id, limit_id, livemode, subject, period_start)
-    UNION ALL
-    SELECT h.org_id, h.limit_id, h.livemode, h.subject, NULL, h.units
-    FROM ({_DRAWS}) h
-    LEFT JOIN counter k USING (org_id, limit_id, livemode, subject)
-    WHERE k.org_id IS NULL
-) v
-WHERE v.expected IS DISTINCT FROM v.held AND (%(org_id)s::uuid IS NULL OR v.org_id = %(org_id)s)
-ORDER BY v.org_id, v.limit_id, v.livemode, v.subject
-LIMIT %(most)s
-"""
-
-
-def _without_wallet(table: LiteralString) -> LiteralString:
-    # From one wallet's rows to the next one's, however many rows lie between.
-    first: LiteralString = f"""
-    SELECT r.org_id, r.wallet_id FROM {table} r
-    WHERE (%(org_id)s::uuid IS NULL OR r.org_id = %(org_id)s)"""
-    following: LiteralString = first + " AND (r.org_id, r.wallet_id) > (o.org_id, o.wallet_id)"
-    order: LiteralString = " ORDER BY r.org_id, r.wallet_id LIMIT 1"
-    return f"""
-WITH RECURSIVE owner AS (
-    ({first}{order})
-    UNION ALL
-    SELECT n.* FROM owner o CROSS JOIN LATERAL ({following}{order}) n
-)
-SELECT o.org_id, o.wallet_id, NULL::bigint, 'wallet', 'wallet_id', 'a wallet', 'rows without one'
-FROM owner o
-LEFT JOIN wallet w USING (org_id, wallet_id)
-WHERE w.org_id IS NULL
-LIMIT %(most)s
-"""
-
-
-ENTRIES_WITHOUT_WALLET: Final[LiteralString] = _without_wallet("entry")
-USAGE_WITHOUT_WALLET: Final[LiteralString] = _without_wallet("usage_record")
-LOTS_WITHOUT_WALLET: Final[LiteralString] = _without_wallet("lot")
-HOLDS_WITHOUT_WALLET: Final[LiteralString] = """
-SELECT DISTINCT h.org_id, h.wallet_id, NULL::bigint, 'wallet', 'wallet_id', 'a wallet',
-       'rows without one'
-FROM hold h
-LEFT JOIN wallet w USING (org_id, wallet_id)
-WHERE w.org_id IS NULL AND (%(org_id)s::uuid IS NULL OR h.org_id = %(org_id)s)
 LIMIT %(most)s
 """
 
