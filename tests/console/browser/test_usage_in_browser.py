@@ -11,6 +11,7 @@ from looking import looks_right, stays_in_place
 from playwright.async_api import Page, expect
 from windows import Window
 
+from tollkeeper.base.ids import show_id
 from whole import Customer
 
 HOURS_AHEAD = 9  # of Tokyo
@@ -174,3 +175,28 @@ async def test_filters_are_folded_on_a_phone(window: Window, path: str) -> None:
     await page.goto(f"/console/{path}")
     await expect(choice).to_be_visible()
     await expect(page.locator("summary").filter(has_text="Filters").first).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1024, 1280, 1366, 1440])
+async def test_what_a_call_cost_is_never_cut(window: Window, width: int) -> None:
+    customer = await window.whole.customer()
+    long = {
+        "operation": "an operation of a long name that somebody made up",
+        "threadId": "a thread of a long name as well",
+        "input": "Which of these clauses limits what we owe, and by how much in the worst case?",
+        "usage": {"input": 123_456, "output": 789},
+    }
+    now = datetime.now(UTC)
+    await report(window, customer, *(event(f"e{n}", now, **long) for n in range(3)))
+    budget = {"name": "x", "amount": 1_234, "period": "billing_cycle"}
+    key = {"apiKeyId": show_id("key", customer.key_ids["test INFERENCE"])}
+    admin = customer.keys["test ADMIN"]
+    made = await window.whole.ask("POST", "/budgets", admin, budget | key)
+    assert made.status == 201, made.text
+    page = await window.sign_in("owner", customer, width=width)
+    for path in ("usage", "keys"):
+        await page.goto(f"/console/{path}")
+        table = page.locator(".scroll").first
+        await expect(table.locator("tbody tr").nth(1)).to_be_visible()
+        seen = await table.evaluate("one => [one.scrollWidth, one.clientWidth]")
+        assert seen[0] == seen[1], (path, seen)
