@@ -318,6 +318,19 @@ async def test_a_plan_of_the_operators_is_not_bought_over(customer: Customer) ->
         await customer.cancel()
 
 
+async def test_what_was_not_paid_is_not_gone_on_with_over_a_plan_of_the_operators(
+    customer: Customer,
+) -> None:
+    await customer.default(ASKS_ALWAYS)
+    await customer.subscribe("pro")
+    async with customer.shop.database.transaction() as tx:
+        who = (customer.shop.org_id, False)
+        await plans.set_plan(tx, who, "team", now=customer.shop.clock.now(), by=BY)
+    with pytest.raises(AlreadySubscribed):
+        await customer.subscribe("pro")
+    assert await customer.fees() == []
+
+
 async def test_another_plan_without_a_fee_is_not_changed_to(customer: Customer) -> None:
     await customer.shop.on_file()
     await customer.subscribe()

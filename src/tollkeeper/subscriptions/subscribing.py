@@ -94,8 +94,8 @@ async def _intend(
 ) -> Subscription:
     who = wish.subscriber
     billed = await payments.lock_subscription(tx, who.org_id, livemode=who.livemode)
+    await _check_free_to_buy(tx, who, now)
     if billed is None:
-        await _check_free_to_buy(tx, who, now)
         new = NewSubscription(
             org_id=who.org_id,
             subscription_id=wish.run_id,
