@@ -96,7 +96,9 @@ async def test_webhooks_are_made_tested_changed_and_removed(database_url: str) -
             assert made.status == 200
             secret = re.search(r"whsec_[\w+/=]+", unescape(made.text))
             assert secret
-            await send(one, WEBHOOKS, **fields)  # a second click
+            for url_now in (url, f"{url}/other"):  # a second click, or something else in it
+                again = await send(one, WEBHOOKS, **fields | {"url": url_now})
+                assert again.location == f"{path}?done=webhook_made_before"
             listed = await one.open(WEBHOOKS)
             assert listed.text.count("open-row") == 1
             assert "whsec_" not in (await one.open(path)).text

@@ -217,6 +217,8 @@ def error_pages(door: Door) -> dict[type[Exception] | int, Callable[..., Respons
 
     def answer(request: AnyRequest, error: TollkeeperError) -> Response[bytes]:
         title = say(f"error.title_{error.status}") if error.status in _TITLED else error.title
+        if error.detail == say("error.form"):  # whatever the role: nothing was wrong with it
+            title = say("error.title_form")
         values = {"title": title, "detail": error.detail, **_way_on(request, error.status)}
         return door.render("plain.html", values, error.status)
 

@@ -12,8 +12,8 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Response
 from litestar.types import ControllerRouterHandler
 
-from tollkeeper import notifications
-from tollkeeper.base.errors import InvalidRequest, TollkeeperError
+from tollkeeper import notifications, orgs
+from tollkeeper.base.errors import InvalidRequest, NotFound, TollkeeperError
 from tollkeeper.base.ids import read_id, show_id, uuid7
 from tollkeeper.console.customer.destroying import destroying_pages
 from tollkeeper.console.customer.noting import note
@@ -113,7 +113,7 @@ def _making(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
         guards=[managers_only, customers_only],
         status_code=200,
     )
-    async def create(request: AnyRequest) -> Response[bytes]:
+    async def create(request: AnyRequest) -> Response[bytes] | Redirect:
         form = await door.read_form(request)
         session = session_of(request)
         try:
@@ -130,13 +130,28 @@ def _making(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
             )
             secret = notifications.make_secret(secrets.token_bytes(32))
             async with door.database.transaction() as tx:
-                made = await notifications.create_endpoint(tx, new, secret)
-                await note_webhook(door, tx, session, "create", made)
+                await orgs.lock_org(tx, session.org_id)
+                before = await _is_there(tx, new)
+                if not before:
+                    made = await notifications.create_endpoint(tx, new, secret)
+                    await note_webhook(door, tx, session, "create", made)
         except TollkeeperError as error:
             return _answer(door, request, refuse(form, error), None)
-        return _show_secret(door, request, made, secret)
+        if before:
+            # Made by this form, maybe with something else in it: its secret was shown already.
+            return go_on(f"{PATH}/{show_id('whk', new.endpoint_id)}", "webhook_made_before")
+        return _show_secret(door, request, new, secret)
 
     return [show_form, create]
+
+
+async def _is_there(tx: Connection, new: Endpoint) -> bool:
+    place = new.org_id, new.endpoint_id
+    try:
+        await notifications.get_endpoint(tx, *place, livemode=new.livemode)
+    except NotFound:
+        return False
+    return True
 
 
 def _changing(door: Door, courier: Courier) -> list[ControllerRouterHandler]:
