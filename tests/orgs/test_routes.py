@@ -195,6 +195,16 @@ async def test_the_life_of_a_member(admin: Door) -> None:
     assert (await admin("GET", "members"))[1]["data"] == [made]
 
 
+async def test_a_members_name_turns_no_text_around(admin: Door) -> None:
+    ada = {"name": "Ada ב Лу", "email": "ada@example.com"}
+    status, made = await admin("POST", "members", **ada)
+    assert (status, made["name"]) == (201, ada["name"])
+    for name in ("Ada\u202eecila", "\u2066Ada", "\u202e", " "):
+        for method, path in (("POST", "members"), ("PATCH", f"members/{made['id']}")):
+            status, problem = await admin(method, path, **ada | {"name": name})
+            assert (status, [*problem["details"]["name"]]) == (400, ["_errors"]), (method, name)
+
+
 async def test_with_a_key_the_first_owner_is_made_and_no_other_touched(admin: Door) -> None:
     bob = (await admin("POST", "members", name="Bob", email="bob@example.com"))[1]
     new = [{"name": "O", "email": f"o{number}@example.com", "role": "owner"} for number in range(5)]

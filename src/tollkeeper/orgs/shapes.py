@@ -18,7 +18,19 @@ from tollkeeper.orgs.model import (
     Role,
 )
 
+_TURNING = r"\u202a-\u202e\u2066-\u2069"
+
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", examples=["Production"])]
+# Without what turns the direction of the text around it, by which somebody looks like another.
+PersonName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=rf"^[^{_TURNING}]*[^\s{_TURNING}][^{_TURNING}]*\Z",
+        examples=["Ada Lovelace"],
+    ),
+]
 Email = Annotated[
     str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\Z", examples=["ada@example.com"])
 ]
@@ -120,13 +132,13 @@ class ProjectOut(Out, frozen=True):
 
 
 class CreateMember(In, frozen=True):
-    name: Name
+    name: PersonName
     email: Email
     role: Role = Role.MEMBER
 
 
 class UpdateMember(In, frozen=True):
-    name: Name | UnsetType = UNSET
+    name: PersonName | UnsetType = UNSET
     role: Role | UnsetType = UNSET
 
 
