@@ -109,7 +109,12 @@ def reachable_dir(run_directory: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def server(run_directory: Path) -> Iterator[EmbeddedServer]:
     """The server of this test run: fast, and not durable."""
-    settings = {"max_connections": "400", "shared_buffers": "128MB"}
+    settings = {
+        "max_connections": "400",
+        "shared_buffers": "128MB",
+        # A connection that was given up while it was made holds up whoever drops a database.
+        "authentication_timeout": "10s",
+    }
     with EmbeddedServer(run_directory / "server", settings=settings, durable=False) as running:
         yield running
 
