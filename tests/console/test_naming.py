@@ -127,7 +127,7 @@ async def test_an_archived_project_keeps_its_name_in_the_log(
         async with whole.database.transaction() as tx:
             await orgs.archive_project(tx, customer.org_id, customer.project_id, now)
         page = await read(one, "usage")
-        assert '<td class="cut-short hide-small">Default</td>' in page
+        assert '<td class="cut-short hide-small hide-narrow">Default</td>' in page
         assert "Default" not in control(page, "project")
         assert spare in control(page, "project")
         narrowed = await read(one, "usage", project="default")

@@ -91,8 +91,9 @@ def test_every_accent_can_be_read_in_light_and_in_dark(accent: str) -> None:
 
 def test_a_logo_that_cannot_be_shown_is_refused_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "large.png").write_bytes(b"x" * 100_001)
+    (tmp_path / "logo.exe").write_bytes(b"x")
     for name, said in [
-        ("none.svg", "cannot be read"),
+        ("none.svg", "must be the path of a file"),
         ("large.png", "at most 100,000 bytes"),
         ("logo.exe", "must end with"),
     ]:

@@ -182,4 +182,5 @@ async def test_the_processors_form_is_mounted_in_the_page(
             form = page.frame_locator("iframe[title='Card form']")
             await form.get_by_role("button", name="Pay with 4242").click()
             await expect(page.get_by_role("heading", level=1)).to_contain_text("Thank you")
+            await page.close()  # while there is somebody to tell it of the balance
         assert fake.charged == 2500

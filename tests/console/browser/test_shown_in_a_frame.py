@@ -135,3 +135,4 @@ async def test_a_theme_can_be_read(window: Window, database_url: str, accent: st
             await page.goto(path)
             await expect(page.get_by_text("Acme Billing")).to_be_visible()
             await looks_right(page)
+        await page.close()  # while there is somebody to tell it of the balance
