@@ -32,10 +32,7 @@ COMMANDS: Final = {
     "campaign": ("campaign", "Define codes that bring credit."),
     "revenue": ("revenue", "Say what was deferred, earned and lapsed, month by month."),
     "purchase": ("purchase", "List what was bought, and give money back."),
-    "invoice": (
-        "invoice",
-        "List, show and download invoices and credit notes; credit a plan's fee.",
-    ),
+    "invoice": ("invoice", "List, show, download and credit invoices."),
     "plan": ("plan", "Publish and list plans; give an organization one."),
     "price": ("price", "Import, compare, publish and list prices; re-rate usage."),
     "reconcile": ("reconcile", "Compare the payment processor's books with ours."),

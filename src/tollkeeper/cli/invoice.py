@@ -27,7 +27,7 @@ _MOST = 10_000
 
 @click.group("invoice")
 def invoice_command() -> None:
-    """List, show and download invoices and credit notes; credit a plan's fee."""
+    """List, show, download and credit invoices."""
 
 
 @invoice_command.command("list")

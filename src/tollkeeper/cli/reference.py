@@ -42,7 +42,8 @@ def cli_page() -> str:
     parts = [_CLI]
     parts += ["| Command | |\n|---|---|"]
     parts += [f"| [`{name}`](#{PROGRAM}-{name}) | {line} |" for name, (_, line) in COMMANDS.items()]
-    with click.Context(tollkeeper, info_name=PROGRAM, **_AS_WIDE) as frame:
+    as_run = {**tollkeeper.context_settings, **_AS_WIDE}
+    with click.Context(tollkeeper, info_name=PROGRAM, **as_run) as frame:
         parts += _described(tollkeeper, frame, 2)
         for name in COMMANDS:
             command = tollkeeper.get_command(frame, name)
