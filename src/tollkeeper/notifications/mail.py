@@ -54,22 +54,21 @@ class SmtpMailer:
         self._server = server
 
     async def send(self, message: EmailMessage) -> None:
-        server = self._server
-        await aiosmtplib.send(
-            message,
-            hostname=server.host,
-            port=server.port,
-            username=server.username,
-            password=server.password,
-            use_tls=server.security == "tls",
-            start_tls=server.security == "starttls",
-            timeout=_TIMEOUT_SECONDS,
-        )
+        async with _client_of(self._server) as client:
+            await client.send_message(message)
 
 
 async def greet(server: MailServer) -> str | None:
     """Connect and log in as for a mail; return what went wrong, None where nothing did."""
-    client = aiosmtplib.SMTP(
+    try:
+        async with _client_of(server):
+            return None
+    except (aiosmtplib.SMTPException, OSError) as error:
+        return str(error) or type(error).__name__
+
+
+def _client_of(server: MailServer) -> aiosmtplib.SMTP:
+    return aiosmtplib.SMTP(
         hostname=server.host,
         port=server.port,
         username=server.username,
@@ -78,11 +77,6 @@ async def greet(server: MailServer) -> str | None:
         start_tls=server.security == "starttls",
         timeout=_TIMEOUT_SECONDS,
     )
-    try:
-        async with client:
-            return None
-    except (aiosmtplib.SMTPException, OSError) as error:
-        return str(error) or type(error).__name__
 
 
 def mailer_of(mail: Mail) -> Mailer | None:

@@ -128,10 +128,10 @@ def allowance_exhausted(
         hints.append(f"these plans include more: {', '.join(upgrades)}")
     if consumable.overage_allowed:
         hints.append("credit pays for what goes beyond it")
-    whole = f"the {consumable.included} {consumable.name} of the plan {terms.plan_name}"
-    said = f"T{whole[1:]} are used up"
+    whole = f"{consumable.included} {consumable.name} of the plan {terms.plan_name}"
+    said = f"The {whole} are used up"
     if left:
-        said = f"This may need {asked} and {left} of {whole} are left"
+        said = f"This may need {asked} and {left} of the {whole} are left"
     members: dict[str, object] = {
         **(beside or {}),
         "allowance": consumable.code,
